@@ -47,7 +47,9 @@ class Diagnostic(NamedTuple):
         if self.position and self.source:
             number = str(self.position.line)
             # Tabs are kept in the margin so that the caret stands under the right character.
-            margin = "".join(c if c == "\t" else " " for c in self.source[: self.position.column - 1])
+            margin = "".join(
+                c if c == "\t" else " " for c in self.source[: self.position.column - 1]
+            )
             lines += [
                 f"  {number} | {self.source}",
                 f"  {' ' * len(number)} | {margin}^",

@@ -1,0 +1,201 @@
+"""The closed set of things that building a lab may do to the machine.
+
+An operation is data: it can be printed, compared, hashed, stored as JSON, rendered as a shell
+script or carried out. Each says its ``reason`` in a few words. Order matters and is the order of
+the plan: all namespaces, then all wires, then node by node.
+
+They are NamedTuples, not dataclasses: a stored plan is read back without importing
+``dataclasses``, which alone would double the time of a small ``netlab up``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+
+class CreateNamespace(NamedTuple):
+    """A new network namespace for ``node``."""
+
+    node: str
+    kind: str
+    reason: str = ""
+
+
+class SetSysctl(NamedTuple):
+    """Write ``value`` to ``/proc/sys/net/ipv4/ip_forward`` for key ``net.ipv4.ip_forward``.
+
+    With ``optional`` a key that this kernel does not have is passed over.
+    """
+
+    node: str
+    key: str
+    value: str
+    optional: bool = False
+    reason: str = ""
+
+
+class VethEnd(NamedTuple):
+    """One end of a veth pair: where it is born and with what identity."""
+
+    node: str
+    name: str
+    ifindex: int
+    mac: str
+    mtu: int
+
+
+class CreateVeth(NamedTuple):
+    """A veth pair, each end made directly inside its namespace."""
+
+    a: VethEnd
+    b: VethEnd
+    reason: str = ""
+
+
+class CreateBridge(NamedTuple):
+    """A bridge device (no spanning tree)."""
+
+    node: str
+    name: str
+    ifindex: int
+    mac: str
+    mtu: int
+    reason: str = ""
+
+
+class CreateTun(NamedTuple):
+    """A persistent layer-3 TUN device (no packet-information header)."""
+
+    node: str
+    name: str
+    mtu: int
+    reason: str = ""
+
+
+class Enslave(NamedTuple):
+    """Make ``name`` a port of the bridge ``master``."""
+
+    node: str
+    name: str
+    master: str
+    reason: str = ""
+
+
+class AddAddress(NamedTuple):
+    """Give an interface an address, written with its prefix length: ``10.0.0.2/24``."""
+
+    node: str
+    name: str
+    address: str
+    reason: str = ""
+
+
+class SetUp(NamedTuple):
+    """Bring an interface up."""
+
+    node: str
+    name: str
+    reason: str = ""
+
+
+class AddRoute(NamedTuple):
+    """A unicast route; ``gateway`` is empty for a destination on the link itself."""
+
+    node: str
+    destination: str
+    gateway: str
+    name: str
+    reason: str = ""
+
+
+class AddNeighbour(NamedTuple):
+    """A permanent neighbour entry, so that no ARP or ND packet is ever needed."""
+
+    node: str
+    name: str
+    address: str
+    mac: str
+    reason: str = ""
+
+
+class LoadRules(NamedTuple):
+    """An nftables ruleset in nft's own text; loaded whole or not at all.
+
+    ``origin`` is ``file:line`` of the topology for rules that the author wrote by hand.
+    """
+
+    node: str
+    text: str
+    origin: str = ""
+    reason: str = ""
+
+
+class WriteFile(NamedTuple):
+    """A file that programs in ``node`` see at ``path`` instead of the machine's own."""
+
+    node: str
+    path: str
+    content: str
+    reason: str = ""
+
+
+class StartProgram(NamedTuple):
+    """Start ``argv`` in ``node`` and wait until it is ready.
+
+    ``ready`` is one of ``""`` (do not wait), ``port tcp 80``, ``log REGEX``, ``exit 0``;
+    ``timeout`` in seconds. ``environment`` is added to the lab's own.
+    """
+
+    node: str
+    program: str
+    argv: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    ready: str = ""
+    timeout: float = 10.0
+    reason: str = ""
+
+
+Operation: TypeAlias = (
+    CreateNamespace
+    | SetSysctl
+    | CreateVeth
+    | CreateBridge
+    | CreateTun
+    | Enslave
+    | AddAddress
+    | SetUp
+    | AddRoute
+    | AddNeighbour
+    | LoadRules
+    | WriteFile
+    | StartProgram
+)
+
+
+class InterfaceSummary(NamedTuple):
+    """What ``status`` says of an interface."""
+
+    name: str
+    addresses: tuple[str, ...]
+    mac: str
+    peer: str
+    """``node:interface`` at the other end, or empty."""
+
+
+class NodeSummary(NamedTuple):
+    """What ``status`` says of a node."""
+
+    name: str
+    kind: str
+    interfaces: tuple[InterfaceSummary, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+class Plan(NamedTuple):
+    """All that ``up`` needs to know: no topology, no graph, no file."""
+
+    name: str
+    topology: str
+    """The file that it came from, as the user wrote it."""
+    nodes: tuple[NodeSummary, ...]
+    operations: tuple[Operation, ...]

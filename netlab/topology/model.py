@@ -1,0 +1,223 @@
+"""The topology as the rest of netlab sees it: complete, consistent and frozen.
+
+Nothing here is unknown or left to guess: every interface has a name, a MAC address and its
+addresses, every node its routes. The file's short forms and defaults are gone; what stays of the
+file is the ``origin`` of each thing that a user may want to be led back to.
+
+Shapes::
+
+    Topology ─┬─ nodes ── Node ─┬─ interfaces ── Interface
+              └─ links ── Link  ├─ routes ────── Route
+                                ├─ neighbours ── Neighbour
+                                ├─ nat ───────── Masquerade | StaticNat
+                                ├─ firewall ──── Firewall ── Rule
+                                ├─ files ─────── File
+                                └─ programs ──── Program ─── Ready
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from netlab.errors import Position
+
+Address: TypeAlias = IPv4Address | IPv6Address
+InterfaceAddress: TypeAlias = IPv4Interface | IPv6Interface
+Network: TypeAlias = IPv4Network | IPv6Network
+
+NodeKind: TypeAlias = Literal["host", "router", "nat", "bridge", "stack"]
+InterfaceKind: TypeAlias = Literal["veth", "bridge", "tun"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One network device of a node, the loopback excepted.
+
+    ``ifindex`` is the index inside the node's namespace (``lo`` is 1, so these start at 2).
+    ``master`` names the bridge device of the same node that this one is a port of. ``peer`` is
+    ``(node, interface)`` at the other end of the link, for a veth.
+    """
+
+    name: str
+    kind: InterfaceKind
+    ifindex: int
+    mac: str
+    mtu: int
+    addresses: tuple[InterfaceAddress, ...]
+    peer: tuple[str, str] | None = None
+    master: str | None = None
+    origin: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of one node: ``destination`` by way of ``gateway``, out of ``interface``."""
+
+    destination: Network
+    gateway: Address | None
+    interface: str
+    origin: Position | None = None
+    """Where the author wrote it; ``None`` for a route found by shortest path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A permanent ARP (RFC 826) or Neighbour Discovery (RFC 4861) entry."""
+
+    interface: str
+    address: Address
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Masquerade:
+    """Rewrite the source of what leaves by ``outside`` to that interface's own address.
+
+    Unsolicited packets that arrive on ``outside`` for the NAT itself are dropped: were they let
+    in, they would take the tuple that an inside host's next flow needs.
+    """
+
+    outside: str
+    origin: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StaticNat:
+    """One outside address stands for one inside host, both ways, for every protocol.
+
+    With ``protocol`` and ports only that port is forwarded (RFC 4787 "static mapping").
+    """
+
+    outside: str
+    outside_address: Address
+    inside_address: Address
+    protocol: Literal["tcp", "udp"] | None = None
+    outside_port: int | None = None
+    inside_port: int | None = None
+    origin: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One firewall rule in the short form of the file, already parsed.
+
+    ``matches`` are nft match expressions in order (``iifname "lan"``, ``tcp dport 80``);
+    ``verdict`` is ``accept``, ``drop`` or an nft ``reject`` statement.
+    """
+
+    hook: Literal["input", "forward", "output"]
+    matches: tuple[str, ...]
+    verdict: str
+    label: str
+    origin: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """The filter chains of a node: a policy for each hook and the rules in file order."""
+
+    policies: tuple[tuple[Literal["input", "forward", "output"], Literal["accept", "drop"]], ...]
+    rules: tuple[Rule, ...]
+    origin: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that programs of one node see in place of the machine's own (``/etc/hosts``)."""
+
+    path: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """When a program counts as started; exactly one of the three is set.
+
+    ``port`` listens, as ``("tcp", 80)``; ``log`` is a regular expression that its output
+    matches; ``exit`` is the exit code of a program that ends by itself. ``timeout`` in seconds.
+    """
+
+    port: tuple[Literal["tcp", "udp"], int] | None = None
+    log: str | None = None
+    exit: int | None = None
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that the lab starts in a node; ``argv`` goes to exec, never to a shell."""
+
+    name: str
+    argv: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    ready: Ready | None = None
+    origin: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A network namespace and all that is in it.
+
+    ``nftables`` is raw ruleset text by the author, loaded after what netlab makes itself.
+    ``sysctls`` are names below ``/proc/sys`` with dots. ``stack_address`` is the address whose
+    traffic a ``stack`` node hands to its TUN device.
+    """
+
+    name: str
+    kind: NodeKind
+    interfaces: tuple[Interface, ...] = ()
+    routes: tuple[Route, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    nat: tuple[Masquerade | StaticNat, ...] = ()
+    firewall: Firewall | None = None
+    nftables: str = ""
+    nftables_origin: Position | None = None
+    sysctls: tuple[tuple[str, str], ...] = ()
+    files: tuple[File, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    programs: tuple[Program, ...] = ()
+    stack_addresses: tuple[Address, ...] = ()
+    origin: Position | None = None
+
+    @property
+    def forwards(self) -> bool:
+        """Whether packets may pass through this node."""
+        return self.kind in ("router", "nat", "stack")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A veth pair. ``networks`` are the subnets of the wire, empty on a bridge port."""
+
+    a: tuple[str, str]
+    b: tuple[str, str]
+    networks: tuple[Network, ...] = ()
+    origin: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """A whole lab, described."""
+
+    name: str
+    file: str
+    description: str
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+
+    def node(self, name: str) -> Node:
+        """The node of that name; ``KeyError`` if there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
