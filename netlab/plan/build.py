@@ -1,0 +1,175 @@
+"""From a topology to the operations that build it; nothing is done here.
+
+The order is one that also works by hand: every namespace with its settings, every wire, then
+node by node what lies on the wires, and at last the programs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlab.plan import nft, quiet
+from netlab.plan.operations import (
+    AddAddress,
+    AddNeighbour,
+    AddRoute,
+    CreateBridge,
+    CreateNamespace,
+    CreateTun,
+    CreateVeth,
+    Enslave,
+    InterfaceSummary,
+    LoadRules,
+    NodeSummary,
+    Plan,
+    SetSysctl,
+    SetUp,
+    StartProgram,
+    VethEnd,
+    WriteFile,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from netlab.plan.operations import Operation
+    from netlab.topology.model import Interface, Node, Ready, Topology
+
+
+def build(topology: Topology) -> Plan:
+    """The plan of a lab: equal topologies give equal plans."""
+    return Plan(
+        name=topology.name,
+        topology=topology.file,
+        nodes=tuple(_summary(node) for node in topology.nodes),
+        operations=tuple(_operations(topology)),
+    )
+
+
+def _operations(topology: Topology) -> Iterator[Operation]:
+    for node in topology.nodes:
+        yield CreateNamespace(node.name, node.kind, f"{node.kind} {node.name}")
+        yield from _settings(node)
+    yield from _wires(topology)
+    for node in topology.nodes:
+        yield from _interfaces(node)
+        yield from _paths(node)
+        yield from _rules(node)
+        for file in node.files:
+            yield WriteFile(node.name, file.path, file.content, f"{node.name} sees {file.path}")
+    for node in topology.nodes:
+        yield from _programs(node)
+
+
+def _settings(node: Node) -> Iterator[SetSysctl]:
+    def each(settings: Iterable[quiet.Setting], *, optional: bool = False) -> Iterator[SetSysctl]:
+        for setting in settings:
+            yield SetSysctl(node.name, setting.key, setting.value, optional, setting.why)
+
+    yield from each(quiet.EVERY_NODE)
+    if _has_ipv6(node):
+        yield from each(quiet.IPV6)
+        if node.forwards:
+            yield from each(quiet.FORWARDS_IPV6)
+    else:
+        yield from each(quiet.NO_IPV6, optional=True)
+    if node.forwards:
+        yield from each(quiet.FORWARDS_IPV4)
+    if node.kind == "bridge":
+        yield from each(quiet.BRIDGE, optional=True)
+    for key, value in node.sysctls:
+        yield SetSysctl(node.name, key, value, reason="from the topology file")
+
+
+def _has_ipv6(node: Node) -> bool:
+    return any(a.version == 6 for i in node.interfaces for a in i.addresses)
+
+
+def _wires(topology: Topology) -> Iterator[CreateVeth]:
+    interfaces = {(n.name, i.name): i for n in topology.nodes for i in n.interfaces}
+    for link in topology.links:
+        a, b = (_veth_end(node, interfaces[node, name]) for node, name in (link.a, link.b))
+        networks = " ".join(str(n) for n in link.networks)
+        yield CreateVeth(a, b, f"wire {networks}" if networks else "wire to a switch port")
+
+
+def _veth_end(node: str, interface: Interface) -> VethEnd:
+    return VethEnd(node, interface.name, interface.ifindex, interface.mac, interface.mtu)
+
+
+def _interfaces(node: Node) -> Iterator[Operation]:
+    yield SetUp(node.name, "lo", "programs expect a loopback")
+    for i in node.interfaces:
+        if i.kind == "bridge":
+            yield CreateBridge(node.name, i.name, i.ifindex, i.mac, i.mtu, "the switch itself")
+        elif i.kind == "tun":
+            yield CreateTun(node.name, i.name, i.mtu, "packets for the userspace stack")
+    for i in node.interfaces:
+        if i.master:
+            yield Enslave(node.name, i.name, i.master, f"port of {i.master}")
+        for address in i.addresses:
+            yield AddAddress(node.name, i.name, str(address), "address")
+        yield SetUp(node.name, i.name, "in service")
+
+
+def _paths(node: Node) -> Iterator[Operation]:
+    for n in node.neighbours:
+        yield AddNeighbour(node.name, n.interface, str(n.address), n.mac, "known, never asked for")
+    for r in node.routes:
+        yield AddRoute(
+            node.name,
+            str(r.destination),
+            str(r.gateway) if r.gateway else "",
+            r.interface,
+            "from the topology file" if r.origin else "shortest path",
+        )
+
+
+def _rules(node: Node) -> Iterator[LoadRules]:
+    own = nft.ruleset(node)
+    if own:
+        yield LoadRules(node.name, own, reason="NAT and firewall")
+    if node.nftables:
+        place = node.nftables_origin
+        origin = f"{place.file}:{place.line}" if place else ""
+        yield LoadRules(node.name, node.nftables, origin, "the author's own rules")
+
+
+def _programs(node: Node) -> Iterator[StartProgram]:
+    for p in node.programs:
+        yield StartProgram(
+            node.name,
+            p.name,
+            p.argv,
+            node.environment + p.environment,
+            _readiness(p.ready),
+            p.ready.timeout if p.ready else 0.0,
+            f"program {p.name}",
+        )
+
+
+def _readiness(ready: Ready | None) -> str:
+    if ready is None:
+        return ""
+    if ready.port:
+        return f"port {ready.port[0]} {ready.port[1]}"
+    if ready.log is not None:
+        return f"log {ready.log}"
+    return f"exit {ready.exit}"
+
+
+def _summary(node: Node) -> NodeSummary:
+    return NodeSummary(
+        node.name,
+        node.kind,
+        tuple(
+            InterfaceSummary(
+                i.name,
+                tuple(str(a) for a in i.addresses),
+                i.mac,
+                ":".join(i.peer) if i.peer else "",
+            )
+            for i in node.interfaces
+        ),
+        node.environment,
+    )

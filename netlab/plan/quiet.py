@@ -1,0 +1,51 @@
+"""The kernel settings that make a lab silent and repeatable: what, and why.
+
+A new namespace talks by itself: it probes for duplicate addresses, solicits routers, reports
+multicast groups. Each such packet would race with the ones that the user sends. Settings for
+``conf.default`` must be written before a link exists; they count for links made afterwards.
+A namespace also inherits some values from the machine, so what matters is always written.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Setting(NamedTuple):
+    """One sysctl: its dotted name, its value and why it is set."""
+
+    key: str
+    value: str
+    why: str
+
+
+EVERY_NODE = (
+    Setting("net.ipv4.conf.all.rp_filter", "0", "asymmetric paths are part of a lab"),
+    Setting("net.ipv4.conf.default.rp_filter", "0", "asymmetric paths are part of a lab"),
+    Setting("net.ipv4.icmp_ratelimit", "0", "each packet gets its ICMP error"),
+)
+
+FORWARDS_IPV4 = (Setting("net.ipv4.ip_forward", "1", "this node passes packets on"),)
+
+NO_IPV6 = (
+    Setting("net.ipv6.conf.all.disable_ipv6", "1", "the lab has no IPv6 here"),
+    Setting("net.ipv6.conf.default.disable_ipv6", "1", "the lab has no IPv6 here"),
+)
+
+IPV6 = (
+    Setting("net.ipv6.conf.default.accept_dad", "0", "addresses are ready at once"),
+    Setting("net.ipv6.conf.default.dad_transmits", "0", "no duplicate address detection"),
+    Setting("net.ipv6.conf.default.accept_ra", "0", "addresses and routes come from the file"),
+    Setting("net.ipv6.conf.default.router_solicitations", "0", "no router solicitation"),
+    Setting("net.ipv6.conf.default.addr_gen_mode", "1", "only the addresses of the file"),
+    Setting("net.ipv6.icmp.ratelimit", "0", "each packet gets its ICMPv6 error"),
+)
+
+FORWARDS_IPV6 = (Setting("net.ipv6.conf.all.forwarding", "1", "this node passes packets on"),)
+
+BRIDGE = (
+    Setting("net.bridge.bridge-nf-call-iptables", "0", "a switch has no IP firewall"),
+    Setting("net.bridge.bridge-nf-call-ip6tables", "0", "a switch has no IP firewall"),
+    Setting("net.bridge.bridge-nf-call-arptables", "0", "a switch has no ARP firewall"),
+)
+"""Present only where the machine has loaded bridge netfilter."""
