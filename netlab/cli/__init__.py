@@ -1,0 +1,129 @@
+"""The command line: one table of commands, each in a module that is imported only when used.
+
+A command is a function that describes its arguments to an ``argparse`` parser and names what
+runs: ``parser.set_defaults(run=...)``, where ``run(arguments)`` returns the exit code.
+
+Exit codes: 0 fine, 1 the thing failed, 2 wrong usage or a bad file; ``exec`` and ``shell`` give
+the code of the command that they ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from netlab.errors import NetlabError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Command(NamedTuple):
+    """Where a command lives (``module:function``) and what it does, in a line."""
+
+    where: str
+    summary: str
+
+
+COMMANDS = {
+    "up": Command("lab:up", "build the lab of a topology file"),
+    "down": Command("lab:down", "remove a lab; nothing of it is left"),
+    "status": Command("lab:status", "labs, their nodes, addresses and programs"),
+    "exec": Command("enter:exec_", "run a command in a node"),
+    "shell": Command("enter:shell", "open a shell in a node"),
+    "check": Command("topology:check", "find every problem of a topology file"),
+    "plan": Command("topology:plan", "show what `up` would do, and why"),
+    "graph": Command("topology:graph", "draw a topology"),
+    "schema": Command("topology:schema", "print the JSON Schema of topology files"),
+    "doctor": Command("doctor:doctor", "what this machine allows, and how to get the rest"),
+    "gc": Command("lab:gc", "find and remove what a crash left behind"),
+    "completion": Command("completion:completion", "print a completion script for your shell"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``netlab`` with these arguments (default: the process's own); return the exit code."""
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except NetlabError as error:
+        from netlab.cli import console
+
+        console.report(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader went away (`netlab plan … | head`); keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(argv: list[str]) -> int:
+    if argv and argv[0] in COMMANDS:
+        # Only the parser that is needed: describing all of them would cost as much as a lab.
+        parser = command_parser(argv[0])
+        arguments = parser.parse_args(argv[1:])
+    else:
+        parser = full_parser()
+        arguments = parser.parse_args(argv)
+    code: int = arguments.run(arguments)
+    sys.stdout.flush()
+    return code
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command."""
+    parser = argparse.ArgumentParser(
+        prog=f"netlab {name}",
+        description=_sentence(COMMANDS[name].summary),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _describe(name, parser)
+    return parser
+
+
+def full_parser() -> argparse.ArgumentParser:
+    """The parser of everything: for the overall help, unknown commands and completion."""
+    parser = argparse.ArgumentParser(
+        prog="netlab",
+        description="Network labs of Linux namespaces that can say why a packet died.",
+        epilog="example:\n  netlab up topologies/nat.yaml\n  netlab exec client -- ping -c1 server",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        _describe(
+            name,
+            commands.add_parser(
+                name,
+                help=command.summary,
+                description=_sentence(command.summary),
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            ),
+        )
+    return parser
+
+
+def _describe(name: str, parser: argparse.ArgumentParser) -> None:
+    module, _, function = COMMANDS[name].where.partition(":")
+    getattr(importlib.import_module(f"netlab.cli.{module}"), function)(parser)
+
+
+def _sentence(summary: str) -> str:
+    return summary[0].upper() + summary[1:] + "."
+
+
+class _Version(argparse.Action):
+    """``--version``, read only when asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from netlab import __version__
+
+        parser.exit(message=f"netlab {__version__}\n")

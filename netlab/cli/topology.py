@@ -1,0 +1,118 @@
+"""``check``, ``plan``, ``graph``, ``schema``: what can be said of a file without building it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlab.cli import console
+from netlab.errors import InputError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def check(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab check``."""
+    parser.epilog = "example:\n  netlab check topologies/nat.yaml"
+    parser.add_argument("file", metavar="FILE", help="a topology file")
+    parser.add_argument("--json", action="store_true", help="print the diagnostics as JSON")
+    parser.set_defaults(run=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from netlab.topology import load
+
+    try:
+        topology = load(arguments.file)
+    except InputError as error:
+        if not arguments.json:
+            raise
+        diagnostics = [d.to_json() for d in error.diagnostics]
+        console.print_json({"ok": False, "diagnostics": diagnostics})
+        return error.exit_code
+    if arguments.json:
+        console.print_json({"ok": True, "diagnostics": []})
+    else:
+        nodes, links = len(topology.nodes), len(topology.links)
+        print(f"{arguments.file}: fine ({nodes} nodes, {links} links)")
+    return 0
+
+
+def plan(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab plan``."""
+    parser.epilog = (
+        "examples:\n"
+        "  netlab plan topologies/nat.yaml\n"
+        "  netlab plan topologies/nat.yaml --format sh > nat.sh && sudo sh nat.sh"
+    )
+    parser.add_argument("file", metavar="FILE", help="a topology file")
+    parser.add_argument(
+        "--format",
+        choices=("text", "sh", "json"),
+        default="text",
+        help="for reading, as a script of ip and nft commands, or for programs (default: text)",
+    )
+    parser.set_defaults(run=_plan)
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from netlab.plan.build import build
+    from netlab.topology import load
+
+    made = build(load(arguments.file))
+    if arguments.format == "json":
+        from netlab.plan.codec import to_json
+
+        console.print_json(to_json(made))
+    elif arguments.format == "sh":
+        from netlab.plan.script import script
+
+        print(script(made), end="")
+    else:
+        from netlab.plan.text import text
+
+        print(text(made), end="")
+    return 0
+
+
+def graph(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab graph``."""
+    parser.epilog = (
+        "examples:\n"
+        "  netlab graph topologies/nat.yaml\n"
+        "  netlab graph topologies/nat.yaml --format svg > nat.svg"
+    )
+    parser.add_argument("file", metavar="FILE", help="a topology file")
+    parser.add_argument(
+        "--format",
+        choices=("text", "dot", "mermaid", "svg"),
+        default="text",
+        help="how to draw (default: text)",
+    )
+    parser.set_defaults(run=_graph)
+
+
+def _graph(arguments: argparse.Namespace) -> int:
+    from netlab.report import graph as drawings
+    from netlab.topology import load
+
+    print(getattr(drawings, arguments.format)(load(arguments.file)).rstrip("\n"))
+    return 0
+
+
+def schema(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab schema``."""
+    parser.epilog = (
+        "example:\n"
+        "  netlab schema > netlab.schema.json\n"
+        "  # then, as the first line of a topology file:\n"
+        "  # yaml-language-server: $schema=netlab.schema.json"
+    )
+    parser.set_defaults(run=_schema)
+
+
+def _schema(_: argparse.Namespace) -> int:
+    from netlab.topology import json_schema
+
+    console.print_json(json_schema())
+    return 0

@@ -1,0 +1,91 @@
+"""Plans as JSON and back: what a lab's record keeps, and what ``plan --format json`` prints.
+
+An operation is an object with its name in kebab case under ``op`` and its fields beside it.
+Decoding rebuilds equal tuples, so a stored plan can be compared with a new one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netlab.plan import operations
+from netlab.plan.operations import InterfaceSummary, NodeSummary, Operation, Plan, VethEnd
+
+_KINDS: dict[str, type[Any]] = {
+    "create-namespace": operations.CreateNamespace,
+    "set-sysctl": operations.SetSysctl,
+    "create-veth": operations.CreateVeth,
+    "create-bridge": operations.CreateBridge,
+    "create-tun": operations.CreateTun,
+    "enslave": operations.Enslave,
+    "add-address": operations.AddAddress,
+    "set-up": operations.SetUp,
+    "add-route": operations.AddRoute,
+    "add-neighbour": operations.AddNeighbour,
+    "load-rules": operations.LoadRules,
+    "write-file": operations.WriteFile,
+    "start-program": operations.StartProgram,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def name(operation: Operation) -> str:
+    """The kebab-case name of an operation's kind."""
+    return _NAMES[type(operation)]
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """A JSON-ready object; ``from_json`` gives an equal plan back."""
+    return {
+        "name": plan.name,
+        "topology": plan.topology,
+        "nodes": [
+            {**n._asdict(), "interfaces": [i._asdict() for i in n.interfaces]} for n in plan.nodes
+        ],
+        "operations": [{"op": name(o), **_fields(o)} for o in plan.operations],
+    }
+
+
+def from_json(data: dict[str, Any]) -> Plan:
+    """The plan that ``to_json`` wrote; ``KeyError`` or ``TypeError`` for anything else."""
+    return Plan(
+        data["name"],
+        data["topology"],
+        tuple(
+            NodeSummary(
+                n["name"],
+                n["kind"],
+                tuple(
+                    InterfaceSummary(i["name"], tuple(i["addresses"]), i["mac"], i["peer"])
+                    for i in n["interfaces"]
+                ),
+                _pairs(n["environment"]),
+            )
+            for n in data["nodes"]
+        ),
+        tuple(_operation(dict(o)) for o in data["operations"]),
+    )
+
+
+def _fields(operation: Operation) -> dict[str, Any]:
+    fields = operation._asdict()
+    if isinstance(operation, operations.CreateVeth):
+        fields["a"] = operation.a._asdict()
+        fields["b"] = operation.b._asdict()
+    return fields
+
+
+def _operation(fields: dict[str, Any]) -> Operation:
+    kind = _KINDS[fields.pop("op")]
+    if kind is operations.CreateVeth:
+        fields["a"] = VethEnd(**fields["a"])
+        fields["b"] = VethEnd(**fields["b"])
+    elif kind is operations.StartProgram:
+        fields["argv"] = tuple(fields["argv"])
+        fields["environment"] = _pairs(fields["environment"])
+    operation: Operation = kind(**fields)
+    return operation
+
+
+def _pairs(items: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((key, value) for key, value in items)

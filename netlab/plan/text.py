@@ -1,0 +1,71 @@
+"""A plan as text for people, and what differs between two plans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlab.plan import codec
+from netlab.plan import operations as op
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def text(plan: op.Plan) -> str:
+    """One line an operation, grouped by node, each with its reason."""
+    lines = [f"{plan.name} ({plan.topology}): {len(plan.operations)} operations"]
+    node = None
+    for operation in plan.operations:
+        heading = "wires" if isinstance(operation, op.CreateVeth) else operation.node
+        if heading != node:
+            lines += ["", heading]
+            node = heading
+        first, *rest = describe(operation).split("\n")
+        lines.append(f"  {codec.name(operation):<17} {first}  # {operation.reason}")
+        lines += [f"  {'':<17} {line}" for line in rest]
+    return "\n".join(lines) + "\n"
+
+
+def describe(operation: op.Operation) -> str:
+    """What an operation does, without its node; several lines for a ruleset or a file."""
+    match operation:
+        case op.CreateNamespace(node):
+            return node
+        case op.SetSysctl(_, key, value):
+            return f"{key} = {value}"
+        case op.CreateVeth(a, b):
+            return f"{a.node}:{a.name} {a.mac} -- {b.node}:{b.name} {b.mac} mtu {a.mtu}"
+        case op.CreateBridge(_, name, _, mac, mtu):
+            return f"{name} {mac} mtu {mtu}"
+        case op.CreateTun(_, name, mtu):
+            return f"{name} mtu {mtu}"
+        case op.Enslave(_, name, master):
+            return f"{name} to {master}"
+        case op.AddAddress(_, name, address):
+            return f"{address} on {name}"
+        case op.SetUp(_, name):
+            return name
+        case op.AddRoute(_, destination, gateway, name):
+            return f"{destination} via {gateway} dev {name}" if gateway else f"{destination} {name}"
+        case op.AddNeighbour(_, name, address, mac):
+            return f"{address} is {mac} on {name}"
+        case op.LoadRules(_, ruleset):
+            return ruleset.rstrip("\n").expandtabs(2)
+        case op.WriteFile(_, path, content):
+            return f"{path} ({len(content.encode())} bytes)"
+        case op.StartProgram(_, program, argv, _, ready):
+            return f"{program}: {' '.join(argv)}" + (f" until {ready}" if ready else "")
+
+
+def difference(old: op.Plan, new: op.Plan) -> list[str]:
+    """What ``new`` no longer does (``-``) and does besides (``+``), in plan order."""
+    return [*_only_in(old, new, "-"), *_only_in(new, old, "+")]
+
+
+def _only_in(plan: op.Plan, other: op.Plan, sign: str) -> Iterator[str]:
+    # Tuples of different kinds may be equal: the kind belongs to the comparison.
+    known = {(type(o), o) for o in other.operations}
+    for operation in plan.operations:
+        if (type(operation), operation) not in known:
+            where = "" if isinstance(operation, op.CreateVeth) else f"{operation.node}: "
+            yield f"{sign} {where}{codec.name(operation)} {describe(operation)}"
