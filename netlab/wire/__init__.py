@@ -34,5 +34,5 @@ from __future__ import annotations
 Buffer = bytes | bytearray | memoryview
 
 
-class Malformed(ValueError):  # noqa: N818 - the field's word for such a packet
+class Malformed(ValueError):
     """The bytes are not what they should be; ``str()`` is the reason, in a few words."""

@@ -1,0 +1,48 @@
+# Two commands for a fresh machine: `make demo` and `make test`. Both set up what they need.
+# DEBIAN: what the lab and its tests use from Debian or Ubuntu, installed only where missing.
+DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping
+DEBIAN_TESTS := curl procps tcpdump util-linux
+
+PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	&& command -v $$p && break; done)
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+VENV   := .venv
+BIN    := $(VENV)/bin
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-user check bench clean
+
+help: ## what can be made
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+install: $(VENV)/.installed ## set up: Debian packages and .venv
+
+$(VENV)/.installed: pyproject.toml Makefile
+	@scripts/install-debian "$(SUDO)" $(DEBIAN_LAB) $(DEBIAN_TESTS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: install ## build topologies/nat.yaml, send three packets, tell what happened
+	@$(BIN)/python scripts/demo.py
+
+test: install ## the whole test suite; as root also its rootless part as an ordinary user
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory test-user
+
+test-user: install ## the kernel tests as an ordinary user
+	scripts/test-as-user
+
+check: install ## ruff, mypy, the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install ## every benchmark, side by side with its peers
+	$(BIN)/python -m benchmarks all
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
