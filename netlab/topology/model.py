@@ -9,7 +9,7 @@ Shapes::
     Topology ─┬─ nodes ── Node ─┬─ interfaces ── Interface
               └─ links ── Link  ├─ routes ────── Route
                                 ├─ neighbours ── Neighbour
-                                ├─ nat ───────── Masquerade | StaticNat
+                                ├─ nat ───────── Masquerade | StaticNat | nat.Translator
                                 ├─ firewall ──── Firewall ── Rule
                                 ├─ files ─────── File
                                 └─ programs ──── Program ─── Ready
@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from netlab.errors import Position
+    from netlab.topology.nat import Translator
 
 Address: TypeAlias = IPv4Address | IPv6Address
 InterfaceAddress: TypeAlias = IPv4Interface | IPv6Interface
@@ -178,7 +179,7 @@ class Node:
     interfaces: tuple[Interface, ...] = ()
     routes: tuple[Route, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
-    nat: tuple[Masquerade | StaticNat, ...] = ()
+    nat: tuple[Masquerade | StaticNat | Translator, ...] = ()
     firewall: Firewall | None = None
     nftables: str = ""
     nftables_origin: Position | None = None

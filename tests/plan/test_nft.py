@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from netlab.errors import Position
-from netlab.plan import nft
+from netlab.plan import chains, nft
 from netlab.topology.model import Firewall, Masquerade, Node, Rule, StaticNat
 
 HERE = Position("labs/home.yaml", 12, 5)
@@ -80,8 +80,8 @@ def test_a_drop_policy_is_also_a_rule_that_a_trace_can_name():
 
 @pytest.mark.parametrize("label", ["x" * 200, "ü" * 100, 'say "no"\nand go', ""])
 def test_comments_keep_the_place_within_nft_s_limit(label):
-    text = nft.comment(label, HERE)
-    assert len(text.encode()) < nft.COMMENT_BYTES
+    text = chains.comment(label, HERE)
+    assert len(text.encode()) < chains.COMMENT_BYTES
     assert '"' not in text
     assert "\n" not in text
     assert text.endswith("home.yaml:12")

@@ -1,0 +1,382 @@
+"""A NAPT of any RFC 4787 behaviour as nftables rules.
+
+Linux maps each flow for itself: conntrack knows no mapping that outlives or spans flows. So the
+mappings are kept beside it, in maps that the packet path fills once conntrack has decided::
+
+    mapping    (inside endpoint [, remote address])  ->  outside endpoint     a second flow asks it
+    owner      outside endpoint  ->  inside endpoint                   what comes in is led by it
+    bindings   outside endpoint, inside endpoint [, remote address]    who may use an outside port
+    taken      outside port                                            whether a port can be kept
+    permitted  outside endpoint, remote address [, remote port]        whom the filter lets in
+
+An endpoint is address . port; keys carry the protocol besides, so UDP and TCP never mix. What the
+filter calls address-and-port-dependent is conntrack itself: only replies come in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from netlab.topology.nat import is_pool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlab.plan.chains import Chains
+    from netlab.topology.nat import Translator
+
+MAPPED = "meta l4proto { tcp, udp }"
+UNKNOWN = "meta l4proto != { tcp, udp, icmp }"
+SIZE = 65535
+
+
+class _Flow(NamedTuple):
+    """Where conntrack keeps the endpoints of a flow, whichever way the packet at hand goes."""
+
+    outside: str
+    inside: str
+    remote: str
+    remote_port: str
+
+
+OUTBOUND = _Flow(
+    "ct reply ip daddr . meta l4proto . ct reply proto-dst",
+    "ct original ip saddr . ct original proto-src",
+    "ct original ip daddr",
+    "ct original proto-dst",
+)
+INBOUND = _Flow(
+    "ct original ip daddr . meta l4proto . ct original proto-dst",
+    "ct reply ip saddr . ct reply proto-src",
+    "ct original ip saddr",
+    "ct original proto-src",
+)
+
+ADDRESS, PROTOCOL, PORT = "ipv4_addr", "inet_proto", "inet_service"
+
+
+def translate(chains: Chains, nat: Translator) -> None:
+    """Add all rules of one NAT to a node's table."""
+    _Rules(chains, nat).write()
+
+
+def sysctls(nat: Translator) -> Iterator[tuple[str, str]]:
+    """The timeouts of conntrack in the NAT's namespace, as (name, seconds)."""
+    t = nat.timeouts
+    for name, seconds in (
+        ("udp_timeout", t.udp),
+        ("udp_timeout_stream", t.udp),
+        ("tcp_timeout_established", t.tcp_established),
+        ("tcp_timeout_syn_sent", t.tcp_transitory),
+        ("tcp_timeout_syn_recv", t.tcp_transitory),
+        ("tcp_timeout_fin_wait", t.tcp_transitory),
+        ("tcp_timeout_close_wait", t.tcp_transitory),
+        ("tcp_timeout_last_ack", t.tcp_transitory),
+        ("tcp_timeout_time_wait", t.tcp_transitory),
+        ("icmp_timeout", t.icmp),
+        ("generic_timeout", t.other),
+    ):
+        yield f"net.netfilter.nf_conntrack_{name}", str(seconds)
+
+
+class _Rules:
+    """The rules of one NAT; names of sets are made its own by the outside interface."""
+
+    def __init__(self, chains: Chains, nat: Translator) -> None:
+        self.chains = chains
+        self.nat = nat
+        self.leaving = f'oifname "{nat.outside}"'
+        self.arriving = f'iifname "{nat.outside}"'
+        self.remembers = nat.mapping != "address-and-port-dependent"
+        self.leads_in = nat.filtering != "address-and-port-dependent" or nat.hairpinning
+        # What a mapping depends on besides the inside endpoint.
+        self.remote = " . ip daddr" if nat.mapping == "address-dependent" else ""
+        self.remote_type = f" . {ADDRESS}" if self.remote else ""
+
+    def write(self) -> None:
+        self.declare()
+        self.pass_unknown()
+        self.map_out()
+        if self.nat.hairpinning:
+            self.hairpin()
+        self.record()
+        if self.leads_in:
+            self.lead_in()
+        self.filter()
+
+    def rule(self, chain: str, statement: str, label: str) -> None:
+        self.chains.add(chain, statement, f"NAT {label}", self.nat.origin)
+
+    def name(self, kind: str) -> str:
+        """Interface names may hold what nft identifiers may not."""
+        outside = "".join(c if c.isalnum() else f"_{ord(c):x}_" for c in self.nat.outside)
+        return f"{kind}_{outside}"
+
+    def at(self, kind: str) -> str:
+        return f"@{self.name(kind)}"
+
+    # The outside endpoints.
+
+    @property
+    def pool(self) -> str:
+        first, last = self.nat.addresses[0], self.nat.addresses[-1]
+        return f"{first}" if first == last else f"{first}-{last}"
+
+    @property
+    def contiguous(self) -> bool:
+        addresses = [int(a) for a in self.nat.addresses]
+        return addresses == list(range(addresses[0], addresses[0] + len(addresses)))
+
+    @property
+    def owned(self) -> str:
+        return f"{{ {', '.join(map(str, self.nat.addresses))} }}"
+
+    def choose(self, *, keep: bool, match: str = MAPPED) -> Iterator[str]:
+        """Source NAT statements for a new mapping, with the matches they need before them.
+
+        The range of ports bounds only TCP and UDP; `fully-random` ignores the inside port.
+        """
+        low, high = self.nat.port_range
+        how = "" if keep else " fully-random"
+        if not is_pool(self.nat):
+            yield f"{match} counter snat ip to {self.pool}:{low}-{high}{how}"
+            return
+        # A paired pool goes by the inside address alone. `persistent` would do for a contiguous
+        # one, but a list has no range: each address stands for its share of a hash.
+        key = "ip saddr" if self.nat.pooling == "paired" else "ip saddr . ip daddr"
+        count = len(self.nat.addresses)
+        for i, address in enumerate(self.nat.addresses):
+            share = f"jhash {key} mod {count} seed 0x6e6c == {i}"
+            yield f"{match} {share} counter snat ip to {address}:{low}-{high}{how}"
+
+    # The parts.
+
+    def declare(self) -> None:
+        endpoint = f"{ADDRESS} . {PORT}"
+        key = f"{ADDRESS} . {PROTOCOL} . {PORT}"
+        dynamic = f"flags dynamic,timeout; timeout {self.nat.timeouts.udp}s; size {SIZE};"
+
+        def kept(kind: str, name: str, types: str) -> None:
+            self.chains.declare(f"{kind} {self.name(name)} {{ type {types}; {dynamic} }}")
+
+        if self.remembers:
+            kept("map", "mapping", f"{key}{self.remote_type} : {endpoint}")
+            kept("set", "bindings", f"{key} . {endpoint}{self.remote_type}")
+            kept("set", "occupied", key)
+            if self.nat.ports != "random":
+                kept("set", "taken", f"{PROTOCOL} . {PORT}")
+        if self.leads_in:
+            kept("map", "owner", f"{key} : {endpoint}")
+        if self.nat.filtering == "address-dependent":
+            kept("set", "permitted", f"{key} . {ADDRESS}")
+        if not self.nat.inbound_refresh:
+            kept("set", "alive", f"{key} . {endpoint}")
+
+    def map_out(self) -> None:
+        leaving = f"{self.leaving} meta nfproto ipv4"
+        inside = f"ip saddr . meta l4proto . th sport{self.remote}"
+        if self.remembers:
+            self.rule(
+                "postrouting",
+                f"{leaving} {MAPPED} counter snat ip to {inside} map {self.at('mapping')}",
+                f"mapping {self.nat.mapping}",
+            )
+        if self.remembers and self.nat.ports != "random":
+            taken = f"{MAPPED} meta l4proto . th sport {self.at('taken')}"
+            if self.nat.ports == "preserve-parity":
+                self.keep_parity(f"{leaving} {taken}")
+            for statement in self.choose(keep=False, match=taken):
+                self.rule("postrouting", f"{leaving} {statement}", "port taken: another")
+        for statement in self.choose(keep=self.nat.ports != "random"):
+            self.rule("postrouting", f"{leaving} {statement}", f"ports {self.nat.ports}")
+        for i, address in enumerate(self.nat.addresses):
+            share = ""
+            if is_pool(self.nat):
+                share = f" jhash ip saddr mod {len(self.nat.addresses)} seed 0x6e6c == {i}"
+            self.rule(
+                "postrouting",
+                f"{leaving}{share} counter snat ip to {address}",
+                "other protocols",
+            )
+
+    def keep_parity(self, match: str) -> None:
+        """The next port of the same parity, from a list that is gone through in turn."""
+        low, high = self.nat.port_range
+        for parity in (0, 1):
+            ports = [p for p in range(low, min(high, low + 511) + 1) if p % 2 == parity]
+            choice = ", ".join(f"{i} : {p}" for i, p in enumerate(ports))
+            self.rule(
+                "postrouting",
+                f"{match} th sport & 1 == {parity} counter snat ip to {self.nat.addresses[0]}"
+                f":numgen inc mod {len(ports)} map {{ {choice} }}",
+                "port taken: one of its parity",
+            )
+
+    def record(self) -> None:
+        """Behind source NAT: refuse a port that another inside endpoint has, remember the rest."""
+        first = f"{self.leaving} ct direction original"
+        if self.remembers:
+            # Linux lets two mappings share a port while their destinations differ; RFC 4787 REQ-3
+            # forbids it. A port range that is used up shows here.
+            flow = OUTBOUND
+            self.rule(
+                "record",
+                f"{first} {MAPPED} {flow.outside} {self.at('occupied')}"
+                f" {self.binding(flow)} != {self.at('bindings')} counter drop",
+                "no port left",
+            )
+        self.remember(first, OUTBOUND, "outbound")
+        # RFC 4787 REQ-6: what goes out refreshes, in a flow that began outside too.
+        self.remember(f"{self.leaving} ct direction reply ct status dnat", INBOUND, "outbound")
+        if self.nat.inbound_refresh:
+            self.remember(f"{self.arriving} ct direction reply", OUTBOUND, "inbound")
+        if self.nat.hairpinning:
+            hairpinned = f"{self.hairpinned} ct direction original ct status dnat"
+            self.remember(hairpinned, OUTBOUND, "hairpinned")
+
+    def remember(self, match: str, flow: _Flow, label: str) -> None:
+        for protocol, seconds in (
+            ("udp", self.nat.timeouts.udp),
+            ("tcp", self.nat.timeouts.tcp_established),
+        ):
+            updates = " ".join(self.updates(flow, f"timeout {seconds}s"))
+            if updates:
+                self.rule(
+                    "record", f"{match} meta l4proto {protocol} counter {updates}", f"keeps {label}"
+                )
+
+    def binding(self, flow: _Flow) -> str:
+        remote = f" . {flow.remote}" if self.remote else ""
+        return f"{flow.outside} . {flow.inside}{remote}"
+
+    def updates(self, flow: _Flow, timeout: str) -> Iterator[str]:
+        if self.remembers:
+            remote = f" . {flow.remote}" if self.remote else ""
+            address, _, port = flow.inside.partition(" . ")
+            key = f"{address} . meta l4proto . {port}{remote}"
+            target = flow.outside.replace(" . meta l4proto", "")
+            yield f"update {self.at('mapping')} {{ {key} {timeout} : {target} }}"
+            yield f"update {self.at('bindings')} {{ {self.binding(flow)} {timeout} }}"
+            yield f"update {self.at('occupied')} {{ {flow.outside} {timeout} }}"
+            if self.nat.ports != "random":
+                key = flow.outside.partition(" . ")[2]
+                yield f"update {self.at('taken')} {{ {key} {timeout} }}"
+        if self.leads_in:
+            yield f"update {self.at('owner')} {{ {flow.outside} {timeout} : {flow.inside} }}"
+        if self.nat.filtering == "address-dependent":
+            yield f"update {self.at('permitted')} {{ {flow.outside} . {flow.remote} {timeout} }}"
+        if not self.nat.inbound_refresh:
+            remote = f"{flow.remote} . {flow.remote_port}"
+            yield f"update {self.at('alive')} {{ {flow.outside} . {remote} {timeout} }}"
+
+    @property
+    def hairpinned(self) -> str:
+        return (
+            f'oifname != "{self.nat.outside}" iifname != "{self.nat.outside}"'
+            f" ct original ip daddr {self.owned}"
+        )
+
+    def lead_in(self) -> None:
+        """From outside to the owner of a mapping, if the filter allows."""
+        outside = "ip daddr . meta l4proto . th dport"
+        to_owner = f"counter dnat ip to {outside} map {self.at('owner')}"
+        if self.nat.filtering == "endpoint-independent":
+            allowed = ""
+        elif self.nat.filtering == "address-dependent":
+            allowed = f" {outside} . ip saddr {self.at('permitted')}"
+        else:
+            return
+        self.rule(
+            "prerouting",
+            f"{self.arriving} {MAPPED}{allowed} {to_owner}",
+            f"filtering {self.nat.filtering}",
+        )
+
+    def hairpin(self) -> None:
+        """RFC 4787 REQ-9 (a): the source becomes the outside endpoint of the sender."""
+        outside = "ip daddr . meta l4proto . th dport"
+        self.rule(
+            "prerouting",
+            f'iifname != "{self.nat.outside}" ip daddr {self.owned} {MAPPED}'
+            f" counter dnat ip to {outside} map {self.at('owner')}",
+            "hairpinning",
+        )
+        back = f"{self.hairpinned} ct status dnat"
+        if self.remembers:
+            remote = " . ct original ip daddr" if self.remote else ""
+            inside = f"ip saddr . meta l4proto . th sport{remote}"
+            self.rule(
+                "postrouting",
+                f"{back} {MAPPED} counter snat ip to {inside} map {self.at('mapping')}",
+                "hairpinning: the sender's mapping",
+            )
+        for statement in self.choose(keep=self.nat.ports != "random"):
+            self.rule("postrouting", f"{back} {statement}", "hairpinning: a new mapping")
+
+    def pass_unknown(self) -> None:
+        nat = self.nat
+        if nat.unknown_protocols == "drop":
+            self.rule("forward", f"{self.leaving} {UNKNOWN} counter drop", "unknown protocol")
+            self.rule("forward", f"{self.arriving} {UNKNOWN} counter drop", "unknown protocol")
+        elif nat.unknown_protocols == "leak":
+            self.rule(
+                "postrouting", f"{self.leaving} {UNKNOWN} counter accept", "unknown protocol leaks"
+            )
+        elif nat.unknown_protocols == "pool":
+            self.chains.declare(
+                f"map {self.name('lease')} {{ type {ADDRESS} : {ADDRESS};"
+                f" flags dynamic,timeout; timeout {nat.timeouts.other}s; size {SIZE}; }}"
+            )
+            leaving = f"{self.leaving} meta nfproto ipv4 {UNKNOWN}"
+            turn = ", ".join(f"{i} : {address}" for i, address in enumerate(nat.addresses))
+            next_address = f"numgen inc mod {len(nat.addresses)} map {{ {turn} }}"
+            self.rule(
+                "postrouting",
+                f"{leaving} counter snat ip to ip saddr map {self.at('lease')}",
+                "unknown protocol: the host's own address",
+            )
+            self.rule(
+                "postrouting",
+                f"{leaving} counter snat ip to {next_address}",
+                "unknown protocol: the next address",
+            )
+            self.rule(
+                "record",
+                f"{leaving} ct direction original"
+                f" update {self.at('lease')} {{ ct original ip saddr : ip saddr }}",
+                "unknown protocol: remember the address",
+            )
+
+    def filter(self) -> None:
+        nat = self.nat
+        arriving = f"{self.arriving} meta nfproto ipv4"
+        if not nat.icmp_errors:
+            self.rule(
+                "forward",
+                f"{arriving} meta l4proto icmp ct state related counter drop",
+                "ICMP error not translated",
+            )
+        if not nat.inbound_refresh:
+            session = f"{OUTBOUND.outside} . {OUTBOUND.remote} . {OUTBOUND.remote_port}"
+            self.rule(
+                "forward",
+                f"{arriving} {MAPPED} ct direction reply {session} != {self.at('alive')}"
+                " counter drop",
+                "mapping expired",
+            )
+        # Who knows a route to the inside must not get round the filter.
+        self.rule(
+            "forward",
+            f"{arriving} ct state new ct status & dnat == 0 counter drop",
+            f"filtering {nat.filtering}",
+        )
+        if nat.unsolicited == "reset":
+            self.rule(
+                "input",
+                f"{arriving} meta l4proto tcp ct state new,invalid counter reject with tcp reset",
+                "unsolicited to the NAT",
+            )
+        # Were it let in, conntrack would give it the tuple that an inside host's flow needs.
+        self.rule(
+            "input", f"{arriving} ct state new,invalid counter drop", "unsolicited to the NAT"
+        )

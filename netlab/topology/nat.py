@@ -1,0 +1,164 @@
+"""What a NAT does, in the words of RFC 4787 (UDP), RFC 5382 (TCP) and RFC 5508 (ICMP).
+
+A ``Translator`` is one NAPT (RFC 3022 section 2.2) at one outside interface, completely described:
+how it maps, what it lets in, which ports it takes, how long it remembers. ``problems`` finds what
+contradicts itself; ``netlab.plan.nat`` writes the rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ipaddress import IPv4Address
+
+    from netlab.errors import Position
+
+Dependence: TypeAlias = Literal[
+    "endpoint-independent", "address-dependent", "address-and-port-dependent"
+]
+"""Of a mapping (RFC 4787 section 4.1) or of a filter (section 5): on what part of the remote
+endpoint it depends."""
+
+PortAssignment: TypeAlias = Literal["preserve", "preserve-parity", "random"]
+Pooling: TypeAlias = Literal["paired", "arbitrary"]
+UnknownProtocols: TypeAlias = Literal["translate", "drop", "leak", "pool"]
+Unsolicited: TypeAlias = Literal["drop", "reset"]
+
+DEPENDENCES: tuple[Dependence, ...] = get_args(Dependence)
+
+MAXIMUM_ADDRESSES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long an idle session is kept, in seconds; the defaults are what the RFCs ask for.
+
+    ``udp``: RFC 4787 REQ-5 (c). ``tcp_established`` and ``tcp_transitory``: RFC 5382 REQ-5.
+    ``icmp``: RFC 5508 REQ-2. ``other``: protocols that the NAT does not know, Linux's own default.
+    """
+
+    udp: int = 300
+    tcp_established: int = 7440
+    tcp_transitory: int = 240
+    icmp: int = 60
+    other: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Translator:
+    """A NAPT that rewrites the source of what leaves by ``outside``.
+
+    ``addresses`` are the outside addresses it may use, all owned by that interface.
+    ``mapping`` and ``filtering`` hold for UDP and TCP alike.
+    ``ports`` says which outside port a new mapping gets: the inside port while it is free
+    (``preserve``), failing that one of the same parity (``preserve-parity``, RFC 4787 REQ-4), or
+    any (``random``, RFC 6056). ``port_range`` bounds it, inclusive: two ports are soon exhausted.
+    ``hairpinning`` (REQ-9): inside hosts reach each other by their outside addresses; such packets
+    are not filtered. ``inbound_refresh`` (REQ-6): packets from outside keep a mapping alive.
+    ``icmp_errors``: errors about a translated packet are translated too (RFC 5508 REQ-4).
+    ``unknown_protocols``: all but TCP, UDP and ICMP are translated by address alone as Linux does
+    (one inside host per remote address), dropped, let out with their inside source, or given an
+    outside address of their own for each inside host (``pool``).
+    ``unsolicited``: what a TCP SYN from outside without a mapping meets (RFC 5382 REQ-4).
+    """
+
+    outside: str
+    addresses: tuple[IPv4Address, ...]
+    mapping: Dependence = "endpoint-independent"
+    filtering: Dependence = "address-and-port-dependent"
+    ports: PortAssignment = "preserve"
+    port_range: tuple[int, int] = (1024, 65535)
+    hairpinning: bool = False
+    pooling: Pooling = "paired"
+    inbound_refresh: bool = True
+    icmp_errors: bool = True
+    unknown_protocols: UnknownProtocols = "translate"
+    unsolicited: Unsolicited = "drop"
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    preset: str = ""
+    """The preset that it came from, for whoever reads the plan."""
+    origin: Position | None = None
+
+
+class Problem(NamedTuple):
+    """One thing that cannot be: the key of the file that is at fault, what is wrong, a hint."""
+
+    key: str
+    message: str
+    hint: str
+
+
+def problems(nat: Translator) -> Iterator[Problem]:
+    """Every contradiction within one NAT; none for a NAT that can be built."""
+    if nat.ports != "random" and nat.mapping == "address-and-port-dependent":
+        yield Problem(
+            "ports",
+            f"ports {nat.ports} contradicts mapping {nat.mapping}: a port that stays the same"
+            " for every destination is an endpoint-independent mapping",
+            "say `ports: random`, or another mapping",
+        )
+    low, high = nat.port_range
+    if not 1 <= low <= 65535 or not 1 <= high <= 65535:
+        yield Problem("port-range", f"port range {low}-{high} is not within 1-65535", "")
+    elif low > high:
+        yield Problem(
+            "port-range", f"port range {low}-{high} is empty", f"the lower port first: {high}-{low}"
+        )
+    elif nat.ports == "preserve-parity" and low == high:
+        yield Problem(
+            "port-range",
+            f"port range {low}-{high} has no port of the other parity",
+            "give it at least two ports, or say `ports: preserve`",
+        )
+    if not nat.addresses:
+        yield Problem("addresses", f"{nat.outside} has no IPv4 address to translate to", "")
+    elif len(nat.addresses) > MAXIMUM_ADDRESSES:
+        yield Problem(
+            "addresses",
+            f"a pool of {len(nat.addresses)} addresses; at most {MAXIMUM_ADDRESSES} are supported",
+            "",
+        )
+    if len(set(nat.addresses)) < len(nat.addresses):
+        yield Problem("addresses", "the pool names an address twice", "")
+    if len(nat.addresses) == 1:
+        if nat.unknown_protocols == "pool":
+            yield Problem(
+                "unknown-protocols",
+                "unknown-protocols pool needs more than one outside address",
+                "list them under `addresses`, and give them to the outside interface",
+            )
+        if nat.pooling == "arbitrary":
+            yield Problem(
+                "pooling",
+                "pooling arbitrary needs more than one outside address",
+                "list them under `addresses`, and give them to the outside interface",
+            )
+    elif nat.ports == "preserve-parity":
+        yield Problem(
+            "ports",
+            "ports preserve-parity is supported with one outside address only",
+            "say `ports: preserve`",
+        )
+    if nat.pooling == "arbitrary" and nat.mapping == "endpoint-independent":
+        yield Problem(
+            "pooling",
+            "pooling arbitrary contradicts mapping endpoint-independent: one inside endpoint"
+            " would show several outside addresses",
+            "say `pooling: paired`, or a mapping that depends on the address",
+        )
+    for name in Timeouts.__dataclass_fields__:
+        seconds = getattr(nat.timeouts, name)
+        if seconds < 1:
+            yield Problem(
+                "timeouts",
+                f"timeout {name.replace('_', '-')} of {seconds} s",
+                "at least one second",
+            )
+
+
+def is_pool(nat: Translator) -> bool:
+    """True if the NAT has more than one outside address."""
+    return len(nat.addresses) > 1
