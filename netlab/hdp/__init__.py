@@ -1,0 +1,10 @@
+"""PURE: a transport protocol that nobody knows, and what becomes of each protocol number.
+
+numbers.py   the 256 protocol numbers: their names, which socket argument leaves as which
+endpoint.py  the client, which makes datagrams, and the server, which judges what comes in
+table.py     what each side saw, as Markdown, CSV and JSON; the two joined
+sweep.py     one probe for every number; the evidence of every hop joined into one row each
+verdict.py   the reason for a row, in a few words
+grid.py      256 cells at one look: terminal and SVG
+compare.py   what changed between two sweeps
+"""
