@@ -1,0 +1,58 @@
+"""What changed between two sweeps, and whether two sweeps are equal.
+
+Times differ from run to run and are no part of the comparison; everything else is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from netlab.hdp.sweep import Row, Sweep
+
+_TIMES = {"latency_us"}
+
+
+class Change(NamedTuple):
+    """One number that fares otherwise; ``None`` on the side that did not try it."""
+
+    argument: int
+    before: Row | None
+    after: Row | None
+    fields: tuple[str, ...]
+
+
+def changes(before: Sweep, after: Sweep) -> list[Change]:
+    """The numbers that fare otherwise, in order; ``fields`` names what differs."""
+    old = {row.argument: row for row in before.rows}
+    new = {row.argument: row for row in after.rows}
+    found = []
+    for argument in sorted(old.keys() | new.keys()):
+        a, b = old.get(argument), new.get(argument)
+        fields = _differing(a, b)
+        if fields:
+            found.append(Change(argument, a, b, fields))
+    return found
+
+
+def _differing(a: Row | None, b: Row | None) -> tuple[str, ...]:
+    if a is None or b is None:
+        return ("argument",)
+    return tuple(
+        field for field, x, y in zip(a._fields, a, b, strict=True) if field not in _TIMES and x != y
+    )
+
+
+def lines(found: list[Change]) -> list[str]:
+    """The changes for people, two lines each."""
+    text = []
+    for change in found:
+        text.append(f"{change.argument:4}  - {_told(change.before)}")
+        text.append(f"      + {_told(change.after)}")
+        if change.before and change.after and _told(change.before) == _told(change.after):
+            text[-1] += f" ({', '.join(change.fields)} differ)"
+    return text
+
+
+def _told(row: Row | None) -> str:
+    return f"{row.outcome}: {row.reason}" if row else "not tried"
