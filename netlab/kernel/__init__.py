@@ -1,10 +1,15 @@
 """The ONLY room that changes the machine.
 
+apply.py       Plan -> running lab; any error takes all of it back
+teardown.py    the way back: down, and gc for what a crash left
+process.py     programs in nodes: become one, start one, wait until it is ready
+ownership.py   labs on disk: the record and the lock that make down and gc find everything
+marks.py       the processes of a lab: found by mark, stopped through pidfds
+rootless.py    a user namespace for ordinary users, and the process that keeps it
+facts.py       what this machine allows, found out by doing
+
 namespaces.py  unshare, setns, mounts: every namespace switch of netlab is in this file
 netlink.py     the few hot rtnetlink messages, encoded by hand
-sysctl.py  nftables.py  tun.py   one kernel interface each
-ownership.py   labs on disk: the record that makes down and gc find everything
-rootless.py    a user namespace for ordinary users
-process.py     programs in nodes: start, wait, stop
-apply.py       Plan -> running lab; any error takes all of it back
+nftables.py  sysctl.py  tun.py  files.py   one kernel interface each
+guard.py  refusal.py   signals and limits during a build; its errors in words
 """

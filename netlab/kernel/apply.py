@@ -1,0 +1,276 @@
+"""Carry out a plan: all of it, or nothing.
+
+Operations are done in the plan's order, in *visits*: one to a namespace for a run of operations
+that belong there. What can be said in netlink is collected and sent in one system call. The
+builder is a thread of its own, which moves from namespace to namespace and ends in the last; the
+caller's threads never leave their place.
+
+A wire is made by a visit to its first end, which also keeps a preset interface index free of
+clashes: the kernel looks it up in the namespace of the socket.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from netlab.kernel import namespaces, netlink, ownership, refusal, sysctl
+from netlab.kernel.guard import Descriptors, Signals
+from netlab.kernel.refusal import place
+from netlab.plan.operations import (
+    AddAddress,
+    AddNeighbour,
+    AddRoute,
+    CreateBridge,
+    CreateNamespace,
+    CreateTun,
+    CreateVeth,
+    Enslave,
+    LoadRules,
+    SetSysctl,
+    SetUp,
+    StartProgram,
+    WriteFile,
+)
+
+if TYPE_CHECKING:
+    from _socket import socket
+    from collections.abc import Callable, Iterable
+
+    from netlab.kernel.ownership import Claim, Lab
+    from netlab.kernel.process import Started
+    from netlab.plan.operations import Operation, Plan
+
+    Progress = Callable[[int, int], None]
+    """Called with the operations done and all operations, from the builder's thread."""
+
+
+def claim(
+    plan: Plan,
+    *,
+    digest: str = "",
+    library: bool = False,
+    listed: bool | None = None,
+    documents: dict[str, str] | None = None,
+) -> Claim:
+    """Take the lab's name, after removing what a dead builder left under it.
+
+    See ``ownership.claim``. The claim goes to ``build``.
+    """
+    from netlab.kernel import rootless
+
+    if os.path.exists(f"{ownership.state_directory()}/{plan.name}"):
+        from netlab.kernel import teardown
+
+        teardown.clear_dead(plan.name)
+    return ownership.claim(
+        plan.name,
+        tuple(node.name for node in plan.nodes),
+        topology=plan.topology,
+        digest=digest,
+        library=library,
+        rootless=rootless.is_needed(),
+        listed=listed,
+        documents=documents,
+    )
+
+
+def build(plan: Plan, claim: Claim, progress: Progress | None = None) -> tuple[Started, ...]:
+    """Build the lab of ``claim`` and return its programs, started and ready.
+
+    On any error, and on SIGINT or SIGTERM, everything is taken back and the claim released. A
+    signal is answered as it would have been, but only after that. When all is well a lab that
+    does not belong to this process is released.
+
+    Raises ``LabError`` naming the operation that failed, ``Unavailable`` if this machine or user
+    may not build labs.
+    """
+    lab = claim.lab
+    with Signals() as signals:
+        builder = _Builder(plan, lab, progress, signals)
+        try:
+            if lab.record.rootless:
+                _go_rootless(lab)
+            namespaces.aside(builder.run)
+            signals.check()
+            ownership.mark_ready(lab)
+        except BaseException:
+            from netlab.kernel import teardown
+
+            teardown.remove(claim)
+            for program in builder.started:
+                program.process.wait()  # it has ended; this lets its process id go
+            raise
+    if not lab.record.library:
+        claim.close()
+    return tuple(builder.started)
+
+
+def _go_rootless(lab: Lab) -> None:
+    from netlab.kernel import rootless
+
+    rootless.enter()
+    if not lab.record.library:
+        rootless.keep(lab)
+
+
+class _Builder:
+    """One run through a plan, in the thread that calls ``run``."""
+
+    def __init__(self, plan: Plan, lab: Lab, progress: Progress | None, signals: Signals) -> None:
+        self._plan = plan
+        self._lab = lab
+        self._progress = progress
+        self._signals = signals
+        self._namespaces: dict[str, int] = {}
+        self._indices: dict[tuple[str, str], int] = {}
+        self._pending: list[tuple[Operation, netlink.Request]] = []
+        self._route: socket | None = None
+        self.started: list[Started] = []
+
+    def run(self) -> None:
+        try:
+            namespaces.mount_shelf(self._lab.shelf)
+            if self._lab.record.listed:
+                ownership.list_nodes(self._lab)
+        except OSError as error:
+            raise refusal.of_machine(error) from None
+        total, done = len(self._plan.operations), 0
+        with Descriptors(len(self._lab.record.nodes)):
+            try:
+                for node, visit in groupby(self._plan.operations, place):
+                    self._signals.check()
+                    done += self._visit(node, visit)
+                    if self._progress:
+                        self._progress(done, total)
+            finally:
+                self._leave()
+                for fd in self._namespaces.values():
+                    os.close(fd)
+
+    def _visit(self, node: str, operations: Iterable[Operation]) -> int:
+        count = 0
+        if node in self._namespaces:
+            namespaces.setns(self._namespaces[node], namespaces.CLONE_NEWNET)
+        for operation in operations:
+            count += 1
+            encode = _REQUESTS.get(type(operation))
+            if encode:
+                self._pending.append((operation, encode(self, operation)))
+                continue
+            self._flush()
+            try:
+                _ACTIONS[type(operation)](self, operation)
+            except OSError as error:
+                raise refusal.of_operation(operation, error.errno or 0) from None
+        self._flush()
+        self._leave()
+        return count
+
+    def _flush(self) -> None:
+        """Send the requests that have come together to the namespace of this visit."""
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, []
+        if self._route is None:
+            self._route = netlink.open_route_socket()
+        answer = netlink.converse(self._route, [request for _, request in pending])
+        if answer:
+            raise refusal.of_operation(pending[answer.position][0], answer.errno, answer.text)
+
+    def _leave(self) -> None:
+        if self._route:
+            self._route.close()
+            self._route = None
+
+    # Requests: what netlink can say
+
+    def _index(self, node: str, name: str) -> int:
+        return self._indices[node, name]
+
+    def veth(self, o: CreateVeth) -> netlink.Request:
+        a, b = o.a, o.b
+        self._indices[a.node, a.name] = a.ifindex
+        self._indices[b.node, b.name] = b.ifindex
+        return netlink.new_veth(netlink.End(*a[1:]), netlink.End(*b[1:]), self._namespaces[b.node])
+
+    def bridge(self, o: CreateBridge) -> netlink.Request:
+        self._indices[o.node, o.name] = o.ifindex
+        return netlink.new_bridge(o.name, o.ifindex, o.mac, o.mtu)
+
+    def enslave(self, o: Enslave) -> netlink.Request:
+        return netlink.set_master(self._index(o.node, o.name), self._index(o.node, o.master))
+
+    def address(self, o: AddAddress) -> netlink.Request:
+        return netlink.add_address(self._index(o.node, o.name), o.address)
+
+    def up(self, o: SetUp) -> netlink.Request:
+        return netlink.set_up(self._index(o.node, o.name))
+
+    def add_route(self, o: AddRoute) -> netlink.Request:
+        return netlink.add_route(self._index(o.node, o.name), o.destination, o.gateway)
+
+    def neighbour(self, o: AddNeighbour) -> netlink.Request:
+        return netlink.add_neighbour(self._index(o.node, o.name), o.address, o.mac)
+
+    # Actions: all the rest
+
+    def namespace(self, o: CreateNamespace) -> None:
+        self._namespaces[o.node] = namespaces.create_network(self._lab.namespace(o.node))
+        self._indices[o.node, "lo"] = 1
+
+    def sysctl(self, o: SetSysctl) -> None:
+        try:
+            sysctl.write(o.key, o.value)
+        except FileNotFoundError:
+            if not o.optional:
+                raise
+
+    def tun(self, o: CreateTun) -> None:
+        from _socket import if_nametoindex
+
+        from netlab.kernel import tun
+
+        tun.create(o.name)
+        self._indices[o.node, o.name] = index = if_nametoindex(o.name)
+        self._pending.append((o, netlink.set_mtu(index, o.mtu)))
+
+    def rules(self, o: LoadRules) -> None:
+        from netlab.kernel import nftables
+
+        complaints = nftables.load(o.text)
+        if complaints:
+            raise refusal.of_rules(o, complaints)
+
+    def file(self, o: WriteFile) -> None:
+        from netlab.kernel import files
+
+        files.store(self._lab.files(o.node), o.path, o.content)
+
+    def program(self, o: StartProgram) -> None:
+        from netlab.kernel import process
+
+        started = process.start(self._lab, o.node, o.program, o.argv, dict(o.environment))
+        self.started.append(started)
+        process.wait_ready(self._lab, started, o.ready, o.timeout, self._signals.arrived)
+
+
+_REQUESTS: dict[type, Callable[[_Builder, Any], netlink.Request]] = {
+    CreateVeth: _Builder.veth,
+    CreateBridge: _Builder.bridge,
+    Enslave: _Builder.enslave,
+    AddAddress: _Builder.address,
+    SetUp: _Builder.up,
+    AddRoute: _Builder.add_route,
+    AddNeighbour: _Builder.neighbour,
+}
+
+_ACTIONS: dict[type, Callable[[_Builder, Any], None]] = {
+    CreateNamespace: _Builder.namespace,
+    SetSysctl: _Builder.sysctl,
+    CreateTun: _Builder.tun,
+    LoadRules: _Builder.rules,
+    WriteFile: _Builder.file,
+    StartProgram: _Builder.program,
+}

@@ -1,0 +1,31 @@
+"""Settings under /proc/sys/net, which belong to the namespace of the thread that opens them."""
+
+from __future__ import annotations
+
+import os
+
+
+def path(key: str) -> str:
+    """Where the value of ``net.ipv4.conf.eth0.rp_filter`` lies.
+
+    As in sysctl(8) a ``/`` in a key stands for a dot: ``net.ipv4.conf.eth0/100.rp_filter``.
+    """
+    parts = [part.replace("/", ".") for part in key.split(".")]
+    if parts[0] != "net" or not all(parts) or ".." in parts:
+        raise PermissionError(1, "not a setting of a network namespace", key)
+    return "/proc/sys/" + "/".join(parts)
+
+
+def write(key: str, value: str) -> None:
+    """Set ``key`` for the namespace of the calling thread; ``OSError`` if that is refused."""
+    fd = os.open(path(key), os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)
+
+
+def read(key: str) -> str:
+    """The value in the namespace of the calling thread."""
+    with open(path(key), encoding="ascii") as stream:
+        return stream.read().strip()

@@ -1,0 +1,219 @@
+"""Taking labs away: all of one lab, or whatever a crash left of any.
+
+A lab goes in four steps, each of which may be the last one that we live to take: its programs,
+its names for `ip netns`, the one mount that keeps its namespaces (the kernel then frees devices,
+rules and routes by itself; removing links one by one takes 15 ms each), its directory. The
+directory with the record goes last and is renamed first, so what is left is found by ``gc``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from typing import TYPE_CHECKING, NamedTuple
+
+from netlab.errors import Diagnostic, LabError
+from netlab.kernel import marks, namespaces, ownership
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlab.kernel.ownership import Claim, Lab
+
+_ASIDE = re.compile(r"^\.(?P<name>.+)\.(?P<pid>\d+)\.(?P<token>[0-9a-f]{32})$")
+"""A directory of ours that is not a lab: being claimed, or being removed."""
+
+
+class Removed(NamedTuple):
+    """What became of a lab."""
+
+    name: str
+    stopped: int
+    """How many of its programs were still running."""
+    foreign: tuple[marks.Process, ...]
+    """Processes in its namespaces that are not netlab's; they keep those namespaces alive."""
+
+
+class Leftover(NamedTuple):
+    """Something that belongs to no living lab."""
+
+    kind: str
+    """``lab``, ``claim``, ``name`` or ``process``."""
+    what: str
+    """Its name, path or process id."""
+    why: str
+
+
+def down(name: str) -> Removed:
+    """Remove a lab; ``LabError`` if there is none or it belongs to a living process."""
+    lab = ownership.find(name)
+    claim = ownership.lock(lab)
+    if claim is None:
+        verb = "is being built by" if not lab.ready else "belongs to"
+        message = f"lab {name} {verb} process {lab.record.pid}"
+        raise LabError(Diagnostic("E405", message, hint="end that process and the lab goes too"))
+    return remove(claim)
+
+
+def remove(claim: Claim) -> Removed:
+    """Remove the lab of a claim and release the claim."""
+    lab = claim.lab
+    try:
+        inodes = marks.nodes_by_inode(lab)
+        stopped = marks.stop(lambda pid: marks.is_ours(pid, lab, inodes))
+        foreign = _residents(inodes)
+        if lab.record.listed:
+            ownership.unlist_nodes(lab)
+        _release(lab.shelf)
+        state = os.path.dirname(lab.directory)
+        aside = f"{state}/.{lab.name}.{os.getpid()}.{lab.record.token}"
+        os.rename(lab.directory, aside)
+        shutil.rmtree(aside)
+    finally:
+        claim.close()
+    _leave(state)
+    return Removed(lab.name, stopped, foreign)
+
+
+def _residents(inodes: dict[int, str]) -> tuple[marks.Process, ...]:
+    if not inodes:
+        return ()
+    return tuple(
+        marks.Process(pid, inodes[inode], marks.command(pid))
+        for pid in marks.pids()
+        if (inode := marks.namespace(pid, "net")) in inodes
+    )
+
+
+def _release(shelf: str) -> None:
+    """Let go of all namespaces of a lab at once."""
+    try:
+        while os.path.ismount(shelf):
+            namespaces.detach(shelf)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+
+
+def _leave(state: str) -> None:
+    """Remove the directory of all labs with the last one, unless the user chose it."""
+    if not os.environ.get("NETLAB_STATE_DIR"):
+        with contextlib.suppress(OSError):  # others live there
+            os.rmdir(state)
+
+
+def is_dead(lab: Lab) -> str:
+    """Why nobody will ever use this lab again, or an empty string. Asks for the lab's lock."""
+    claim = ownership.lock(lab)
+    if claim is None:
+        return ""
+    claim.close()
+    if lab.record.library:
+        return f"process {lab.record.pid}, to which it belonged, has ended"
+    if not lab.ready:
+        return f"process {lab.record.pid} died while building it"
+    if not is_alive(lab):
+        return "its namespaces are gone"
+    return ""
+
+
+def is_alive(lab: Lab) -> bool:
+    """Whether the namespaces of a lab exist."""
+    if lab.record.rootless and not os.path.ismount(lab.shelf):
+        from netlab.kernel import rootless
+
+        return rootless.keeper(lab) is not None
+    return len(marks.nodes_by_inode(lab)) == len(lab.record.nodes) and os.path.ismount(lab.shelf)
+
+
+def clear_dead(name: str) -> None:
+    """Remove what is left of a lab of this name whose builder or owner died."""
+    lab = ownership.read(f"{ownership.state_directory()}/{name}")
+    if lab and is_dead(lab):
+        claim = ownership.lock(lab)
+        if claim:
+            remove(claim)
+
+
+def gc(*, dry_run: bool = False) -> list[Leftover]:
+    """Find what crashes left behind, and remove it unless ``dry_run``.
+
+    Only what is marked as ours in this state directory is looked at. A lab that is being built
+    or used is left alone, whoever does so.
+    """
+    state = ownership.state_directory()
+    found = [*_dead_labs(dry_run), *_unfinished(state, dry_run)]
+    found += _stray_processes(state, dry_run)
+    found += _stray_names(state, dry_run)
+    if not dry_run:
+        ownership.forget_ip_netns(state)
+        _leave(state)
+    return found
+
+
+def _dead_labs(dry_run: bool) -> Iterator[Leftover]:  # noqa: FBT001
+    for lab in list(ownership.labs()):
+        why = is_dead(lab)
+        claim = ownership.lock(lab) if why and not dry_run else None
+        if claim:
+            remove(claim)
+        if why:
+            yield Leftover("lab", lab.name, why)
+
+
+def _unfinished(state: str, dry_run: bool) -> Iterator[Leftover]:  # noqa: FBT001
+    for name in ownership.directories(state):
+        match = _ASIDE.match(name)
+        path = f"{state}/{name}"
+        lock = ownership.lock_directory(path) if match else None
+        if match is None or lock is None:
+            continue
+        try:
+            if not dry_run:
+                _release(f"{path}/ns")
+                shutil.rmtree(path)
+        finally:
+            os.close(lock)
+        yield Leftover("claim", path, f"process {match['pid']} died while at it")
+
+
+def _stray_processes(state: str, dry_run: bool) -> Iterator[Leftover]:  # noqa: FBT001
+    # Processes first, labs second: a program that is seen had its lab before.
+    marked = [(pid, mark) for pid in marks.pids() if (mark := marks.read(pid))]
+    living = {lab.record.token for lab in ownership.labs()}
+    host = marks.namespace(1, "net") or marks.namespace(os.getpid(), "net")
+
+    def is_stray(pid: int) -> bool:
+        mark = marks.read(pid)
+        return (
+            mark is not None
+            and mark.state == state
+            and mark.token not in living
+            and (marks.namespace(pid, "net") != host or mark.node == "")
+        )
+
+    for pid, mark in marked:
+        if is_stray(pid):
+            yield Leftover("process", str(pid), f"{marks.command(pid)} in {mark.node or 'no node'}")
+    if not dry_run:
+        marks.stop(is_stray)
+
+
+def _stray_names(state: str, dry_run: bool) -> Iterator[Leftover]:  # noqa: FBT001
+    try:
+        names = sorted(os.listdir(ownership.IP_NETNS))
+    except OSError:
+        return
+    for name in names:
+        path = f"{ownership.IP_NETNS}/{name}"
+        if not ownership.is_our_listing(path, state):
+            continue
+        # STATE/LAB/ns/NODE: the lab that the link points into
+        directory = os.path.dirname(os.path.dirname(os.readlink(path)))
+        if not os.path.lexists(directory):
+            if not dry_run:
+                os.unlink(path)
+            yield Leftover("name", path, "its lab is gone")
