@@ -58,16 +58,13 @@ def _coloured(text: str) -> str:
 class Progress:
     """A counter on one line of a terminal; silent elsewhere and for small amounts."""
 
-    def __init__(self, what: str, total: int, least: int = 50) -> None:
+    def __init__(self, what: str, least: int = 1000) -> None:
         self._what = what
-        self._total = total
-        self._shown = total >= least and sys.stderr.isatty()
+        self._least = least
 
-    def __call__(self, done: int) -> None:
+    def __call__(self, done: int, total: int) -> None:
         """Show ``done`` of the total; the line is erased at the end."""
-        if not self._shown:
+        if total < self._least or not sys.stderr.isatty():
             return
-        if done < self._total:
-            print(f"\r{self._what} {done}/{self._total}", end="", file=sys.stderr, flush=True)
-        else:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        line = f"\r{self._what} {done}/{total}" if done < total else "\r\x1b[K"
+        print(line, end="", file=sys.stderr, flush=True)

@@ -1,0 +1,250 @@
+"""``up``, ``down``, ``status``, ``gc``: labs come and go."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from netlab import lab as labs
+from netlab.cli import console
+from netlab.errors import Diagnostic, LabError
+from netlab.plan.operations import StartProgram
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netlab.kernel import marks, ownership
+    from netlab.plan.operations import Plan
+
+
+def up(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab up``."""
+    parser.epilog = (
+        "Running it again on the same file changes nothing; on a changed file it says what "
+        "differs.\n\n"
+        "examples:\n"
+        "  netlab up topologies/nat.yaml\n"
+        "  netlab up topologies/nat.yaml --name second"
+    )
+    parser.add_argument("file", metavar="FILE", help="a topology file")
+    parser.add_argument("--name", metavar="N", help="the lab's name (default: the file's)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
+    parser.add_argument(
+        "--replace", action="store_true", help="remove a running lab of this name first"
+    )
+    parser.add_argument("--json", action="store_true", help="print the lab as `status --json` does")
+    parser.set_defaults(run=_up)
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    lab = labs.Lab(arguments.file, name=arguments.name)
+    if arguments.dry_run:
+        from netlab.plan.text import text
+
+        print(text(lab.plan), end="")
+        return 0
+    running = _running(lab.name)
+    if running and arguments.replace:
+        labs.Lab.attach(lab.name).stop()
+        running = None
+    if running:
+        _unchanged(running, lab.plan)
+        done = "is up already; nothing to change"
+    else:
+        lab.start(keep=True, progress=console.Progress("building"))
+        done = "is up"
+    if arguments.json:
+        return _print_status([lab.name])
+    print(f"lab {lab.name} {done}")
+    print(_table(lab.plan))
+    print(_how_to_enter(lab.plan))
+    return 0
+
+
+def _running(name: str) -> ownership.Lab | None:
+    from netlab.kernel import ownership
+
+    return next((lab for lab in ownership.labs() if lab.name == name and lab.ready), None)
+
+
+def _unchanged(running: ownership.Lab, plan: Plan) -> None:
+    """Raise ``LabError`` with the difference if the running lab is not that of the plan."""
+    old = labs.plan_of(running)
+    if old.operations == plan.operations and old.nodes == plan.nodes:
+        return
+    from netlab.plan.text import difference
+
+    changes = difference(old, plan) or ["only the order has changed"]
+    listed = "\n".join(f"    {line}" for line in changes)
+    raise LabError(
+        Diagnostic(
+            "E401",
+            f"lab {running.name} is up, but not as {plan.topology} describes it now\n{listed}",
+            hint=f"netlab up {plan.topology} --replace",
+        )
+    )
+
+
+def _table(plan: Plan) -> str:
+    rows = [("NODE", "KIND", "INTERFACE", "ADDRESSES", "CONNECTED TO")]
+    for node in plan.nodes:
+        name, kind = node.name, node.kind
+        for interface in node.interfaces or (None,):
+            if interface is None:
+                rows.append((name, kind, "", "", ""))
+                continue
+            addresses = " ".join(interface.addresses)
+            rows.append((name, kind, interface.name, addresses, interface.peer))
+            name = kind = ""
+    return console.columns(rows)
+
+
+def _how_to_enter(plan: Plan) -> str:
+    first = plan.nodes[0].name
+    last = plan.nodes[-1].name
+    return (
+        f"enter:  netlab shell {plan.name}/{first}\n"
+        f"try:    netlab exec {plan.name}/{first} -- ping -c1 {last}\n"
+        f"remove: netlab down {plan.name}"
+    )
+
+
+def down(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab down``."""
+    parser.epilog = "examples:\n  netlab down nat\n  netlab down --all"
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "lab", metavar="LAB", nargs="?", help="may be left out if only one is running"
+    )
+    which.add_argument("--all", action="store_true", help="every lab of yours")
+    parser.set_defaults(run=_down)
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    from netlab.kernel import ownership, teardown
+
+    found = list(ownership.labs()) if arguments.all else [labs.find(arguments.lab)]
+    for lab in found:
+        removed = teardown.down(lab.name)
+        print(f"lab {lab.name} is down")
+        for process in removed.foreign:
+            print(f"  still there, not started by netlab: {process.pid} {process.command}")
+    if not found:
+        print("no lab is running")
+    return 0
+
+
+def status(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab status``."""
+    parser.epilog = "examples:\n  netlab status\n  netlab status nat --json"
+    parser.add_argument("lab", metavar="LAB", nargs="?", help="only this one")
+    parser.add_argument("--json", action="store_true", help="print a list of labs as JSON")
+    parser.set_defaults(run=_status)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from netlab.kernel import ownership
+
+    if arguments.lab is not None:
+        names = [labs.find(arguments.lab).name]
+    else:
+        names = [lab.name for lab in ownership.labs()]
+    if arguments.json:
+        return _print_status(names)
+    if not names:
+        print("no lab is running")
+    for name in names:
+        _show(_described(ownership.find(name)))
+    return 0
+
+
+def _print_status(names: list[str]) -> int:
+    from netlab.kernel import ownership
+
+    console.print_json([_described(ownership.find(name)) for name in names])
+    return 0
+
+
+def _described(lab: ownership.Lab) -> dict[str, Any]:
+    """What is known of a lab: its record, its state, the programs that run in it."""
+    from netlab.kernel import marks, teardown
+
+    plan = labs.plan_of(lab)
+    running, _ = marks.processes(lab)
+    dead = teardown.is_dead(lab)
+    problems = [dead] if dead else _stopped(plan, running)
+    state = "building" if not lab.ready else "unhealthy" if problems else "up"
+    return {
+        "lab": lab.name,
+        "state": state,
+        "problems": problems,
+        "topology": lab.record.topology,
+        "nodes": [
+            {
+                "name": node.name,
+                "kind": node.kind,
+                "namespace": lab.namespace(node.name),
+                "interfaces": [
+                    {"name": i.name, "addresses": list(i.addresses)} for i in node.interfaces
+                ],
+                "processes": [
+                    {"pid": p.pid, "program": p.program, "command": p.command}
+                    for p in running
+                    if p.node == node.name
+                ],
+            }
+            for node in plan.nodes
+        ],
+    }
+
+
+def _stopped(plan: Plan, running: list[marks.Process]) -> list[str]:
+    """The programs that should run and do not."""
+    alive = {(p.node, p.program) for p in running}
+    return [
+        f"program {start.program} of {start.node} has ended"
+        for start in plan.operations
+        if isinstance(start, StartProgram)
+        and not start.ready.startswith("exit")
+        and (start.node, start.program) not in alive
+    ]
+
+
+def _show(described: dict[str, Any]) -> None:
+    state = described["state"]
+    colour = {"up": "green", "building": "yellow"}.get(state, "red")
+    print(f"{console.style(described['lab'], 'bold')}  {console.style(state, colour)}", end="  ")
+    print(console.style(described["topology"], "dim"))
+    for problem in described["problems"]:
+        print(f"  {problem}")
+    rows = [("NODE", "KIND", "ADDRESSES", "PROCESSES")]
+    for node in described["nodes"]:
+        addresses = [f"{i['name']} {' '.join(i['addresses'])}".strip() for i in node["interfaces"]]
+        processes = [f"{p['pid']} {p['command']}" for p in node["processes"]]
+        heads = itertools.chain([(node["name"], node["kind"])], itertools.repeat(("", "")))
+        cells = itertools.zip_longest(addresses or [""], processes, fillvalue="")
+        rows += [(*head, *cell) for head, cell in zip(heads, cells, strict=False)]
+    print(console.columns(rows, indent="  "))
+
+
+def gc(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab gc``."""
+    parser.epilog = "example:\n  netlab gc --dry-run"
+    parser.add_argument("--dry-run", action="store_true", help="list it, remove nothing")
+    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+    parser.set_defaults(run=_gc)
+
+
+def _gc(arguments: argparse.Namespace) -> int:
+    from netlab.kernel import teardown
+
+    found = teardown.gc(dry_run=arguments.dry_run)
+    if arguments.json:
+        console.print_json([leftover._asdict() for leftover in found])
+        return 0
+    verb = "would remove" if arguments.dry_run else "removed"
+    for leftover in found:
+        print(f"{verb} {leftover.kind} {leftover.what}: {leftover.why}")
+    if not found:
+        print("nothing is left behind")
+    return 0
