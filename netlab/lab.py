@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.errors import Diagnostic, InputError, LabError
 from netlab.plan import codec
-from netlab.plan.operations import Plan
+from netlab.plan.operations import Plan, StartProgram
 
 if TYPE_CHECKING:
     import subprocess
@@ -115,6 +115,12 @@ class Lab:
     def nodes(self) -> tuple[LabNode, ...]:
         """The nodes in the order of the file."""
         return tuple(LabNode(self, summary) for summary in self.plan.nodes)
+
+    def logs(self) -> Iterator[tuple[str, str]]:
+        """``NODE/PROGRAM`` and what it has printed so far, for each program of the topology."""
+        for start in self.plan.operations:
+            if isinstance(start, StartProgram):
+                yield f"{start.node}/{start.program}", self[start.node].log(start.program)
 
     def __getitem__(self, name: str) -> LabNode:
         for summary in self.plan.nodes:

@@ -1,13 +1,121 @@
-"""Labs in tests."""
+"""Labs in tests: the ``netlab`` fixture and its marker.
+
+    @pytest.mark.netlab(topology="topologies/nat.yaml")
+    def test_a_ping_passes(netlab):
+        netlab["client"].run(["ping", "-c1", "server"], check=True)
+
+Each test gets a lab of its own under a name of its own, so tests may run side by side
+(pytest-xdist). A test is skipped, with the reason, where the machine does not allow labs. When it
+fails, what the lab's programs printed is shown. A test that leaves something behind fails.
+
+Ordinary users: labs then live in a user namespace, which a process can only enter before it has
+threads. With ``netlab_rootless = true`` in the pytest configuration that happens at the start, and
+pytest-xdist works too; without it the first lab does it, and xdist's workers cannot.
+"""
 
 from __future__ import annotations
 
+import gc
+import os
 from typing import TYPE_CHECKING
 
+import pytest
+
+from netlab.errors import Unavailable
+
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    from netlab.lab import Lab
+
+_MARKER = "netlab(topology, name=None): the lab that the netlab fixture builds"
+_LAB = pytest.StashKey["Lab"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the plugin's one setting."""
+    parser.addini(
+        "netlab_rootless",
+        "enter a user namespace at the start if the user is not root (for pytest-xdist)",
+        type="bool",
+        default=False,
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line("markers", "netlab(topology): the lab that the netlab fixture builds")
+    """Make the marker known; become rootless while there is only one thread."""
+    config.addinivalue_line("markers", _MARKER)
+    if config.getini("netlab_rootless") and os.geteuid() != 0:
+        from netlab.kernel import rootless
+
+        try:
+            rootless.enter()
+        except Unavailable as error:
+            config.issue_config_time_warning(pytest.PytestConfigWarning(str(error)), stacklevel=2)
+
+
+@pytest.fixture(scope="session")
+def netlab_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The directory of this worker's labs: nobody else's labs are in it."""
+    state = tmp_path_factory.mktemp("netlab")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NETLAB_STATE_DIR", str(state))
+        yield state
+
+
+@pytest.fixture
+def netlab_leaves_no_trace(
+    netlab_state: Path,  # noqa: ARG001 - what is left is looked for there
+) -> Iterator[None]:
+    """Fail the test if it leaves a lab, link, process, mount, table or descriptor behind."""
+    from netlab.kernel import footprint
+
+    gc.collect()
+    before = footprint.take()
+    yield
+    gc.collect()  # what a test dropped without closing is not what it left
+    left = footprint.take().left_since(before)
+    if left:
+        pytest.fail("the test left behind:\n  " + "\n  ".join(left), pytrace=False)
+
+
+@pytest.fixture
+def netlab(
+    request: pytest.FixtureRequest,
+    netlab_leaves_no_trace: None,  # noqa: ARG001 - set up before the lab, so checked after it
+) -> Iterator[Lab]:
+    """The running lab that the test's ``netlab`` marker describes."""
+    marker = request.node.get_closest_marker("netlab")
+    if marker is None:
+        pytest.fail("say which lab: @pytest.mark.netlab(topology='topologies/nat.yaml')")
+    from netlab.lab import Lab
+
+    lab = Lab(_find(request, *marker.args, **marker.kwargs), name=marker.kwargs.get("name"))
+    try:
+        lab.start()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    request.node.stash[_LAB] = lab
+    try:
+        yield lab
+    finally:
+        lab.stop()
+
+
+def _find(request: pytest.FixtureRequest, topology: str, **_: object) -> Path:
+    """The topology beside the test's file, or in the root of the project."""
+    beside = request.path.parent / topology
+    return beside if beside.exists() else request.config.rootpath / topology
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the lab's programs printed when the test failed."""
+    report = yield
+    lab = item.stash.get(_LAB, None)
+    if lab and report.failed and call.when == "call":
+        report.sections += [(f"netlab log of {who}", text) for who, text in lab.logs() if text]
+    return report

@@ -21,9 +21,7 @@ def exec_(parser: argparse.ArgumentParser) -> None:
         "  netlab exec client -- ping -c1 server\n"
         "  netlab exec nat/nat -- nft list ruleset"
     )
-    parser.add_argument(
-        "node", metavar="[LAB/]NODE", help="LAB may be left out if only one runs"
-    )
+    parser.add_argument("node", metavar="[LAB/]NODE", help="LAB may be left out if only one runs")
     parser.add_argument("command", metavar="CMD", nargs=argparse.REMAINDER, help="what to run")
     parser.set_defaults(run=_exec, parser=parser)
 
@@ -40,9 +38,7 @@ def _exec(arguments: argparse.Namespace) -> int:
 def shell(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab shell``."""
     parser.epilog = "example:\n  netlab shell client"
-    parser.add_argument(
-        "node", metavar="[LAB/]NODE", help="LAB may be left out if only one runs"
-    )
+    parser.add_argument("node", metavar="[LAB/]NODE", help="LAB may be left out if only one runs")
     parser.set_defaults(run=_shell)
 
 

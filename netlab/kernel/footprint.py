@@ -1,0 +1,91 @@
+"""What this process has on the machine right now, to compare before and after.
+
+A test that leaves a namespace, link, process, mount, nft table or file descriptor behind is found
+by the difference of two footprints. Labs and their processes are those of the state directory
+that is in force, so what other users and test workers do is not counted.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from netlab.kernel import marks, ownership
+
+
+class Footprint(NamedTuple):
+    """Names of things, each a sentence's worth; equal footprints mean nothing was left."""
+
+    labs: frozenset[str]
+    links: frozenset[str]
+    processes: frozenset[str]
+    mounts: frozenset[str]
+    tables: frozenset[str]
+    descriptors: frozenset[str]
+
+    def left_since(self, before: Footprint) -> list[str]:
+        """What is there now and was not before."""
+        return [
+            f"{kind.rstrip('s')}: {what}"
+            for kind, now, then in zip(self._fields, self, before, strict=True)
+            for what in sorted(now - then)
+        ]
+
+
+def take() -> Footprint:
+    """The footprint of now."""
+    state = ownership.state_directory()
+    return Footprint(
+        labs=frozenset(ownership.directories(state)) | _names(state),
+        links=_links(),
+        processes=_processes(state),
+        mounts=_mounts(state),
+        tables=_tables(),
+        descriptors=_descriptors(),
+    )
+
+
+def _names(state: str) -> frozenset[str]:
+    try:
+        names = os.listdir(ownership.IP_NETNS)
+    except OSError:
+        return frozenset()
+    paths = (f"{ownership.IP_NETNS}/{name}" for name in names)
+    return frozenset(path for path in paths if ownership.is_our_listing(path, state))
+
+
+def _links() -> frozenset[str]:
+    import socket
+
+    return frozenset(name for _, name in socket.if_nameindex())
+
+
+def _processes(state: str) -> frozenset[str]:
+    found = set()
+    for pid in marks.pids():
+        mark = marks.read(pid)
+        if mark and mark.state == state:
+            found.add(f"{pid} {marks.command(pid)} in {mark.node}")
+    return frozenset(found)
+
+
+def _mounts(state: str) -> frozenset[str]:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+        points = (line.split(" ", 5)[4] for line in stream)
+        return frozenset(point for point in points if point.startswith(f"{state}/"))
+
+
+def _tables() -> frozenset[str]:
+    from netlab.kernel import nftables
+
+    return frozenset(nftables.tables())
+
+
+def _descriptors() -> frozenset[str]:
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"{fd} -> {os.readlink(f'/proc/self/fd/{fd}')}")
+        except OSError:
+            continue  # the one that listed the directory
+    return frozenset(found)
