@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from netlab.kernel import ownership
+    from netlab.kernel.process import Started
     from netlab.plan.operations import InterfaceSummary, NodeSummary
     from netlab.topology.model import Topology
 
@@ -49,6 +50,7 @@ class Lab:
         self.plan = plan._replace(name=check_name(plan.name if name is None else name))
         self._claim: ownership.Claim | None = None
         self._found: ownership.Lab | None = None
+        self._programs: tuple[Started, ...] = ()
 
     @classmethod
     def attach(cls, name: str | None = None) -> Self:
@@ -73,7 +75,7 @@ class Lab:
 
         documents = {_PLAN: json.dumps(codec.to_json(self.plan))}
         claim = apply.claim(self.plan, library=not keep, documents=documents)
-        apply.build(self.plan, claim, progress)
+        self._programs = apply.build(self.plan, claim, progress)
         self._found = claim.lab
         self._claim = None if keep else claim
         return self
@@ -86,6 +88,9 @@ class Lab:
             teardown.remove(self._claim)
         elif self._found:
             teardown.down(self._found.name)
+        for started in self._programs:
+            started.process.wait()  # it is dead; this buries it
+        self._programs = ()
         self._claim = self._found = None
 
     def __enter__(self) -> Self:

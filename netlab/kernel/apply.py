@@ -67,7 +67,7 @@ def claim(
     return ownership.claim(
         plan.name,
         tuple(node.name for node in plan.nodes),
-        topology=plan.topology,
+        topology=os.path.abspath(plan.topology),
         digest=digest,
         library=library,
         rootless=rootless.is_needed(),

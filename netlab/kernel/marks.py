@@ -1,7 +1,8 @@
 """Find and stop the programs of labs.
 
 Every program that netlab starts carries three variables, which its children inherit:
-``NETLAB_STATE_DIR`` (whose labs), ``NETLAB_TOKEN`` (which lab; random) and ``NETLAB_NODE``.
+``NETLAB_STATE_DIR`` (whose labs), ``NETLAB_TOKEN`` (which lab; random) and ``NETLAB_NODE``;
+programs of the topology also ``NETLAB_PROGRAM``.
 A process is a lab's own if it carries the lab's token *and* lives in one of its namespaces.
 Nothing is found by name, and a process is only ever signalled through a pidfd that was opened
 before the mark was read: a process id that is used again cannot be hit.
@@ -27,12 +28,17 @@ _LAST_WAIT = 5.0
 """Seconds to wait after SIGKILL; a process that is in the kernel for longer is reported."""
 
 
+_VARIABLES = ("NETLAB_STATE_DIR", "NETLAB_TOKEN", "NETLAB_NODE", "NETLAB_PROGRAM")
+"""In the order of ``Mark``."""
+
+
 class Mark(NamedTuple):
     """What a process says of itself in its environment."""
 
     state: str
     token: str
     node: str
+    program: str
 
 
 class Process(NamedTuple):
@@ -40,6 +46,8 @@ class Process(NamedTuple):
 
     pid: int
     node: str
+    program: str
+    """Its name in the topology; empty for what ``exec`` and the library started."""
     command: str
 
 
@@ -70,7 +78,7 @@ def read(pid: int) -> Mark | None:
         return None
     if b"NETLAB_TOKEN=" not in data:
         return None
-    found = {"NETLAB_STATE_DIR": "", "NETLAB_TOKEN": "", "NETLAB_NODE": ""}
+    found = dict.fromkeys(_VARIABLES, "")
     for variable in data.split(b"\0"):
         name, _, value = os.fsdecode(variable).partition("=")
         if name in found:
@@ -119,9 +127,10 @@ def processes(lab: Lab) -> tuple[list[Process], list[Process]]:
         node = inodes.get(namespace(pid, "net"))
         if is_ours(pid, lab, inodes):
             mark = read(pid)
-            ours.append(Process(pid, node or (mark.node if mark else ""), command(pid)))
+            known = (node or mark.node, mark.program) if mark else (node or "", "")
+            ours.append(Process(pid, *known, command(pid)))
         elif node:
-            foreign.append(Process(pid, node, command(pid)))
+            foreign.append(Process(pid, node, "", command(pid)))
     return ours, foreign
 
 

@@ -45,6 +45,20 @@ def load(text: str) -> Sequence[Complaint]:
     return complaints(errors) if code else ()
 
 
+def tables() -> Sequence[str]:
+    """Every table here, as ``inet netlab``; empty where nft cannot be asked."""
+    try:
+        import nftables
+    except ImportError:
+        return ()
+    try:
+        context = nftables.Nftables()
+    except OSError:
+        return ()
+    code, listed, _ = context.cmd("list tables")
+    return [] if code else [line.removeprefix("table ") for line in listed.splitlines()]
+
+
 def complaints(errors: str) -> Sequence[Complaint]:
     """Read nft's messages, ``/dev/stdin:2:5-10: Error: syntax error, unexpected newline``."""
     found = [

@@ -185,7 +185,7 @@ def claim(
         pid=os.getpid(),
         library=library,
         rootless=rootless,
-        listed=not rootless if listed is None else listed,
+        listed=not rootless and _may_list() if listed is None else listed,
     )
     lab = Lab(record, f"{state}/{name}")
     if record.listed:
@@ -253,6 +253,12 @@ def _taken(lab: Lab, cause: OSError) -> LabError:
     return LabError(
         Diagnostic("E401", f"lab {lab.name} exists already", hint=f"netlab down {lab.name}")
     )
+
+
+def _may_list() -> bool:
+    """Whether names for `ip netns` may be made; root of a mere user namespace may not."""
+    place = IP_NETNS if os.path.isdir(IP_NETNS) else os.path.dirname(IP_NETNS)
+    return os.access(place, os.W_OK)
 
 
 def _refuse_taken_names(lab: Lab) -> None:

@@ -127,9 +127,10 @@ def start(
     import subprocess
 
     path = lab.log(node, program)
+    known = {**extra, "NETLAB_PROGRAM": program}
     with open(path, "wb") as log:
         process = spawn(
-            lab, node, argv, extra, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/"
+            lab, node, argv, known, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/"
         )
     return Started(node, program, process, path)
 

@@ -82,7 +82,7 @@ def _residents(inodes: dict[int, str]) -> tuple[marks.Process, ...]:
     if not inodes:
         return ()
     return tuple(
-        marks.Process(pid, inodes[inode], marks.command(pid))
+        marks.Process(pid, inodes[inode], "", marks.command(pid))
         for pid in marks.pids()
         if (inode := marks.namespace(pid, "net")) in inodes
     )
