@@ -188,11 +188,15 @@ class Node:
     environment: tuple[tuple[str, str], ...] = ()
     programs: tuple[Program, ...] = ()
     stack_addresses: tuple[Address, ...] = ()
+    forwarding: bool | None = None
+    """What the author said of forwarding, against the kind's habit."""
     origin: Position | None = None
 
     @property
     def forwards(self) -> bool:
         """Whether packets may pass through this node."""
+        if self.forwarding is not None:
+            return self.forwarding
         return self.kind in ("router", "nat", "stack")
 
 

@@ -1,0 +1,289 @@
+"""Subnets for segments and addresses for their ends.
+
+Automatic subnets are counted through in the order of the file, so that they are easy to read
+and lie side by side, which lets routes be summed up: 10.0.0.0/24, 10.0.1.0/24, … and
+fd00::/64, fd00:0:0:1::/64, … (RFC 1918, RFC 4193). A LAN too large for a /24 gets the next block
+of its size. What the file gives by hand is left out of the count.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlab.topology.draft import Draft, End, Segment, Wiring
+    from netlab.topology.model import Address, InterfaceAddress, Network
+    from netlab.topology.problems import Place
+
+POOL4 = IPv4Network("10.0.0.0/8")
+POOL6 = IPv6Network("fd00::/16")
+FAMILY = {"ipv4": 4, "ipv6": 6}
+MIN_IPV6_MTU = 1280
+"""RFC 8200 section 5."""
+
+
+def give_addresses(draft: Draft, wiring: Wiring) -> None:
+    """Fill in the networks of all segments and the addresses of all ends."""
+    for segment in wiring.segments:
+        _written_networks(draft, segment)
+    _automatic_networks(draft, wiring)
+    for segment in wiring.segments:
+        _Addresses(draft, wiring, segment).give()
+        _check_mtu(draft, segment)
+
+
+def _written_networks(draft: Draft, segment: Segment) -> None:
+    form = draft.form
+    sources: list[tuple[tuple[str | int, ...], list[Network]]] = [
+        (("nodes", name, "subnet"), form.nodes[name].subnet) for name in segment.bridges
+    ]
+    for index in segment.links:
+        written = form.links[index].subnet
+        if segment.bridges and written:
+            draft.problems.add(
+                "E402",
+                f"this wire is a part of {segment.name}, which has the subnet",
+                draft.at_key("links", index, "subnet"),
+                f"write `subnet:` at the bridge {segment.bridges[0]}",
+            )
+        elif written:
+            sources.append((("links", index, "subnet"), written))
+    for path, networks in sources:
+        for i, network in enumerate(networks):
+            known = segment.networks.setdefault(network.version, network)
+            if known != network or networks.index(network) != i:
+                draft.problems.add(
+                    "E402",
+                    f"{segment.name} has a second IPv{network.version} subnet",
+                    draft.at(*path, i),
+                    f"it has {known} already; one a family",
+                )
+
+
+def _automatic_networks(draft: Draft, wiring: Wiring) -> None:
+    form = draft.form
+    written = [n for s in wiring.segments for n in s.networks.values()]
+    pools = {4: _Pool(POOL4, 24, written), 6: _Pool(POOL6, 64, written)}
+    for segment in wiring.segments:
+        if not segment.networks:
+            own = [f for i in segment.links for f in form.links[i].families or ()]
+            for version in sorted({FAMILY[f] for f in own or form.defaults.families}):
+                segment.networks[version] = pools[version].take(len(segment.ends))
+
+
+class _Pool:
+    """Blocks of one pool in order, those left out that touch what the file has written."""
+
+    def __init__(
+        self, pool: IPv4Network | IPv6Network, prefix: int, written: list[Network]
+    ) -> None:
+        self.pool = pool
+        self.prefix = prefix
+        self.next = int(pool.network_address)
+        self.taken = sorted(
+            (int(n.network_address), int(n.broadcast_address))
+            for n in written
+            if n.version == pool.version
+        )
+
+    def take(self, ends: int) -> Network:
+        """The next free block with room for ``ends`` and a few more."""
+        bits = self.pool.max_prefixlen
+        # Network and broadcast address, and some for stacks and static NAT.
+        prefix = min(self.prefix, bits - (2 * ends + 8).bit_length())
+        size = 1 << (bits - prefix)
+        while True:
+            start = -(-self.next // size) * size
+            end = start + size - 1
+            self.next = end + 1
+            if all(last < start or first > end for first, last in self.taken):
+                kind = IPv4Network if bits == 32 else IPv6Network
+                return kind((start, prefix))
+
+
+def hosts(network: Network) -> Iterator[Address]:
+    """The addresses that an interface may have, lazily and in order.
+
+    All of an IPv4 /31 (RFC 3021) and an IPv6 /127 (RFC 6164); else not the first, which is the
+    network's own or the subnet-router anycast address (RFC 4291 section 2.6.1), nor the IPv4
+    broadcast address.
+    """
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if network.num_addresses > 2:
+        first += 1
+        last -= network.version == 4
+    kind = type(network.network_address)
+    return (kind(n) for n in range(first, last + 1))
+
+
+def _is_host(address: Address, network: Network) -> bool:
+    if network.num_addresses <= 2:
+        return address in network
+    if address == network.network_address:
+        return False
+    return address in network and not (
+        network.version == 4 and address == network.broadcast_address
+    )
+
+
+class _Addresses:
+    """Gives the addresses of one segment; ``taken`` says by whom each is held."""
+
+    def __init__(self, draft: Draft, wiring: Wiring, segment: Segment) -> None:
+        self.draft = draft
+        self.wiring = wiring
+        self.segment = segment
+        self.taken: dict[Address, str] = {}
+
+    def give(self) -> None:
+        """What is written first, so that no automatic address takes its place."""
+        for index in self.segment.links:
+            self._written(index)
+        for end in self.segment.ends:
+            self._written_stack(end)
+        translated = {end: self._translated(end) for end in self.segment.ends}
+        for version, network in sorted(self.segment.networks.items()):
+            self._automatic(version, network)
+        for end in self.segment.ends:
+            end.addresses.sort(key=lambda a: a.version)
+            # With a prefix of full length it is never chosen as the source of own traffic.
+            end.addresses += [_interface(a, a.max_prefixlen) for a in translated[end]]
+
+    def _written(self, index: int) -> None:
+        ends = {e.node: e for e in self.wiring.links[index] if e.segment}
+        for node, addresses in self.draft.form.links[index].addresses.items():
+            path = ("links", index, "addresses", node)
+            if node not in ends:
+                self.draft.problems.add(
+                    "E404",
+                    f"`{node}` is no end of this link that has addresses",
+                    self.draft.at_key(*path),
+                    f"ends: {', '.join(ends)}" if ends else "the ports of bridges have none",
+                )
+                continue
+            for i, address in enumerate(addresses):
+                if self._claim(address, node, self.draft.at(*path, i)):
+                    prefix = self.segment.networks[address.version].prefixlen
+                    ends[node].addresses.append(_interface(address, prefix))
+
+    def _written_stack(self, end: End) -> None:
+        stack = self.draft.form.nodes[end.node].stack
+        for i, address in enumerate(stack.address if stack else ()):
+            if self._home(end.node, address) is end:
+                place = self.draft.at("nodes", end.node, "stack", "address", i)
+                if self._claim(address, end.node, place):
+                    end.answers.append(address)
+
+    def _home(self, node: str, address: Address) -> End:
+        """The interface on whose subnet ``address`` lies; the first if there is none."""
+        ends = self.wiring.by_node[node]
+        for end in ends:
+            if end.segment and any(address in n for n in end.segment.networks.values()):
+                return end
+        return ends[0]
+
+    def _translated(self, end: End) -> list[Address]:
+        """Outside addresses of static NAT that lie here: this end must have them, too."""
+        nat = self.draft.form.nodes[end.node].nat
+        found: list[Address] = []
+        for i, static in enumerate(nat.static if nat else ()):
+            address = static.outside
+            if address is None or address in found or self._home(end.node, address) is not end:
+                continue
+            if self.taken.get(address) == end.node:
+                continue
+            place = self.draft.at("nodes", end.node, "nat", "static", i, "outside")
+            if self._claim(address, end.node, place):
+                found.append(address)
+        return found
+
+    def _claim(self, address: Address, node: str, place: Place) -> bool:
+        """Take an address that the file gives, if it can be had."""
+        segment = self.segment
+        network = segment.networks.get(address.version)
+        if network is None:
+            self.draft.problems.add(
+                "E403",
+                f"{segment.name} has no IPv{address.version} subnet for {address}",
+                place,
+                "add one to `subnet:`",
+            )
+        elif not _is_host(address, network):
+            fault = "is no host's address in" if address in network else "is outside"
+            self.draft.problems.add(
+                "E403",
+                f"address {address} {fault} {network}",
+                place,
+                f"the first is {next(hosts(network))}",
+            )
+        elif address in self.taken:
+            self.draft.problems.add(
+                "E406",
+                f"address {address} is given twice on {segment.name}",
+                place,
+                f"`{self.taken[address]}` has it already",
+            )
+        else:
+            self.taken[address] = node
+            return True
+        return False
+
+    def _automatic(self, version: int, network: Network) -> None:
+        free = (a for a in hosts(network) if a not in self.taken)
+        wanting = [e for e in self.segment.ends if e.address(version) is None]
+        stacks = [e for e in self.segment.ends if self._wants_stack_address(e)]
+        given = list(zip([*wanting, *stacks], free, strict=False))
+        for n, (end, address) in enumerate(given):
+            self.taken[address] = end.node
+            if n < len(wanting):
+                end.addresses.append(_interface(address, network.prefixlen))
+            else:
+                end.answers.append(address)
+        missing = len(wanting) + len(stacks) - len(given)
+        if missing:
+            self.draft.problems.add(
+                "E405",
+                f"subnet {network} is exhausted: no address for {missing} on {self.segment.name}",
+                network_place(self.draft, self.segment, network),
+                "a shorter prefix has more room",
+            )
+
+    def _wants_stack_address(self, end: End) -> bool:
+        node = self.draft.form.nodes[end.node]
+        first = self.wiring.by_node[end.node][0] is end
+        return node.kind == "stack" and first and not (node.stack and node.stack.address)
+
+
+def network_place(draft: Draft, segment: Segment, network: Network) -> Place:
+    """Where the file gives ``network`` to ``segment``; else where the segment stands."""
+    paths: list[tuple[str | int, ...]] = [("nodes", name, "subnet") for name in segment.bridges]
+    paths += [("links", index, "subnet") for index in segment.links]
+    for path in paths:
+        form = (
+            draft.form.nodes[str(path[1])] if path[0] == "nodes" else draft.form.links[int(path[1])]
+        )
+        if network in form.subnet:
+            return draft.at(*path, form.subnet.index(network))
+    return draft.at("links", segment.links[0])
+
+
+def _interface(address: Address, prefix: int) -> InterfaceAddress:
+    kind = IPv4Interface if address.version == 4 else IPv6Interface
+    return kind((int(address), prefix))
+
+
+def _check_mtu(draft: Draft, segment: Segment) -> None:
+    if 6 not in segment.networks:
+        return
+    for end in segment.ends:
+        if end.mtu < MIN_IPV6_MTU:
+            draft.problems.add(
+                "E407",
+                f"MTU {end.mtu} is below {MIN_IPV6_MTU}, and {segment.name} has IPv6",
+                draft.at("links", end.link, "mtu"),
+                f"IPv6 needs links of at least {MIN_IPV6_MTU} bytes (RFC 8200 section 5)",
+            )
+            return

@@ -1,0 +1,316 @@
+"""The values of a topology file: how each kind is read, and what is said when it is wrong.
+
+pydantic calls these; a problem is raised as PydanticCustomError whose type is the diagnostic's
+code, so that a message reaches the user in the words written here.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from netlab.topology import names
+from netlab.topology.source import Plain, describe_value
+
+if TYPE_CHECKING:
+    from netlab.topology.model import Address as IpAddress
+    from netlab.topology.model import Network
+
+
+def wrong(code: str, message: str, hint: str = "", offset: int = 0) -> PydanticCustomError:
+    """An error for pydantic that becomes the diagnostic ``code``."""
+    return PydanticCustomError(
+        code,
+        "{message}",
+        {"message": message, "hint": hint, "offset": offset},
+    )
+
+
+def _text(value: object) -> object:
+    """Text; a plain number is taken as it is written, a trap is not."""
+    if isinstance(value, Plain):
+        if value.trap or isinstance(value.value, bool):
+            raise wrong(
+                "E111",
+                f"text is wanted, but this is {describe_value(value)}",
+                f'quote it: "{value}"',
+            )
+        if value.value is None:
+            raise wrong("E202", "text is wanted, but there is nothing", 'empty text is ""')
+        return str(value)
+    if isinstance(value, str) and "\0" in value:
+        raise wrong("E202", "text cannot hold a NUL character")
+    return value
+
+
+def _plain_text(value: object) -> object:
+    """As _text, for values that do not end as ``str`` and so get no type check by pydantic."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "text is wanted")
+    return _text(value)
+
+
+def _word(value: object) -> object:
+    """Text that must be recognisable as text: names."""
+    if isinstance(value, Plain) and value:
+        raise wrong(
+            "E111",
+            f"a name is wanted, but this is {describe_value(value)}",
+            f'quote it: "{value}"',
+        )
+    return "" if isinstance(value, Plain) else value
+
+
+def _number(value: object) -> object:
+    return value.value if isinstance(value, Plain) and not value.trap else value
+
+
+def _node_name(value: object) -> object:
+    word = _word(value)
+    if isinstance(word, str) and (problem := names.node_problem(word)):
+        raise wrong(
+            "E301", f"name `{names.show(word)}` {problem}", names.hint(word, names.NODE_HINT)
+        )
+    return word
+
+
+def _label(value: object) -> object:
+    word = _word(value)
+    if isinstance(word, str) and (problem := names.label_problem(word)):
+        raise wrong("E301", f"name `{names.show(word)}` {problem}", names.NODE_HINT)
+    return word
+
+
+def _end(value: object) -> object:
+    """``node:interface``; of a bridge the port may be left to netlab."""
+    word = _word(value)
+    if not isinstance(word, str):
+        return word
+    node, colon, interface = word.partition(":")
+    # Whether the name is one that a node may have is judged where the node stands.
+    if problem := names.label_problem(node):
+        raise wrong("E301", f"name `{names.show(node)}` {problem}", names.NODE_HINT)
+    if colon and (problem := names.interface_problem(interface)):
+        raise wrong(
+            "E302",
+            f"interface name `{names.show(interface)}` {problem}",
+            names.hint(interface, names.INTERFACE_HINT),
+            len(node) + 1,
+        )
+    return word
+
+
+def _address(value: object) -> object:
+    if not isinstance(value, str) or (isinstance(value, Plain) and value.trap):
+        return _plain_text(value)
+    try:
+        return ip_address(value)
+    except ValueError:
+        hint = "without a prefix length" if "/" in value else "such as 10.0.0.2 or 2001:db8::2"
+        raise wrong("E401", f"`{names.show(value)}` is not an IP address", hint) from None
+
+
+def _destination(value: object) -> object:
+    if not isinstance(value, str) or (isinstance(value, Plain) and value.trap):
+        return _plain_text(value)
+    return value if value == "default" else network(value)
+
+
+def network(value: str) -> Network:
+    """A subnet that a wire or a route may have; PydanticCustomError otherwise."""
+    shown = names.show(value)
+    try:
+        found = ip_network(value)
+    except ValueError:
+        try:
+            meant = ip_network(value, strict=False)
+        except ValueError:
+            hint = "such as 10.0.0.0/24 or 2001:db8::/64"
+            raise wrong("E401", f"`{shown}` is not a subnet", hint) from None
+        raise wrong(
+            "E401", f"`{shown}` has bits set after its prefix", f"the subnet is {meant}"
+        ) from None
+    if "/" not in value:
+        raise wrong("E401", f"`{shown}` has no prefix length", f"such as {value}/24")
+    if "/" in value and not value.rpartition("/")[2].isdigit():
+        raise wrong("E401", f"`{shown}` has a mask, not a prefix length", f"write {found}")
+    return found
+
+
+def usable(found: Network) -> str:
+    """Why a wire cannot have this subnet; empty if it can."""
+    if found.is_loopback or found.network_address.is_loopback:
+        return "is of the loopback"
+    if found.is_multicast:
+        return "is multicast"
+    if found.version == 6 and found.is_link_local:
+        return "is link-local, which every interface has by itself"
+    if found.prefixlen == 0 or (found.version == 4 and int(found.network_address) >> 24 == 0):
+        return "is no subnet of a wire"
+    if found.version == 4 and int(found.network_address) >> 28 == 15:
+        return "is reserved (RFC 1112 section 4)"
+    return ""
+
+
+def _subnet(value: object) -> object:
+    found = _destination(value)
+    if found == "default":
+        raise wrong("E401", "`default` is not a subnet", "such as 10.0.0.0/24")
+    if isinstance(found, (IPv4Network, IPv6Network)):
+        problem = usable(found)
+        if problem:
+            raise wrong("E401", f"subnet {found} {problem}", "such as 10.0.0.0/24")
+    return found
+
+
+def listed(value: object) -> object:
+    """One value where a list may stand is a list of one."""
+    if isinstance(value, Plain) and value.value is None and not value.trap:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def nothing_is_empty(value: object) -> object:
+    """``client:`` with nothing after it is ``client: {}``."""
+    if isinstance(value, Plain) and value.value is None and not value.trap:
+        return {}
+    return value
+
+
+def _argv(value: object) -> object:
+    """A command: a list of words, or one line split as a shell would, without a shell."""
+    if isinstance(value, str) and not isinstance(value, Plain):
+        try:
+            return shlex.split(value)
+        except ValueError as error:
+            raise wrong("E202", f"the command cannot be split: {error}", "use a list") from None
+    return value
+
+
+def _environment_name(value: object) -> object:
+    word = _word(value)
+    if isinstance(word, str) and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", word):
+        raise wrong("E206", f"`{names.show(word)}` is not a variable's name", "such as LANG")
+    return word
+
+
+def _sysctl(value: object) -> object:
+    word = _word(value)
+    if not isinstance(word, str):
+        return word
+    if not re.fullmatch(r"[a-z0-9_]+(\.[A-Za-z0-9_-]+)+", word):
+        raise wrong("E206", f"`{names.show(word)}` is not a sysctl", "such as net.ipv4.ip_forward")
+    if not word.startswith("net."):
+        raise wrong(
+            "E206",
+            f"sysctl `{names.show(word)}` belongs to the whole machine",
+            "only names that begin with `net.` are a node's own",
+        )
+    return word
+
+
+def _file_path(value: object) -> object:
+    word = _word(value)
+    if isinstance(word, str) and (
+        not re.fullmatch(r"(/[^/\x00-\x1f\x7f]+)+", word)
+        or any(part in (".", "..") for part in word.split("/"))
+    ):
+        raise wrong("E206", f"`{names.show(word)}` is not an absolute path", "such as /etc/motd")
+    return word
+
+
+def _regex(value: object) -> object:
+    text = _text(value)
+    if isinstance(text, str):
+        try:
+            re.compile(text)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise wrong("E206", f"not a regular expression: {error}") from None
+    return text
+
+
+def _port(value: object) -> object:
+    """``80`` or ``udp/53`` as a pair."""
+    if isinstance(value, Plain) and isinstance(value.value, int) and value.value is not True:
+        return _checked_port("tcp", str(value))
+    text = _text(value)
+    if not isinstance(text, str):
+        return text
+    protocol, slash, number = text.partition("/")
+    if not slash:
+        protocol, number = "tcp", text
+    return _checked_port(protocol, number)
+
+
+def _checked_port(protocol: str, number: str) -> tuple[str, int]:
+    good = number.isascii() and number.isdigit() and len(number) < 6
+    if protocol not in ("tcp", "udp") or not good or not 0 < int(number) < 65536:
+        shown = names.show(f"{protocol}/{number}")
+        raise wrong("E205", f"`{shown}` is not a port", "80, tcp/80 or udp/53; 1 to 65535")
+    return protocol, int(number)
+
+
+_STRING: dict[str, Any] = {"type": "string"}
+_SCALAR: dict[str, Any] = {"type": ["string", "number"]}
+
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema(_SCALAR)]
+Word = Annotated[str, BeforeValidator(_word), WithJsonSchema(_STRING)]
+Integer = Annotated[int, BeforeValidator(_number)]
+Boolean = Annotated[bool, BeforeValidator(_number)]
+Number = Annotated[float, BeforeValidator(_number)]
+NodeName = Annotated[
+    str,
+    BeforeValidator(_node_name),
+    WithJsonSchema({**_STRING, "pattern": names.SAFE_PATTERN, "maxLength": names.MAX_NODE}),
+]
+Label = Annotated[
+    str,
+    BeforeValidator(_label),
+    WithJsonSchema({**_STRING, "pattern": names.SAFE_PATTERN, "maxLength": names.MAX_NODE}),
+]
+EndText = Annotated[
+    str,
+    BeforeValidator(_end),
+    WithJsonSchema({**_STRING, "description": "`node:interface`, or the name of a bridge"}),
+]
+Address = Annotated[Any, BeforeValidator(_address), WithJsonSchema(_STRING)]
+Destination = Annotated[Any, BeforeValidator(_destination), WithJsonSchema(_STRING)]
+Subnet = Annotated[Any, BeforeValidator(_subnet), WithJsonSchema(_STRING)]
+EnvironmentName = Annotated[str, BeforeValidator(_environment_name), WithJsonSchema(_STRING)]
+SysctlName = Annotated[
+    str, BeforeValidator(_sysctl), WithJsonSchema({**_STRING, "pattern": r"^net\."})
+]
+FilePath = Annotated[str, BeforeValidator(_file_path), WithJsonSchema({**_STRING, "pattern": "^/"})]
+Regex = Annotated[str, BeforeValidator(_regex), WithJsonSchema(_STRING)]
+Port = Annotated[
+    tuple[str, int],
+    BeforeValidator(_port),
+    WithJsonSchema({"type": ["integer", "string"], "description": "`80`, `tcp/80` or `udp/53`"}),
+]
+Argv = Annotated[
+    list[Text],
+    BeforeValidator(_argv),
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [_STRING, {"type": "array", "items": _SCALAR, "minItems": 1}]}),
+]
+
+
+def one_or_more(schema: dict[str, Any]) -> tuple[BeforeValidator, WithJsonSchema]:
+    """Marks for a list that may be written as its only item."""
+    return (
+        BeforeValidator(listed),
+        WithJsonSchema({"anyOf": [schema, {"type": "array", "items": schema}]}),
+    )
+
+
+def ip(text: str) -> IpAddress | None:
+    """The address that ``text`` is, if it is one."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None

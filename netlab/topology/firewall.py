@@ -1,0 +1,230 @@
+"""Firewall rules in the short form of the file -> nft matches.
+
+::
+
+    rule     = verdict [hook] { match }
+    verdict  = "accept" | "drop" | "reject"
+    hook     = "input" | "forward" | "output"
+    match    = "established" | "new" | "invalid"
+             | "icmp" | "tcp" | "udp" | ("tcp" | "udp") "/" ports
+             | "protocol" number
+             | ("from" | "to") (interface | node | address | subnet)
+    ports    = port [ "-" port ] { "," port [ "-" port ] }
+
+Without a hook a rule is for ``forward`` at a node that forwards, else for ``input``. No text of
+the file goes into an nft statement: only words made here, checked interface names, numbers and
+addresses that were parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from netlab.topology.model import Firewall, Rule
+from netlab.topology.names import show
+from netlab.topology.problems import nearest
+from netlab.topology.realm import forwards
+from netlab.topology.source import Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlab.errors import Position
+    from netlab.topology.draft import Draft, Wiring
+    from netlab.topology.model import Network
+
+Hook: TypeAlias = Literal["input", "forward", "output"]
+
+HOOKS: dict[str, Hook] = {"input": "input", "forward": "forward", "output": "output"}
+VERDICTS = ("accept", "drop", "reject")
+STATES = {"established": "established,related", "new": "new", "invalid": "invalid"}
+TRANSPORTS = ("tcp", "udp")
+MATCHES = (*STATES, "icmp", *TRANSPORTS, "protocol", "from", "to")
+LONGEST = 100
+"""Characters of a rule: it becomes the comment of the nft rule, which holds 128 bytes."""
+
+
+class Token(NamedTuple):
+    """A word of a rule and the column, from 0, at which it begins."""
+
+    text: str
+    column: int
+
+
+class _Wrong(Exception):
+    def __init__(self, message: str, column: int, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.column = column
+        self.hint = hint
+
+
+class _Matches(NamedTuple):
+    """What a rule asks for: ``any_family`` holds for IPv4 and IPv6, the others for one."""
+
+    any_family: list[str]
+    families: list[dict[int, str]]
+
+
+def firewall(draft: Draft, wiring: Wiring, name: str) -> Firewall | None:
+    """The firewall of a node, if it has one."""
+    node = draft.form.nodes[name]
+    form = node.firewall
+    if form is None:
+        return None
+    path = ("nodes", name, "firewall")
+    default: Hook = "forward" if forwards(node) else "input"
+    rules: list[Rule] = []
+    for i, text in enumerate(form.rules):
+        place = draft.at(*path, "rules", i)
+        try:
+            rules += _Parser(wiring, name, text, default).rules(draft.origin(*path, "rules", i))
+        except _Wrong as wrong:
+            quote = isinstance(place, Scalar) and place.quoted
+            draft.problems.add("E603", wrong.message, place, wrong.hint, wrong.column + quote)
+    policies = tuple(
+        (hook, verdict)
+        for hook, verdict in zip(
+            HOOKS.values(), (form.input, form.forward, form.output), strict=True
+        )
+        if verdict
+    )
+    return Firewall(policies, tuple(rules), draft.origin_key(*path))
+
+
+class _Parser:
+    """Reads one rule at one node."""
+
+    def __init__(self, wiring: Wiring, node: str, text: str, default: Hook) -> None:
+        if len(text) > LONGEST:
+            raise _Wrong(f"a rule of {len(text)} characters", LONGEST, f"at most {LONGEST}")
+        self.wiring = wiring
+        self.node = node
+        self.tokens = [Token(m[0], m.start()) for m in re.finditer(r"\S+", text)]
+        self.label = " ".join(t.text for t in self.tokens)
+        self.hook = default
+        self.transport = ""
+        self.end = len(text)
+
+    def rules(self, origin: Position) -> Iterator[Rule]:
+        """One rule, or one for each family where addresses of both are named."""
+        tokens = iter(self.tokens)
+        verdict = next(tokens, Token("", 0))
+        if verdict.text not in VERDICTS:
+            raise _Wrong(
+                f"a rule begins with a verdict, not `{show(verdict.text)}`",
+                verdict.column,
+                nearest(verdict.text, VERDICTS),
+            )
+        matches: list[str] = []
+        families: list[dict[int, str]] = []
+        for position, token in enumerate(tokens):
+            if position == 0 and token.text in HOOKS:
+                self.hook = HOOKS[token.text]
+            elif token.text in ("from", "to"):
+                found = self._place(token, next(tokens, None))
+                if isinstance(found, str):
+                    matches.append(found)
+                else:
+                    families.append(found)
+            elif token.text == "protocol":
+                matches.append(self._protocol(next(tokens, None)))
+            else:
+                matches.append(self._simple(token))
+        statement = verdict.text
+        if statement == "reject" and self.transport == "tcp":
+            # What a closed port would answer (RFC 9293 section 3.10.7.1).
+            statement = "reject with tcp reset"
+        versions = [v for v in (4, 6) if all(v in f for f in families)]
+        if not versions:
+            raise _Wrong("`from` and `to` are of different IP versions", 0)
+        for version in versions if families else (0,):
+            own = (*(f[version] for f in families), *matches)
+            yield Rule(self.hook, own, statement, self.label, origin)
+
+    def _simple(self, token: Token) -> str:
+        word, slash, ports = token.text.partition("/")
+        if word in TRANSPORTS:
+            self.transport = word
+            if slash:
+                return f"{word} dport {self._ports(ports, token.column + len(word) + 1)}"
+            return f"meta l4proto {word}"
+        if token.text in STATES:
+            return f"ct state {STATES[token.text]}"
+        if token.text == "icmp":
+            return "meta l4proto { icmp, ipv6-icmp }"
+        raise _Wrong(
+            f"`{show(token.text)}` is not part of a rule", token.column, nearest(word, MATCHES)
+        )
+
+    def _ports(self, text: str, column: int) -> str:
+        found = []
+        for part in text.split(","):
+            first, dash, last = part.partition("-")
+            ends = [first, last] if dash else [first]
+            if not all(
+                e.isascii() and e.isdigit() and len(e) < 6 and 0 < int(e) < 65536 for e in ends
+            ):
+                raise _Wrong(f"`{show(part)}` is not a port", column, "as in tcp/80,443,8000-8080")
+            if int(ends[0]) > int(ends[-1]):
+                raise _Wrong(f"port range `{part}` runs backwards", column)
+            found.append("-".join(str(int(e)) for e in ends))
+            column += len(part) + 1
+        return found[0] if len(found) == 1 else "{ " + ", ".join(found) + " }"
+
+    def _protocol(self, token: Token | None) -> str:
+        number = token.text if token else ""
+        if not (number.isascii() and number.isdigit() and len(number) < 4 and int(number) < 256):
+            raise _Wrong(
+                "`protocol` is followed by a number from 0 to 255",
+                token.column if token else self.end,
+                "as in `drop protocol 255`",
+            )
+        return f"meta l4proto {int(number)}"
+
+    def _place(self, token: Token, what: Token | None) -> str | dict[int, str]:
+        """An interface of this node, else a node, an address or a subnet."""
+        if what is None:
+            raise _Wrong(
+                f"`{token.text}` is followed by an interface, node, address or subnet", self.end
+            )
+        side = "saddr" if token.text == "from" else "daddr"
+        if self.wiring.end(self.node, what.text):
+            lost = "output" if token.text == "from" else "input"
+            if self.hook == lost:
+                raise _Wrong(
+                    f"at hook `{self.hook}` no packet is {token.text} an interface", what.column
+                )
+            return f'{"iifname" if token.text == "from" else "oifname"} "{what.text}"'
+        network = _network(what.text)
+        if network:
+            family = "ip" if network.version == 4 else "ip6"
+            single = network.prefixlen == network.max_prefixlen
+            shown = network.network_address if single else network
+            return {network.version: f"{family} {side} {shown}"}
+        if what.text not in self.wiring.by_node:
+            known = [e.interface for e in self.wiring.by_node[self.node]]
+            raise _Wrong(
+                f"`{show(what.text)}` is no interface of {self.node}, no node, address or subnet",
+                what.column,
+                nearest(what.text, [*known, *self.wiring.by_node]),
+            )
+        found = {}
+        for version, family in ((4, "ip"), (6, "ip6")):
+            addresses = [str(a) for a in self.wiring.addresses(what.text) if a.version == version]
+            if addresses:
+                listed = ", ".join(addresses)
+                shown_all = f"{{ {listed} }}" if len(addresses) > 1 else listed
+                found[version] = f"{family} {side} {shown_all}"
+        if not found:
+            raise _Wrong(f"node `{what.text}` has no address", what.column)
+        return found
+
+
+def _network(text: str) -> Network | None:
+    try:
+        return ip_network(text)
+    except ValueError:
+        return None

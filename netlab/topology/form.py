@@ -1,0 +1,161 @@
+"""A tree from the file -> checked forms, and every problem of form at its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import ValidationError
+
+from netlab.topology import schema
+from netlab.topology.problems import nearest
+from netlab.topology.source import Listing, Mapping, Scalar, describe, find, to_data
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from netlab.topology.problems import Problems
+    from netlab.topology.source import Tree
+
+    Path: TypeAlias = tuple[str | int, ...]
+
+WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "`true` or `false`",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "tuple_type": "a port",
+}
+FORMS: dict[str, type[schema.Form]] = {
+    "defaults": schema.DefaultsForm,
+    "ready": schema.ReadyForm,
+    "nat": schema.NatForm,
+    "static": schema.StaticNatForm,
+    "firewall": schema.FirewallForm,
+    "routes": schema.RouteForm,
+    "stack": schema.StackForm,
+    "links": schema.LinkForm,
+}
+NAMED_FORMS: dict[str, type[schema.Form]] = {
+    "nodes": schema.NodeForm,
+    "templates": schema.NodeForm,
+    "defaults": schema.NodeForm,
+    "programs": schema.ProgramForm,
+}
+
+
+def read_form(tree: Mapping, problems: Problems) -> tuple[schema.TopologyForm | None, bool]:
+    """The form of what is right in ``tree``, and whether a whole node or link was not.
+
+    What is wrong is reported and then cut out of ``tree``, as little as possible, so that the
+    rest of the file is still checked in the same run. ``None`` if nothing is left.
+    """
+    lost = False
+    first = True
+    while True:
+        try:
+            return schema.TopologyForm.model_validate(to_data(tree)), lost
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+        if first:
+            for each in found:
+                _report(each, tree, problems)
+        first = False
+        # All are looked up before the first is made: a cut moves what follows it in a list.
+        for holder, step, child, way in [_deepest(tree, _cut_path(each)) for each in found]:
+            if holder is None:
+                return None, True
+            if isinstance(holder, Mapping):
+                holder.entries.pop(str(step), None)
+            else:
+                holder.items[:] = [item for item in holder.items if item is not child]
+            lost = lost or way[0] == "links" or (way[0] == "nodes" and len(way) == 2)
+
+
+def _path(error: ErrorDetails) -> Path:
+    return tuple(step for step in error["loc"] if step != "[key]" and not _is_tag(step))
+
+
+def _cut_path(error: ErrorDetails) -> Path:
+    path = _path(error)
+    # Without its kind nothing else of a node can be judged.
+    return path[:2] if path[0] == "nodes" and path[2:] == ("kind",) else path
+
+
+def _is_tag(step: str | int) -> bool:
+    """Whether pydantic put it there: the member of a union that it tried."""
+    return isinstance(step, str) and ("[" in step or "-" in step) and step.endswith((")", "]"))
+
+
+def _report(error: ErrorDetails, tree: Mapping, problems: Problems) -> None:
+    path = _path(error)
+    kind, context = error["type"], error.get("ctx", {})
+    on_key = error["loc"][-1] == "[key]"
+    place = find(tree, path, key=on_key or kind == "extra_forbidden")
+    found = describe(find(tree, path))
+    if kind[0] == "E":
+        offset = int(context["offset"])
+        if offset and isinstance(place, Scalar) and place.quoted:
+            offset += 1
+        problems.add(kind, context["message"], place, context["hint"], offset)
+    elif kind == "extra_forbidden":
+        form = _form(path)
+        problems.add(
+            "E201", f"unknown key `{path[-1]}`", place, nearest(str(path[-1]), form.model_fields)
+        )
+    elif kind == "missing":
+        if tree.entries or path != ("nodes",):
+            problems.add("E203", f"`{path[-1]}` is missing", place)
+    elif kind == "literal_error":
+        known = [w.strip("'") for w in context["expected"].replace(" or ", ", ").split(", ")]
+        value = place.value if isinstance(place, Scalar) else ""
+        problems.add(
+            "E204",
+            f"{found} is not one of {', '.join(known)}",
+            place,
+            nearest(value, known),
+        )
+    elif kind in WANTED:
+        problems.add("E202", f"{WANTED[kind]} is wanted, not {found}", place)
+    else:
+        problems.add("E205", f"{found} does not fit: {_bound(kind, context)}", place)
+
+
+def _bound(kind: str, context: dict[str, Any]) -> str:
+    words = {
+        "greater_than_equal": "at least {ge}",
+        "less_than_equal": "at most {le}",
+        "greater_than": "more than {gt}",
+        "less_than": "less than {lt}",
+        "too_short": "at least {min_length} wanted",
+        "finite_number": "a finite number wanted",
+    }
+    return words.get(kind, kind.replace("_", " ")).format(**context)
+
+
+def _form(path: Path) -> type[schema.Form]:
+    """The form that the last step of ``path`` is, or should be, a key of."""
+    above = [step for step in path[:-1] if isinstance(step, str)]
+    if len(path) == 1:
+        return schema.TopologyForm
+    if len(path) > 2 and str(path[-3]) in NAMED_FORMS and isinstance(path[-2], str):
+        return NAMED_FORMS[str(path[-3])]
+    return FORMS[above[-1]]
+
+
+def _deepest(tree: Mapping, path: Path) -> tuple[Mapping | Listing | None, str | int, Tree, Path]:
+    """The deepest value that ``path`` leads to: container, key in it, value, way from the root."""
+    node: Tree = tree
+    holder: Mapping | Listing | None = None
+    way: list[str | int] = []
+    for step in path:
+        if isinstance(node, Mapping) and str(step) in node.entries:
+            holder, node = node, node.entries[str(step)][1]
+        elif isinstance(node, Listing) and isinstance(step, int) and step < len(node.items):
+            holder, node = node, node.items[step]
+        else:
+            continue
+        way.append(step)
+    return holder, way[-1] if way else "", node, tuple(way)

@@ -1,0 +1,51 @@
+"""The /etc/hosts of each node, so that ``ping server`` works by name, and its other files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlab.topology.model import File
+
+if TYPE_CHECKING:
+    from netlab.topology.draft import Draft, Wiring
+    from netlab.topology.routing import Routing
+
+HOSTS = "/etc/hosts"
+LOCAL = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+
+
+class HostsFiles:
+    """Makes the files; nodes that see the same subnets share one text.
+
+    A name's first address is one that the node can send to: for a server outside, its clients'
+    NAT is the NAT's outside address.
+    """
+
+    def __init__(self, draft: Draft, wiring: Wiring, routing: Routing) -> None:
+        self.draft = draft
+        self.routing = routing
+        self._texts: dict[tuple[bytes, bytes], str] = {}
+        self._addresses = [
+            (name, str(address), address.version, end.segment.index)
+            for name in draft.form.nodes
+            for end in wiring.by_node[name]
+            if end.segment
+            for address in [*(a.ip for a in end.addresses), *end.answers]
+        ]
+
+    def files(self, name: str) -> tuple[File, ...]:
+        """All files of a node; what the author wrote stands in place of netlab's."""
+        node = self.draft.form.nodes[name]
+        files = dict(node.files)
+        if node.hosts and node.kind != "bridge":
+            files.setdefault(HOSTS, self._text(self.routing.view(name)))
+        return tuple(File(path, content) for path, content in sorted(files.items()))
+
+    def _text(self, view: tuple[bytes, bytes]) -> str:
+        if view not in self._texts:
+            visible = [a for a in self._addresses if view[a[2] == 6][a[3]]]
+            named = {a[0] for a in visible}
+            rest = [a for a in self._addresses if a[0] not in named]
+            lines = [f"{address}\t{name}\n" for name, address, _, _ in [*visible, *rest]]
+            self._texts[view] = LOCAL + "".join(lines)
+        return self._texts[view]

@@ -1,0 +1,245 @@
+"""A topology file -> Topology, or every problem in it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from netlab.topology import names, source
+from netlab.topology.addressing import give_addresses
+from netlab.topology.draft import BRIDGE, TUN, Draft
+from netlab.topology.expand import expand
+from netlab.topology.firewall import firewall
+from netlab.topology.form import read_form
+from netlab.topology.hosts import HostsFiles
+from netlab.topology.model import Interface, Link, Node, Program, Ready, Topology
+from netlab.topology.problems import Problems
+from netlab.topology.realm import forwards
+from netlab.topology.routing import Routing
+from netlab.topology.schema import TopologyForm
+from netlab.topology.translation import translation
+from netlab.topology.wiring import mac_address, wire
+
+if TYPE_CHECKING:
+    from netlab.topology.draft import End, Wiring
+    from netlab.topology.schema import NodeForm, ProgramForm, ReadyForm
+
+NOT_FOR = {
+    "bridge": ("routes", "gateway", "firewall", "forwarding", "stack", "outside", "nat"),
+    "host": ("stack", "outside", "nat", "subnet"),
+    "router": ("stack", "outside", "nat", "subnet"),
+    "nat": ("stack", "subnet"),
+    "stack": ("outside", "nat", "subnet", "forwarding"),
+}
+KIND_OF_KEY = {"stack": "stack", "outside": "nat", "nat": "nat", "subnet": "bridge"}
+
+
+def load(path: str | Path) -> Topology:
+    """The topology in a file; InputError with all its problems if there are any."""
+    problems = Problems(str(path))
+    return _resolve(source.read(Path(path), problems), problems, Path(path).stem)
+
+
+def loads(text: str, file: str = "<string>") -> Topology:
+    """The topology in a text; ``file`` is what messages call it."""
+    problems = Problems(file)
+    # A lone surrogate is what Python makes of bytes that are no text.
+    text = source.decode(text.encode("utf-8", "surrogateescape"), problems)
+    return _resolve(text, problems, Path(file).stem)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of topology files, short forms included."""
+    schema = TopologyForm.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _resolve(text: str, problems: Problems, stem: str) -> Topology:
+    tree = source.parse(text, problems)
+    expand(tree, problems)
+    nodes = tree.entries.get("nodes")
+    written = frozenset(nodes[1].entries if nodes and isinstance(nodes[1], source.Mapping) else ())
+    form, partial = read_form(tree, problems)
+    if form is None:
+        problems.raise_if_any()
+        raise AssertionError("unreachable: a form is lost only with a problem")
+    draft = Draft(form, tree, problems, written - form.nodes.keys(), partial)
+    _check_uplink(draft)
+    for name, node in form.nodes.items():
+        _check_kind(draft, name, node)
+    wiring = wire(draft)
+    give_addresses(draft, wiring)
+    routing = Routing(draft, wiring)
+    routing.check_overlaps()
+    _check_reachable(draft, wiring)
+    hosts = HostsFiles(draft, wiring, routing)
+    resolved = [_node(draft, wiring, routing, hosts, name) for name in form.nodes]
+    problems.raise_if_any()
+    return Topology(
+        name=form.name or names.lab_name(stem),
+        file=problems.file,
+        description=form.description.strip(),
+        nodes=tuple(resolved),
+        links=tuple(_link(draft, index, ends) for index, ends in wiring.links.items()),
+    )
+
+
+def _check_uplink(draft: Draft) -> None:
+    if draft.form.uplink:
+        draft.problems.add(
+            "E209",
+            "`uplink: true` is not supported yet: a lab has no way out of the machine",
+            draft.at_key("uplink"),
+            "leave it out",
+        )
+
+
+def _check_kind(draft: Draft, name: str, node: NodeForm) -> None:
+    for key in NOT_FOR[node.kind]:
+        if key in node.model_fields_set and getattr(node, key) not in (None, [], {}):
+            kind = KIND_OF_KEY.get(key)
+            draft.problems.add(
+                "E210",
+                f"`{key}` has no meaning at `{name}`, which is a {node.kind}",
+                draft.at_key("nodes", name, key),
+                f"it is for `kind: {kind}`" if kind else "",
+            )
+
+
+def _check_reachable(draft: Draft, wiring: Wiring) -> None:
+    """Every node must have a path to the others, by way of nodes that forward."""
+    if draft.partial:
+        return
+    nodes = draft.form.nodes
+    graph: nx.Graph[tuple[int, int]] = nx.Graph()
+    # A vertex is a segment in one IP version; a lab may be joined by either.
+    for segment in wiring.segments:
+        graph.add_nodes_from((segment.index, version) for version in segment.networks)
+        nx.add_path(graph, [(segment.index, version) for version in segment.networks])
+    on: dict[str, list[tuple[int, int]]] = {name: [] for name in nodes}
+    for name, node in nodes.items():
+        for end in wiring.by_node[name]:
+            if end.segment:
+                on[name] += [(end.segment.index, v) for v in end.segment.networks]
+        if forwards(node):
+            for version in (4, 6):
+                nx.add_path(graph, [v for v in on[name] if v[1] == version])
+    for segment in wiring.segments:
+        for bridge in segment.bridges:
+            on[bridge] += [(segment.index, v) for v in segment.networks]
+    component: dict[tuple[int, int], int] = {}
+    for number, members in enumerate(nx.connected_components(graph)):
+        component.update(dict.fromkeys(members, number))
+    homes = {name: {component[v] for v in on[name]} for name in nodes}
+    sizes: dict[int, int] = {}
+    for home in homes.values():
+        for number in home:
+            sizes[number] = sizes.get(number, 0) + 1
+    main = max(sizes, key=lambda number: (sizes[number], -number), default=-1)
+    first = next((n for n in nodes if main in homes[n]), "")
+    blocking = [n for n, home in homes.items() if len(home) > 1 and not forwards(nodes[n])]
+    for name, node in nodes.items():
+        if node.isolated or (len(nodes) == 1 and not wiring.by_node[name]):
+            continue
+        if not wiring.by_node[name]:
+            draft.problems.add(
+                "E309",
+                f"`{name}` has no link",
+                draft.at_key("nodes", name),
+                "add one under `links:`, or say `isolated: true`",
+            )
+        elif main not in homes[name]:
+            hint = "add a link, or say `isolated: true`"
+            if blocking:
+                hint = f"`{blocking[0]}` does not forward; should it be `kind: router`?"
+            draft.problems.add(
+                "E310",
+                f"`{name}` cannot be reached from `{first}`",
+                draft.at_key("nodes", name),
+                hint,
+            )
+
+
+def _node(draft: Draft, wiring: Wiring, routing: Routing, hosts: HostsFiles, name: str) -> Node:
+    node = draft.form.nodes[name]
+    path = ("nodes", name)
+    answers = tuple(a for e in wiring.by_node[name] for a in e.answers)
+    has_nftables = bool(node.nftables.strip())
+    return Node(
+        name=name,
+        kind=node.kind,
+        interfaces=tuple(_interfaces(draft, wiring.by_node[name], name)),
+        routes=routing.routes(name),
+        neighbours=routing.neighbours(name),
+        nat=translation(draft, wiring, name),
+        firewall=firewall(draft, wiring, name),
+        nftables=node.nftables if has_nftables else "",
+        nftables_origin=draft.origin(*path, "nftables") if has_nftables else None,
+        sysctls=tuple(node.sysctls.items()),
+        files=hosts.files(name),
+        environment=tuple(node.environment.items()),
+        programs=tuple(_program(draft, name, p, form) for p, form in node.programs.items()),
+        stack_addresses=answers,
+        forwarding=node.forwarding,
+        origin=draft.origin_key(*path),
+    )
+
+
+def _interfaces(draft: Draft, ends: list[End], name: str) -> list[Interface]:
+    node = draft.form.nodes[name]
+    found: list[Interface] = []
+    mtu = min((e.mtu for e in ends), default=node.mtu or draft.form.defaults.mtu)
+    is_bridge = node.kind == "bridge"
+    if is_bridge:
+        mac = mac_address(name, BRIDGE, {e.mac for e in ends})
+        found.append(Interface(BRIDGE, "bridge", 2, mac, mtu, ()))
+    for end in ends:
+        assert end.peer is not None
+        found.append(
+            Interface(
+                end.interface,
+                "veth",
+                len(found) + 2,
+                end.mac,
+                end.mtu,
+                tuple(end.addresses),
+                (end.peer.node, end.peer.interface),
+                BRIDGE if is_bridge else None,
+                draft.origin("links", end.link, "ends", end.side),
+            )
+        )
+    if node.kind == "stack":
+        found.append(Interface(TUN, "tun", len(found) + 2, "", mtu, ()))
+    return found
+
+
+def _link(draft: Draft, index: int, ends: tuple[End, End]) -> Link:
+    a, b = ends
+    wire = a.segment if a.segment and not a.segment.bridges else None
+    networks = [n for _, n in sorted(wire.networks.items())] if wire else []
+    return Link(
+        (a.node, a.interface),
+        (b.node, b.interface),
+        tuple(networks),
+        draft.origin("links", index),
+    )
+
+
+def _program(draft: Draft, node: str, name: str, form: ProgramForm) -> Program:
+    return Program(
+        name,
+        tuple(form.run),
+        tuple(form.environment.items()),
+        _ready(form.ready) if form.ready else None,
+        draft.origin_key("nodes", node, "programs", name),
+    )
+
+
+def _ready(form: ReadyForm) -> Ready:
+    port = None
+    if form.port:
+        protocol, number = form.port
+        port = ("tcp" if protocol == "tcp" else "udp", number)
+    return Ready(port, form.log, form.exit, form.timeout)  # type: ignore[arg-type]

@@ -1,0 +1,310 @@
+"""Routes and permanent neighbours.
+
+A host sends everything to its gateway, the nearest node that leads on; a NAT sends what it does
+not know to its outside; a router knows every subnet that it can see by its shortest path. Where
+many of a router's subnets lie behind one next hop they are summed up, exactly: never to a prefix
+that holds a subnet it does not lead to.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING
+
+from netlab.topology.addressing import network_place
+from netlab.topology.draft import TUN
+from netlab.topology.fields import ip
+from netlab.topology.model import Neighbour, Route
+from netlab.topology.problems import nearest
+from netlab.topology.realm import Hop, Realm, forwards
+
+if TYPE_CHECKING:
+    from netlab.topology.draft import Draft, End, Segment, Wiring
+    from netlab.topology.model import Address, Network
+    from netlab.topology.problems import Place
+    from netlab.topology.schema import NodeForm
+
+DEFAULT: dict[int, Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
+SUM_UP = 32
+"""More routes than this to one next hop are summed up; fewer are easier to read one by one."""
+FULL_MESH = 128
+"""On a LAN of more ends, ordinary hosts know only who forwards: n² entries would be too many."""
+
+
+class Routing:
+    """Routes of all nodes, and what each can see."""
+
+    def __init__(self, draft: Draft, wiring: Wiring) -> None:
+        self.draft = draft
+        self.wiring = wiring
+        self.realms = [Realm(draft, wiring, version) for version in (4, 6)]
+        self._views: dict[tuple[int, tuple[int, ...]], bytes] = {}
+
+    def routes(self, name: str) -> tuple[Route, ...]:
+        """All routes of a node but those that its addresses bring."""
+        node = self.draft.form.nodes[name]
+        written = self._written(name, node)
+        routes = list(written.values())
+        routes += [
+            Route(_single(address), None, TUN)
+            for end in self.wiring.by_node[name]
+            for address in end.answers
+        ]
+        if node.automatic_routes:
+            for realm in self.realms:
+                ends_here = not _routes_for_others(node)
+                if ends_here and DEFAULT[realm.version] in written:
+                    continue
+                routes += [
+                    r for r in self._automatic(realm, name, node) if r.destination not in written
+                ]
+        return tuple(routes)
+
+    def _automatic(self, realm: Realm, name: str, node: NodeForm) -> list[Route]:
+        if not realm.own_segments(name):
+            return []
+        steps = realm.steps_of(name)
+        if len(steps) <= 1 and not _routes_for_others(node):
+            # Most nodes of a large lab: one way out, and no need to look where it leads.
+            leads = [s.hop for s in steps if realm.leads_on(s)]
+            return [self._route(DEFAULT[realm.version], hop) for hop in leads]
+        default: Hop | None = None
+        paths = realm.paths(name)
+        if node.kind == "nat":
+            outside = realm.outside[name]
+            default = next((h for h in paths if h.interface in outside), None)
+        elif not _routes_for_others(node):
+            default = next(iter(paths), None)
+        routes = []
+        for hop, segments in paths.items():
+            if hop == default:
+                continue
+            networks = [self.wiring.segments[s].networks[realm.version] for s in segments]
+            if len(networks) > SUM_UP:
+                networks = sum_up(networks)
+            routes += [self._route(network, hop) for network in networks]
+        if default:
+            routes.append(self._route(DEFAULT[realm.version], default))
+        return routes
+
+    @staticmethod
+    def _route(destination: Network, hop: Hop) -> Route:
+        return Route(destination, hop.gateway, hop.interface)
+
+    def _written(self, name: str, node: NodeForm) -> dict[Network, Route]:
+        found: dict[Network, Route] = {}
+        wanted = [(r.to, r.via, ("routes", i)) for i, r in enumerate(node.routes)]
+        wanted += [("default", via, ("gateway", i)) for i, via in enumerate(node.gateway)]
+        for to, via, where in wanted:
+            path = ("nodes", name, *where)
+            place = self.draft.at(*path, "via")
+            for gateway in self._gateways(name, to, via, place):
+                destination = DEFAULT[gateway.version] if to == "default" else to
+                if self._clashes(name, destination, found, self.draft.at(*path)):
+                    continue
+                interface = self._interface_to(name, gateway, place)
+                if interface:
+                    origin = self.draft.origin(*path)
+                    found[destination] = Route(destination, gateway, interface, origin)
+        return found
+
+    def _gateways(self, name: str, to: Network | str, via: str, place: Place) -> list[Address]:
+        """The address that ``via`` is or names, of the family of ``to``."""
+        wanted = (4, 6) if isinstance(to, str) else (to.version,)
+        families = {a.version for e in self.wiring.by_node[name] for a in e.addresses}
+        if not isinstance(to, str) and families and to.version not in families:
+            if not self.draft.partial:
+                self.draft.problems.add(
+                    "E504",
+                    f"{name} has no IPv{to.version} address, so no route to {to}",
+                    place,
+                    f"give its link an IPv{to.version} subnet",
+                )
+            return []
+        address = ip(via)
+        if address:
+            if address.version in wanted:
+                return [address]
+            self.draft.problems.add("E504", f"{to} and {via} are of different IP versions", place)
+            return []
+        if via not in self.draft.form.nodes:
+            if via not in self.draft.broken:
+                self.draft.problems.add(
+                    "E502",
+                    f"gateway `{via}` is neither an address nor a node",
+                    place,
+                    nearest(via, self.draft.form.nodes),
+                )
+            return []
+        found = [a for v in wanted if (a := self.wiring.neighbour(name, via, v))]
+        if (not found or via == name) and not self.draft.partial:
+            self.draft.problems.add(
+                "E503",
+                f"gateway `{via}` cannot be reached: it is not on a link of `{name}`",
+                place,
+                "a next hop is a direct neighbour",
+            )
+        return [] if via == name else found
+
+    def _clashes(
+        self, name: str, destination: Network, found: dict[Network, Route], place: Place
+    ) -> bool:
+        if destination in found:
+            self.draft.problems.add("E505", f"`{name}` has a second route to {destination}", place)
+            return True
+        for end in self.wiring.by_node[name]:
+            if end.segment and destination in end.segment.networks.values():
+                self.draft.problems.add(
+                    "E505",
+                    f"{destination} is on {end.segment.name} itself: it needs no route",
+                    place,
+                )
+                return True
+        return False
+
+    def _interface_to(self, name: str, gateway: Address, place: Place) -> str:
+        for end in self.wiring.by_node[name]:
+            segment = end.segment
+            if segment is None or gateway not in segment.networks.get(gateway.version, ()):
+                continue
+            holders = {a.ip: e.node for e in segment.ends for a in e.addresses}
+            holders.update({a: e.node for e in segment.ends for a in e.answers})
+            if holders.get(gateway) not in (None, name):
+                return end.interface
+            whose = "its own address" if gateway in holders else "nobody's address"
+            self.draft.problems.add(
+                "E503",
+                f"gateway {gateway} cannot be reached: it is {whose} on {segment.name}",
+                place,
+                _neighbours_hint(name, segment, gateway.version),
+            )
+            return ""
+        if not self.draft.partial:
+            near = [
+                n
+                for e in self.wiring.by_node[name]
+                if e.segment
+                for n in e.segment.networks.values()
+            ]
+            self.draft.problems.add(
+                "E503",
+                f"gateway {gateway} cannot be reached: no link of `{name}` has its subnet",
+                place,
+                f"its subnets: {', '.join(map(str, near))}" if near else "",
+            )
+        return ""
+
+    def neighbours(self, name: str) -> tuple[Neighbour, ...]:
+        """A permanent entry for every address on the links of a node.
+
+        With ``neighbours: dynamic`` only those of stacks: nobody would answer for them.
+        """
+        dynamic = self.draft.form.defaults.neighbours == "dynamic"
+        found = []
+        for end in self.wiring.by_node[name]:
+            if end.segment is None:
+                continue
+            every = len(end.segment.ends) <= FULL_MESH or self._leads(end)
+            for far in end.segment.ends:
+                if far is end or not (every or self._leads(far)):
+                    continue
+                addresses = [] if dynamic else [a.ip for a in far.addresses]
+                found += [Neighbour(end.interface, a, far.mac) for a in [*addresses, *far.answers]]
+        return tuple(found)
+
+    def _leads(self, end: End) -> bool:
+        return forwards(self.draft.form.nodes[end.node])
+
+    def view(self, name: str) -> tuple[bytes, bytes]:
+        """For each family the segments that a node can send to, one byte a segment."""
+        views = []
+        for realm in self.realms:
+            own = realm.own_segments(name)
+            vertices = tuple(dict.fromkeys(s.vertex for s in realm.steps_of(name)))
+            if len(vertices) == 1 and len(own) == 1 and realm.view(vertices[0])[own[0]]:
+                views.append(realm.view(vertices[0]))
+                continue
+            mask = 0
+            for v in vertices:
+                mask |= int.from_bytes(realm.view(v), "big")
+            merged = bytearray(mask.to_bytes(len(self.wiring.segments), "big"))
+            for s in own:
+                merged[s] = 1
+            views.append(bytes(merged))
+        return views[0], views[1]
+
+    def check_overlaps(self) -> None:
+        """Every two subnets that one routing table sees must be apart."""
+        checked: set[tuple[int, bytes]] = set()
+        for name in self.draft.form.nodes:
+            for realm, view in zip(self.realms, self.view(name), strict=True):
+                if (realm.version, view) not in checked:
+                    checked.add((realm.version, view))
+                    self._check_overlap(name, realm.version, view)
+
+    def _check_overlap(self, name: str, version: int, view: bytes) -> None:
+        seen = [s for s in self.wiring.segments if view[s.index] and version in s.networks]
+        spans = sorted(
+            (
+                int(s.networks[version].network_address),
+                int(s.networks[version].broadcast_address),
+                s.index,
+            )
+            for s in seen
+        )
+        widest = -1, -1
+        for start, end, index in spans:
+            if start <= widest[0]:
+                first, second = sorted((index, widest[1]))
+                a, b = (self.wiring.segments[i] for i in (first, second))
+                self.draft.problems.add(
+                    "E408",
+                    f"subnet {b.networks[version]} of {b.name} overlaps "
+                    f"{a.networks[version]} of {a.name}",
+                    network_place(self.draft, b, b.networks[version]),
+                    f"`{_vantage(self, first, second, version) or name}` would see both;"
+                    " one subnet may stand twice only behind different NATs",
+                )
+            widest = max(widest, (end, index))
+
+
+def _routes_for_others(node: NodeForm) -> bool:
+    """Whether a node needs a route for each subnet, where a host has enough with a gateway."""
+    return node.kind in ("router", "nat") or (node.kind == "host" and bool(node.forwarding))
+
+
+def _vantage(routing: Routing, first: int, second: int, version: int) -> str:
+    """The first node of the file that sees both segments."""
+    for name in routing.draft.form.nodes:
+        view = routing.view(name)[version == 6]
+        if view[first] and view[second]:
+            return name
+    return ""
+
+
+def _neighbours_hint(name: str, segment: Segment, version: int) -> str:
+    near = [f"{e.node} {a}" for e in segment.ends if e.node != name and (a := e.address(version))]
+    return f"there: {', '.join(near[:8])}" if near else ""
+
+
+def _single(address: Address) -> Network:
+    return IPv4Network(address) if address.version == 4 else IPv6Network(address)
+
+
+def sum_up(networks: list[Network]) -> list[Network]:
+    """The fewest prefixes that hold exactly ``networks``, which are apart and of one family.
+
+    As ipaddress.collapse_addresses, on plain integers: that is called for every router.
+    """
+    bits = networks[0].max_prefixlen
+    kind = type(networks[0])
+    blocks: list[tuple[int, int]] = []
+    for start, prefix in sorted((int(n.network_address), n.prefixlen) for n in networks):
+        block = start, prefix
+        while blocks and blocks[-1][1] == block[1]:
+            size = 1 << (bits - block[1])
+            if blocks[-1][0] + size != block[0] or blocks[-1][0] & size:
+                break
+            block = blocks.pop()[0], block[1] - 1
+        blocks.append(block)
+    return [kind(block) for block in blocks]

@@ -1,0 +1,309 @@
+"""The form of a topology file: its keys, their types and their short forms.
+
+Every field's description is the reference: it goes into the JSON Schema that editors show, and
+``docs/topology.md`` is tested to name every key. What the forms cannot know (does that node
+exist? is that address free?) is resolve.py's part.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from netlab.topology.fields import (
+    Address,
+    Argv,
+    Boolean,
+    Destination,
+    EndText,
+    EnvironmentName,
+    FilePath,
+    Integer,
+    Label,
+    NodeName,
+    Number,
+    Port,
+    Regex,
+    Subnet,
+    SysctlName,
+    Text,
+    Word,
+    nothing_is_empty,
+    one_or_more,
+    wrong,
+)
+from netlab.topology.source import Plain
+
+STRING = {"type": "string"}
+
+Kind = Literal["host", "router", "nat", "bridge", "stack"]
+Mtu = Annotated[Integer, Field(ge=68, le=65535)]
+Subnets = Annotated[list[Subnet], *one_or_more(STRING)]
+Addresses = Annotated[list[Address], *one_or_more(STRING)]
+Words = Annotated[list[Word], *one_or_more(STRING)]
+Families = Annotated[
+    list[Literal["ipv4", "ipv6"]],
+    Field(min_length=1),
+]
+Environment = Annotated[dict[EnvironmentName, Text], BeforeValidator(nothing_is_empty)]
+
+
+class Form(BaseModel):
+    """A mapping of the file; a key that is not named here is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ReadyForm(Form):
+    """When a program counts as started."""
+
+    port: Port | None = Field(None, description="It listens: `80`, `tcp/80` or `udp/53`.")
+    log: Regex | None = Field(None, description="Its output matches this regular expression.")
+    exit: Annotated[Integer, Field(ge=0, le=255)] | None = Field(
+        None, description="It has ended with this exit code."
+    )
+    timeout: Annotated[Number, Field(gt=0, le=3600)] = Field(
+        10.0, description="Seconds to wait before `up` fails."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> ReadyForm:
+        given = [n for n in ("port", "log", "exit") if getattr(self, n) is not None]
+        if len(given) != 1:
+            have = " and ".join(f"`{n}`" for n in given) or "nothing"
+            raise wrong("E207", f"`ready` has {have}", "give one of `port`, `log`, `exit`")
+        return self
+
+
+def _run(value: object) -> object:
+    """``http: [python3, -m, http.server]`` is ``http: {run: [...]}``."""
+    short = isinstance(value, list) or (isinstance(value, str) and not isinstance(value, Plain))
+    return {"run": value} if short else value
+
+
+class ProgramForm(Form):
+    """A program that the lab starts in the node."""
+
+    run: Argv = Field(description="Words of the command, or one line; never given to a shell.")
+    environment: Environment = Field({}, description="Variables of this program only.")
+    ready: ReadyForm | None = Field(None, description="What to wait for; without it, nothing.")
+
+
+class StaticNatForm(Form):
+    """A fixed translation: a whole address (`outside`, `inside`) or one port (`forward`, `to`)."""
+
+    outside: Address | None = Field(
+        None,
+        description="The outside address; may be left out with `forward`: the NAT's own.",
+    )
+    inside: Word | None = Field(None, description="The inside address, or a node's name.")
+    forward: Port | None = Field(None, description="The outside port, as `tcp/8080`.")
+    to: Word | None = Field(None, description="Inside address or node, and port: `web:80`.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> StaticNatForm:
+        address = self.outside is not None and self.inside is not None
+        if (
+            (self.forward is None) != (self.to is None)
+            or (self.forward is None and not address)
+            or (self.forward is not None and self.inside is not None)
+        ):
+            raise wrong(
+                "E207",
+                "a static translation is incomplete",
+                "give `outside` and `inside`, or `forward` and `to`",
+            )
+        return self
+
+
+class NatForm(Form):
+    """Network address translation (RFC 3022) at a node of kind `nat`."""
+
+    masquerade: Words = Field(
+        [], description="Interfaces whose leaving IPv4 packets get the interface's own address."
+    )
+    static: list[StaticNatForm] = Field([], description="Fixed translations.")
+
+
+def _firewall(value: object) -> object:
+    return {"rules": value} if isinstance(value, list) else value
+
+
+class FirewallForm(Form):
+    """Filter chains: a policy for each hook, and rules in order."""
+
+    input: Literal["accept", "drop"] | None = Field(
+        None, description="What becomes of packets to this node that no rule matches."
+    )
+    forward: Literal["accept", "drop"] | None = Field(
+        None, description="The same for packets through this node."
+    )
+    output: Literal["accept", "drop"] | None = Field(
+        None, description="The same for packets from this node."
+    )
+    rules: list[Word] = Field([], description="Rules in the short form, the first match decides.")
+
+
+class RouteForm(Form):
+    """A static route."""
+
+    to: Destination = Field(description="A subnet, or `default`.")
+    via: Word = Field(description="The next hop: an address, or a neighbour's name.")
+
+
+def _route(value: object) -> object:
+    """``10.9.0.0/16 via 10.0.0.1`` is ``{to: 10.9.0.0/16, via: 10.0.0.1}``."""
+    if isinstance(value, str) and not isinstance(value, Plain):
+        match value.split():
+            case [to, "via", via]:
+                return {"to": to, "via": via}
+            case _:
+                raise wrong(
+                    "E501", f"`{value[:60]}` is not a route", "as in `10.9.0.0/16 via 10.0.0.1`"
+                )
+    return value
+
+
+class StackForm(Form):
+    """What a node of kind `stack` hands to its userspace TCP/IP stack by the device `tun0`."""
+
+    address: Addresses = Field(
+        [], description="Its addresses, one a family; without them the next free of the link."
+    )
+
+
+def _stack(value: object) -> object:
+    value = nothing_is_empty(value)
+    return {"address": value} if isinstance(value, (str, list)) else value
+
+
+Routes = Annotated[
+    list[
+        Annotated[
+            RouteForm,
+            BeforeValidator(_route),
+            WithJsonSchema({"anyOf": [STRING, {"$ref": "#/$defs/RouteForm"}]}),
+        ]
+    ],
+    Field(),
+]
+Program = Annotated[ProgramForm, BeforeValidator(_run)]
+Programs = Annotated[dict[Label, Program], BeforeValidator(nothing_is_empty)]
+
+
+class NodeForm(Form):
+    """A node: a network namespace of its own."""
+
+    kind: Kind = Field(
+        "host",
+        description="`host` (ends traffic), `router` (passes it on), `nat` (passes it on and "
+        "translates), `bridge` (an Ethernet switch) or `stack` (a host with a userspace stack).",
+    )
+    template: Annotated[list[Label], *one_or_more(STRING)] = Field(
+        [], description="Templates that this node builds on; its own keys win, then the last."
+    )
+    description: Text = Field("", description="A line for people.")
+    isolated: Boolean = Field(
+        False, description="`true` says that no path to the other nodes is meant."
+    )
+    outside: Words = Field([], description="kind nat: masquerade what leaves by these interfaces.")
+    nat: NatForm | None = Field(None, description="kind nat: the long form of `outside`.")
+    subnet: Subnets = Field([], description="kind bridge: the subnets of its LAN.")
+    mtu: Mtu | None = Field(None, description="MTU of all interfaces of this node, in bytes.")
+    stack: StackForm | None = Field(None, description="kind stack: the stack's own address.")
+    forwarding: Boolean | None = Field(
+        None, description="Whether packets may pass through; follows from the kind."
+    )
+    gateway: Words = Field(
+        [], description="Default gateways, an address or a neighbour's name, one a family."
+    )
+    routes: Routes = Field([], description="Static routes; they win over automatic ones.")
+    automatic_routes: Boolean = Field(
+        True, description="`false`: no routes but those written here."
+    )
+    firewall: FirewallForm | None = Field(None, description="Filter rules in the short form.")
+    nftables: Text = Field("", description="Raw nftables text, loaded after netlab's own.")
+    sysctls: Annotated[dict[SysctlName, Text], BeforeValidator(nothing_is_empty)] = Field(
+        {}, description="Kernel settings below `net.`."
+    )
+    hosts: Boolean = Field(
+        True, description="Whether /etc/hosts holds all nodes, so that names work."
+    )
+    files: Annotated[dict[FilePath, Text], BeforeValidator(nothing_is_empty)] = Field(
+        {}, description="Files that programs in this node see, by absolute path."
+    )
+    environment: Environment = Field({}, description="Variables of all programs in this node.")
+    programs: Programs = Field({}, description="Programs that the lab starts, in this order.")
+
+
+def _link(value: object) -> object:
+    """``[a:eth0, b:eth0]`` is ``{ends: [a:eth0, b:eth0]}``."""
+    return {"ends": value} if isinstance(value, list) else value
+
+
+class LinkForm(Form):
+    """A wire between two nodes."""
+
+    ends: list[EndText] = Field(description="Its two ends, each `node:interface`.")
+    subnet: Subnets = Field(
+        [], description="Its subnets, at most one a family; without it one is given."
+    )
+    families: Families | None = Field(
+        None, description="Families of the subnets that are given when `subnet` is left out."
+    )
+    mtu: Mtu | None = Field(None, description="MTU of both ends, in bytes.")
+    addresses: Annotated[dict[NodeName, Addresses], BeforeValidator(nothing_is_empty)] = Field(
+        {}, description="Addresses of the ends by node, where they matter."
+    )
+
+    @model_validator(mode="after")
+    def _two(self) -> LinkForm:
+        if len(self.ends) != 2:
+            hint = "a LAN of more is a node of `kind: bridge`" if len(self.ends) > 2 else ""
+            raise wrong("E303", f"a link has two ends, this one has {len(self.ends)}", hint)
+        return self
+
+
+class DefaultsForm(Form):
+    """What holds where a link or a node says nothing."""
+
+    mtu: Mtu = Field(1500, description="MTU of links, in bytes.")
+    families: Families = Field(
+        ["ipv4"], description="Families of the subnets that are given automatically."
+    )
+    neighbours: Literal["permanent", "dynamic"] = Field(
+        "permanent",
+        description="`permanent`: every ARP and ND entry is known from the start; `dynamic`: "
+        "the kernel asks, as in the wild.",
+    )
+    node: NodeForm | None = Field(None, description="Keys for every node.")
+    host: NodeForm | None = Field(None, description="Keys for every node of kind host.")
+    router: NodeForm | None = Field(None, description="Keys for every node of kind router.")
+    nat: NodeForm | None = Field(None, description="Keys for every node of kind nat.")
+    bridge: NodeForm | None = Field(None, description="Keys for every node of kind bridge.")
+    stack: NodeForm | None = Field(None, description="Keys for every node of kind stack.")
+
+
+Node = Annotated[NodeForm, BeforeValidator(nothing_is_empty)]
+Nodes = Annotated[dict[NodeName, Node], BeforeValidator(nothing_is_empty)]
+Templates = Annotated[dict[Label, Node], BeforeValidator(nothing_is_empty)]
+
+
+class TopologyForm(Form):
+    """A netlab topology file."""
+
+    name: NodeName | None = Field(None, description="The lab's name; else the file's.")
+    description: Text = Field("", description="What this lab shows.")
+    defaults: Annotated[DefaultsForm, BeforeValidator(nothing_is_empty)] = Field(
+        DefaultsForm(),  # type: ignore[call-arg]
+        description="What holds where a link or a node says nothing.",
+    )
+    templates: Templates = Field({}, description="Named sets of node keys to build nodes on.")
+    nodes: Nodes = Field(description="The nodes by name.", min_length=1)
+    links: list[Annotated[LinkForm, BeforeValidator(_link)]] = Field(
+        [], description="The wires; their order gives subnets and addresses."
+    )
+    uplink: Boolean = Field(
+        False, description="A way out to the machine's own network; not supported yet."
+    )

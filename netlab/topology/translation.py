@@ -1,0 +1,142 @@
+"""The ``outside:`` and ``nat:`` of the file -> Masquerade and StaticNat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlab.topology.fields import ip
+from netlab.topology.model import Masquerade, StaticNat
+from netlab.topology.problems import nearest
+
+if TYPE_CHECKING:
+    from netlab.topology.draft import Draft, Wiring
+    from netlab.topology.model import Address
+
+
+def translation(draft: Draft, wiring: Wiring, name: str) -> tuple[Masquerade | StaticNat, ...]:
+    """All translations of a node, masquerading first."""
+    node = draft.form.nodes[name]
+    if node.kind != "nat":
+        return ()
+    found: list[Masquerade | StaticNat] = []
+    written: list[tuple[str, tuple[str | int, ...]]] = [
+        (n, ("outside", i)) for i, n in enumerate(node.outside)
+    ]
+    if node.nat:
+        written += [(n, ("nat", "masquerade", i)) for i, n in enumerate(node.nat.masquerade)]
+    interfaces = [e.interface for e in wiring.by_node[name]]
+    for interface, path in written:
+        if interface in interfaces:
+            found.append(Masquerade(interface, draft.origin("nodes", name, *path)))
+        elif not draft.partial:
+            draft.problems.add(
+                "E601",
+                f"`{name}` has no interface `{interface}`",
+                draft.at("nodes", name, *path),
+                nearest(interface, interfaces),
+            )
+    if not written:
+        draft.problems.add(
+            "E602",
+            f"`{name}` is a NAT, but nothing says which of its interfaces is outside",
+            draft.at_key("nodes", name),
+            f"add `outside: {interfaces[-1] if interfaces else 'wan'}`",
+        )
+        return ()
+    outsides = [m.outside for m in found if isinstance(m, Masquerade)]
+    for index in range(len(node.nat.static) if node.nat else 0):
+        static = _static(draft, wiring, name, index, outsides)
+        if static:
+            found.append(static)
+    return tuple(found)
+
+
+def _static(
+    draft: Draft, wiring: Wiring, name: str, index: int, outsides: list[str]
+) -> StaticNat | None:
+    nat = draft.form.nodes[name].nat
+    assert nat is not None
+    form = nat.static[index]
+    path = ("nodes", name, "nat", "static", index)
+    outside, address = "", form.outside
+    for end in wiring.by_node[name]:
+        if end.interface in outsides and (
+            address is None or address in {a.ip for a in end.addresses}
+        ):
+            outside = end.interface
+            address = address or end.address(4)
+            break
+    if address is None or not outside:
+        if outsides and not draft.partial:
+            draft.problems.add(
+                "E604",
+                f"no outside interface of `{name}` has the subnet of {form.outside}",
+                draft.at(*path, "outside"),
+                "the NAT answers for it on the link, so it must be of the link's subnet",
+            )
+        return None
+    if form.inside is not None:
+        inside = _inside(draft, wiring, form.inside, address.version, (*path, "inside"))
+        if inside is None:
+            return None
+        return StaticNat(outside, address, inside, origin=draft.origin(*path))
+    assert form.to is not None
+    assert form.forward is not None
+    target, port = _split(form.to)
+    if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
+        draft.problems.add(
+            "E604", f"`{form.to}` names no port", draft.at(*path, "to"), "as in `web:80`"
+        )
+        return None
+    inside = _inside(draft, wiring, target, address.version, (*path, "to"))
+    if inside is None:
+        return None
+    protocol, outside_port = form.forward
+    return StaticNat(
+        outside,
+        address,
+        inside,
+        "tcp" if protocol == "tcp" else "udp",
+        outside_port,
+        int(port),
+        draft.origin(*path),
+    )
+
+
+def _split(text: str) -> tuple[str, str]:
+    """``web:80``, ``10.0.0.2:80``, ``[fd00::2]:80``."""
+    target, _, port = text.rpartition(":")
+    if target.startswith("[") and target.endswith("]"):
+        target = target[1:-1]
+    return target, port
+
+
+def _inside(
+    draft: Draft, wiring: Wiring, text: str, version: int, path: tuple[str | int, ...]
+) -> Address | None:
+    """The inside address that ``text`` is or names."""
+    address = ip(text)
+    if address is None:
+        if text in draft.form.nodes:
+            address = next((a for a in wiring.addresses(text) if a.version == version), None)
+            if address or draft.partial:
+                return address
+        elif text in draft.broken:
+            return None
+        else:
+            draft.problems.add(
+                "E604",
+                f"`{text}` is neither an address nor a node",
+                draft.at(*path),
+                nearest(text, draft.form.nodes),
+            )
+            return None
+    elif address.version == version:
+        if any(address in wiring.addresses(n) for n in wiring.by_node) or draft.partial:
+            return address
+        draft.problems.add("E604", f"no node has the address {address}", draft.at(*path))
+        return None
+    draft.problems.add(
+        "E604", f"`{text}` has no address of IPv{version}, the outside address's", draft.at(*path)
+    )
+    return None

@@ -1,0 +1,158 @@
+"""From the links of the file to ends and broadcast domains."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from netlab.topology import names
+from netlab.topology.draft import BRIDGE, TUN, End, Segment, Wiring
+from netlab.topology.problems import nearest
+
+if TYPE_CHECKING:
+    from netlab.topology.draft import Draft
+
+
+def wire(draft: Draft) -> Wiring:
+    """Check the links against the nodes and join them to segments."""
+    form, problems = draft.form, draft.problems
+    wiring = Wiring({}, [], {name: [] for name in form.nodes})
+    used: dict[tuple[str, str], int] = {}
+    for index, link in enumerate(form.links):
+        ends = _ends(draft, index)
+        if ends is None:
+            draft.partial = True
+            continue
+        for end in ends:
+            place = draft.at("links", index, "ends", end.side)
+            first = used.setdefault((end.node, end.interface), index)
+            reserved = {"bridge": BRIDGE, "stack": TUN}.get(form.nodes[end.node].kind)
+            if first != index:
+                line = draft.at("links", first).line
+                problems.add(
+                    "E305",
+                    f"interface {end.node}:{end.interface} is used twice",
+                    place,
+                    f"first on line {line}; an interface is one end of one wire",
+                )
+            elif end.interface == reserved:
+                problems.add(
+                    "E302",
+                    f"interface name `{reserved}` is taken: {end.node} has one of its own",
+                    place,
+                    names.INTERFACE_HINT,
+                )
+        end, other = ends
+        end.peer, other.peer = other, end
+        end.mtu = other.mtu = _mtu(draft, link.mtu, end.node, other.node)
+        wiring.links[index] = ends
+        for each in ends:
+            wiring.by_node[each.node].append(each)
+    _give_macs(wiring)
+    _find_segments(draft, wiring)
+    return wiring
+
+
+def _ends(draft: Draft, index: int) -> tuple[End, End] | None:
+    form, problems = draft.form, draft.problems
+    texts = form.links[index].ends
+    nodes = [text.partition(":")[0] for text in texts]
+    ends = []
+    before = len(problems)
+    for side, text in enumerate(texts):
+        node, _, interface = text.partition(":")
+        place = draft.at("links", index, "ends", side)
+        known = form.nodes.get(node)
+        if known is None:
+            if node not in draft.broken:
+                problems.add("E304", f"there is no node `{node}`", place, nearest(node, form.nodes))
+            continue
+        if not interface:
+            if known.kind != "bridge":
+                problems.add(
+                    "E306",
+                    f"`{text}` names no interface",
+                    place,
+                    f"write `{text}:eth0`; only a bridge names its ports by itself",
+                )
+                continue
+            interface = nodes[1 - side]
+            if problem := names.interface_problem(interface):
+                problems.add(
+                    "E302",
+                    f"the port named after its peer, `{interface}`, {problem}",
+                    place,
+                    f"name the port: `{text}:port{index + 1}`",
+                )
+                continue
+        ends.append(End(node, interface, index, side))
+    if len(ends) == 2 and nodes[0] == nodes[1]:
+        problems.add(
+            "E307",
+            f"both ends of this link are at `{nodes[0]}`",
+            draft.at("links", index),
+            "a link joins two nodes",
+        )
+    return (ends[0], ends[1]) if len(problems) == before and len(ends) == 2 else None
+
+
+def _mtu(draft: Draft, own: int | None, *ends: str) -> int:
+    """The link's own MTU, or the smallest that a node at its ends asks for."""
+    if own is not None:
+        return own
+    asked = [m for n in ends if (m := draft.form.nodes[n].mtu) is not None]
+    return min(asked) if asked else draft.form.defaults.mtu
+
+
+def _give_macs(wiring: Wiring) -> None:
+    taken: set[str] = set()
+    for pair in wiring.links.values():
+        for end in pair:
+            end.mac = mac_address(end.node, end.interface, taken)
+
+
+def mac_address(node: str, interface: str, taken: set[str]) -> str:
+    """A locally administered unicast address (02:…) that follows from the names alone.
+
+    Forty bits of a hash: where two names meet all the same, the later one hashes again.
+    """
+    text = f"{node}:{interface}"
+    while True:
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        mac = "02:" + ":".join(digest[i : i + 2] for i in range(0, 10, 2))
+        if mac not in taken:
+            taken.add(mac)
+            return mac
+        text += "'"
+
+
+def _find_segments(draft: Draft, wiring: Wiring) -> None:
+    nodes = draft.form.nodes
+    joined: nx.Graph[str] = nx.Graph()
+    joined.add_nodes_from(name for name, node in nodes.items() if node.kind == "bridge")
+    for index, (a, b) in wiring.links.items():
+        if a.node in joined and b.node in joined:
+            if nx.has_path(joined, a.node, b.node):
+                draft.problems.add(
+                    "E308",
+                    f"bridges {a.node} and {b.node} are joined already: this closes a loop",
+                    draft.at("links", index),
+                    "netlab's bridges run no spanning tree: frames would circle for ever",
+                )
+            joined.add_edge(a.node, b.node)
+    lans: dict[str, Segment] = {}
+    for component in nx.connected_components(joined):
+        lan = Segment(bridges=sorted(component, key=list(nodes).index))
+        lans.update(dict.fromkeys(component, lan))
+    for index, (a, b) in wiring.links.items():
+        segment = lans.get(a.node) or lans.get(b.node) or Segment()
+        segment.links.append(index)
+        if len(segment.links) == 1:
+            segment.index = len(wiring.segments)
+            wiring.segments.append(segment)
+        for end in (a, b):
+            if end.node not in lans:
+                segment.ends.append(end)
+                end.segment = segment
