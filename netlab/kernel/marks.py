@@ -99,10 +99,10 @@ def is_ours(pid: int, lab: Lab, inodes: Mapping[int, str]) -> bool:
     mark = read(pid)
     if mark is None or mark.token != lab.record.token:
         return False
-    if namespace(pid, "net") in inodes:
-        return True
-    # The programs of a rootless lab and its keeper: we may not see the lab's namespaces, but
-    # everything in its user namespace came from netlab.
+    if mark.node == "" or namespace(pid, "net") in inodes:
+        return True  # the keeper is in no node
+    # We may not see the namespaces of a rootless lab from here, but what carries its token in
+    # another user namespace than ours came from it.
     return lab.record.rootless and namespace(pid, "user") != namespace(os.getpid(), "user")
 
 

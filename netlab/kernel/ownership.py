@@ -171,6 +171,7 @@ def claim(
 ) -> Claim:
     """Take the name of a lab; from here on ``down`` and ``gc`` know of it.
 
+    ``listed`` says whether `ip netns` shall know the nodes; by default where we may.
     ``documents`` (file name to text) are stored with the record, for ``Lab.document``.
     ``LabError`` if there is a lab of this name, or `ip netns` knows one of its names.
     """
@@ -185,7 +186,7 @@ def claim(
         pid=os.getpid(),
         library=library,
         rootless=rootless,
-        listed=not rootless and _may_list() if listed is None else listed,
+        listed=_may_list() if listed is None else listed,
     )
     lab = Lab(record, f"{state}/{name}")
     if record.listed:
