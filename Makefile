@@ -12,7 +12,7 @@ BIN    := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-user check bench clean
+.PHONY: help install demo test test-user docs check bench clean
 
 help: ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -34,6 +34,9 @@ test: install ## the whole test suite; as root also its rootless part as an ordi
 
 test-user: install ## the kernel tests as an ordinary user
 	scripts/test-as-user
+
+docs: install ## write docs/commands.md from the program
+	$(BIN)/python scripts/reference.py > docs/commands.md
 
 check: install ## ruff, mypy, the import contract
 	$(BIN)/ruff check .
