@@ -49,9 +49,11 @@ def http(lab: netlab.Lab) -> bool:
     say("\n2. An HTTP request. The NAT translates the connection, the server sees the NAT:")
     ran = lab["client"].run(["curl", "-sS", "--max-time", f"{PATIENCE:.0f}", "http://server/"])
     log = lab["server"].log("http")
-    seen = re.search(r"^(\S+) - - .*(\"GET [^\"]*\" \d+)", log, re.MULTILINE)
-    ok = ran.returncode == 0 and seen is not None
-    return tell("http", f"from {seen.group(1)}: {seen.group(2)}" if ok and seen else None)
+    seen = re.search(r"([0-9.]+)\]?:\d+: response:(\d+)", log)
+    if ran.returncode or not seen:
+        return tell("http", None)
+    peer, status = seen.groups()
+    return tell("http", f"{ran.stdout.strip()!r}; the server answered {status} to {peer}")
 
 
 def protocol_255(lab: netlab.Lab) -> bool:
