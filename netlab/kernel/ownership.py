@@ -3,7 +3,7 @@
 One directory per lab, ``STATE/LAB``::
 
     lab.json          the record: whose lab this is; written before anything is made
-    ready             made when the lab is complete; without it the builder lives or has died
+    ready             exists while the lab is complete: made last and removed first
     ns/NODE           a tmpfs of the lab's own that keeps one namespace per node alive
     files/NODE/...    what programs in NODE see instead of the machine's own files
     log/NODE.PROGRAM  what a program printed
@@ -20,6 +20,7 @@ are; see ``process``.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -390,3 +391,9 @@ def find(name: str) -> Lab:
 def mark_ready(lab: Lab) -> None:
     """Say that the lab is complete."""
     _write(f"{lab.directory}/ready", "")
+
+
+def unmark_ready(lab: Lab) -> None:
+    """Say that the lab is complete no longer: from here on it can only go."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{lab.directory}/ready")

@@ -1,9 +1,10 @@
 """Taking labs away: all of one lab, or whatever a crash left of any.
 
-A lab goes in four steps, each of which may be the last one that we live to take: its programs,
-its names for `ip netns`, the one mount that keeps its namespaces (the kernel then frees devices,
-rules and routes by itself; removing links one by one takes 15 ms each), its directory. The
-directory with the record goes last and is renamed first, so what is left is found by ``gc``.
+A lab goes in steps, each of which may be the last one that we live to take: the sign that it is
+complete, its programs, its names for `ip netns`, the one mount that keeps its namespaces (the
+kernel then frees devices, rules and routes by itself; removing links one by one takes 15 ms
+each), its directory. The directory with the record goes last and is renamed first, so what is
+left is found by ``gc``.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def remove(claim: Claim) -> Removed:
     """Remove the lab of a claim and release the claim."""
     lab = claim.lab
     try:
+        ownership.unmark_ready(lab)
         inodes = marks.nodes_by_inode(lab)
         stopped = marks.stop(lambda pid: marks.is_ours(pid, lab, inodes))
         foreign = _residents(inodes)
@@ -114,7 +116,7 @@ def is_dead(lab: Lab) -> str:
     if lab.record.library:
         return f"process {lab.record.pid}, to which it belonged, has ended"
     if not lab.ready:
-        return f"process {lab.record.pid} died while building it"
+        return "who was building or removing it died"
     if not is_alive(lab):
         return "its namespaces are gone"
     return ""

@@ -50,6 +50,8 @@ def _operations(topology: Topology) -> Iterator[Operation]:
     for node in topology.nodes:
         yield CreateNamespace(node.name, node.kind, f"{node.kind} {node.name}")
         yield from _settings(node)
+        if _has_ipv6(node):
+            yield LoadRules(node.name, quiet.NO_MLD, reason="no multicast listener reports")
     yield from _wires(topology)
     for node in topology.nodes:
         yield from _interfaces(node)

@@ -49,3 +49,23 @@ BRIDGE = (
     Setting("net.bridge.bridge-nf-call-arptables", "0", "a switch has no ARP firewall"),
 )
 """Present only where the machine has loaded bridge netfilter."""
+
+NO_MLD = """\
+table ip6 netlab_quiet {
+\tchain output {
+\t\ttype filter hook output priority raw; policy accept;
+\t\ticmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } drop
+\t}
+}
+"""
+"""No multicast listener reports (RFC 3810), for nodes with IPv6.
+
+Every IPv6 address joins a group and reports it, again whenever the carrier changes, up to two
+seconds after the link came up. No setting turns that off: ``mldv2_unsolicited_report_interval``
+only moves it, ``force_mld_version`` only rewrites it. In a lab no router listens, so the reports
+are dropped where they are made. To be loaded before a link is up.
+
+Nothing else is needed: with all of the above and permanent neighbours a dual-stack lab sent not
+one frame by itself (AF_PACKET on every interface from before the links existed; Linux 6.18). IPv4
+is silent without help: 224.0.0.1 is never reported (RFC 3376 section 5), and there is no ARP.
+"""
