@@ -79,7 +79,7 @@ class Spaces:
 
     def run(self, node: str, *argv: str, **options: Any) -> str:
         """Standard output of a command that must succeed."""
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: PLW1510 - in the options
             self._inside(node, argv),
             text=True,
             stdout=subprocess.PIPE,

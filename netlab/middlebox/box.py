@@ -1,0 +1,66 @@
+"""What every middlebox in userspace is: a function from packets to packets, with a memory.
+
+A box stands between two ends. Packets that come from the first end are *outbound*, those from the
+second *inbound*; on a link ``a -- b`` the first end is ``a``.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netlab.middlebox.packet import Packet
+
+Direction: TypeAlias = Literal["outbound", "inbound"]
+
+
+def opposite(direction: Direction) -> Direction:
+    """The other way."""
+    return "inbound" if direction == "outbound" else "outbound"
+
+
+class After(NamedTuple):
+    """A packet that goes on in ``seconds``; others may overtake it."""
+
+    seconds: float
+    packet: Packet
+
+
+class Back(NamedTuple):
+    """A packet that the box sends the other way: to where the one at hand came from."""
+
+    packet: Packet
+
+
+Verdict: TypeAlias = "Packet | After | Back"
+
+
+class Middlebox:
+    """Derive from this and say what becomes of a packet.
+
+    ``rng`` is a random source of the box's own, seeded from the topology: use no other, and the
+    same packets meet the same fate in each run.
+    """
+
+    rng: Random = Random(0)  # noqa: S311 - a lab repeats itself
+
+    def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterable[Verdict]:
+        """What leaves the box because ``pkt`` came in at ``now`` (seconds, monotonic).
+
+        A packet goes on in its direction, ``After`` goes on later, ``Back`` returns; nothing at
+        all is a drop.
+        """
+        del direction, now
+        yield pkt
+
+    def deadline(self) -> float | None:
+        """When the box wants to be woken although no packet came; ``None`` for never."""
+        return None
+
+    def wake(self, now: float) -> Iterable[tuple[Direction, Verdict]]:
+        """What leaves the box because its deadline has come."""
+        del now
+        return ()

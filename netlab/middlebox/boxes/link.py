@@ -1,0 +1,145 @@
+"""What a link does to packets: delay, jitter, rate, loss, duplication, reordering.
+
+Each property draws from a random stream of its own, one number for each packet of its direction:
+whether packet 17 is lost depends on the seed and on 17, not on what else the link does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from netlab.middlebox.box import After, Direction, Middlebox
+from netlab.middlebox.kind import Kind
+from netlab.middlebox.parameters import Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from fractions import Fraction
+
+    from netlab.middlebox.box import Verdict
+    from netlab.middlebox.packet import Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Impairment:
+    """One direction of a link.
+
+    ``delay`` and ``jitter`` in seconds: each packet waits ``delay`` and up to ``jitter`` more, and
+    none overtakes another because of it. ``rate`` in bit/s of IP packets, 0 for no limit; a packet
+    that would wait longer than ``queue`` seconds for its turn is dropped. ``loss``, ``duplicate``
+    and ``reorder`` are probabilities for each packet; a reordered one does not wait for the delay
+    and so overtakes.
+    """
+
+    delay: float = 0.0
+    jitter: float = 0.0
+    rate: float = 0.0
+    queue: float = 0.1
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+
+    @property
+    def is_random(self) -> bool:
+        """True if a seed matters."""
+        return bool(self.jitter or self.loss or self.duplicate or self.reorder)
+
+
+class Link(Middlebox):
+    """Both directions of an impaired link."""
+
+    def __init__(self, outbound: Impairment, inbound: Impairment, seed: int = 0) -> None:
+        self._ways = {
+            "outbound": _Way(outbound, f"{seed} outbound"),
+            "inbound": _Way(inbound, f"{seed} inbound"),
+        }
+
+    def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
+        """Lost, sent twice, sent late."""
+        return self._ways[direction].packet(pkt, now)
+
+
+class _Way:
+    """One direction, with its queue and its random streams."""
+
+    def __init__(self, impairment: Impairment, seed: str) -> None:
+        self._is = impairment
+        self._streams = [Random(f"netlab link {seed} {i}") for i in range(4)]  # noqa: S311
+        self._free_at = 0.0
+        self._last = 0.0
+
+    def packet(self, pkt: Packet, now: float) -> Iterator[Verdict]:
+        link = self._is
+        lost, twice, early, late = (stream.random() for stream in self._streams)
+        if lost < link.loss:
+            return
+        begins = max(now, self._free_at)
+        if begins - now > link.queue:
+            return
+        if link.rate:
+            self._free_at = begins + len(pkt) * 8 / link.rate
+            begins = self._free_at
+        if early < link.reorder:
+            leaves = begins
+        else:
+            leaves = max(begins + link.delay + link.jitter * late, self._last)
+            self._last = leaves
+        for _ in range(2 if twice < link.duplicate else 1):
+            if leaves > now:
+                yield After(leaves - now, pkt)
+            else:
+                yield pkt
+
+
+def _link(
+    *,
+    delay: float,
+    jitter: float,
+    rate: float,
+    queue: float,
+    loss: Fraction,
+    duplicate: Fraction,
+    reorder: Fraction,
+    direction: str,
+    seed: int,
+) -> Link:
+    set_ = Impairment(delay, jitter, rate, queue, float(loss), float(duplicate), float(reorder))
+    none = Impairment()
+    return Link(
+        none if direction == "inbound" else set_, none if direction == "outbound" else set_, seed
+    )
+
+
+IMPAIRMENTS = (
+    Parameter("delay", "duration", "how long each packet waits", 0.0, 0, 3600),
+    Parameter("jitter", "duration", "up to this much longer, order kept", 0.0, 0, 3600),
+    Parameter("rate", "rate", "bits per second of IP packets; 0 for no limit", 0.0, 0, 1e12),
+    Parameter("queue", "duration", "the longest wait for the rate; beyond it, loss", 0.1, 0, 3600),
+    Parameter("loss", "share", "probability that a packet is lost", 0),
+    Parameter("duplicate", "share", "probability that a packet comes twice", 0),
+    Parameter("reorder", "share", "probability that a packet skips the delay", 0),
+)
+
+KINDS = (
+    Kind(
+        "impair",
+        "A link that delays, limits, loses, repeats and reorders. The fate of a packet depends on"
+        " the seed and on its number in its direction, nothing else.",
+        "Linux tc-netem; RFC 8289 appendix (queues)",
+        "Round-trip time, throughput and loss as declared, the same packets in each run.",
+        (
+            *IMPAIRMENTS,
+            Parameter(
+                "direction",
+                "choice",
+                "which way",
+                "both",
+                choices=("both", "outbound", "inbound"),
+            ),
+            Parameter("seed", "integer", "where the numbers are drawn from", 0),
+        ),
+        box=_link,
+    ),
+)

@@ -1,0 +1,113 @@
+"""Boxes that take out or put in TCP options, and change the length of the header with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlab.middlebox.box import Direction, Middlebox
+from netlab.middlebox.kind import Kind
+from netlab.middlebox.parameters import Parameter
+from netlab.wire import tcp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlab.middlebox.box import Verdict
+    from netlab.middlebox.packet import Packet
+
+
+def without(options: bytes, kinds: frozenset[int]) -> bytes:
+    """Options without some kinds; the rest in order, padded to whole words.
+
+    NOPs go too, since what they aligned may be gone. Options that cannot be read stay as they are.
+    """
+    kept = b""
+    at = 0
+    while at < len(options) and options[at] != tcp.END_OF_OPTIONS:
+        if options[at] == tcp.NO_OPERATION:
+            at += 1
+            continue
+        size = options[at + 1] if at + 1 < len(options) else 0
+        if size < 2 or at + size > len(options):
+            return options
+        if options[at] not in kinds:
+            kept += options[at : at + size]
+        at += size
+    return kept + bytes([tcp.NO_OPERATION]) * (-len(kept) % 4)
+
+
+class OptionRemove(Middlebox):
+    """Takes options out of the header."""
+
+    def __init__(self, kinds: tuple[int, ...], on: str) -> None:
+        self._kinds = frozenset(kinds)
+        self._on = on
+
+    def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
+        """The segment with a shorter header."""
+        del direction, now
+        head = pkt.tcp
+        if head is None or not head.options or not self._concerns(head):
+            yield pkt
+            return
+        options = without(head.options, self._kinds)
+        yield pkt if len(options) == len(head.options) else pkt.with_tcp(options=options)
+
+    def _concerns(self, head: tcp.Header) -> bool:
+        syn = bool(head.flags & tcp.SYN)
+        return self._on == "any" or syn is (self._on == "syn")
+
+
+class MssAdd(Middlebox):
+    """Puts an MSS option into SYNs that have none, and lowers one that is larger."""
+
+    def __init__(self, mss: int) -> None:
+        self._mss = mss
+
+    def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
+        """The SYN with an MSS option of at most ``mss``."""
+        del direction, now
+        head = pkt.tcp
+        if head is None or not head.flags & tcp.SYN:
+            yield pkt
+            return
+        there = tcp.parse_options(head.options).mss
+        if there is not None and there <= self._mss:
+            yield pkt
+            return
+        rest = without(head.options, frozenset({tcp.MAXIMUM_SEGMENT_SIZE}))
+        option = bytes([tcp.MAXIMUM_SEGMENT_SIZE, 4]) + self._mss.to_bytes(2, "big")
+        if len(rest) + 4 > tcp.MAXIMUM_OPTIONS_LENGTH:
+            yield pkt
+            return
+        yield pkt.with_tcp(options=option + rest)
+
+
+KINDS = (
+    Kind(
+        "option-remove",
+        "Takes TCP options out of the header, which gets shorter, unlike option-nop.",
+        "Honda et al. 2011 (options removed); Hesmans et al. 2013",
+        "The option is not there at the other end; in tracebox notation `-TCP::Option_...` and a"
+        " changed `TCP::DataOffset`.",
+        (
+            Parameter("kinds", "integers", "option kinds by number", (30, 34, 253, 254), 2, 255),
+            Parameter(
+                "on",
+                "choice",
+                "on SYNs, on later segments or on any",
+                "any",
+                choices=("syn", "data", "any"),
+            ),
+        ),
+        box=OptionRemove,
+    ),
+    Kind(
+        "mss-add",
+        "Puts an MSS option into a SYN that has none, and lowers one that is larger.",
+        "RFC 2923 section 3; tracebox 2013 (`TCP::Option_MSS`)",
+        "The other end sees an MSS option that was not sent.",
+        (Parameter("mss", "integer", "octets", 900, 88, 65495),),
+        box=MssAdd,
+    ),
+)

@@ -1,0 +1,171 @@
+"""Boxes that meddle with TCP sequence numbers.
+
+A sequence number is modulo 2**32; ``ahead(a, b)`` says how far ``a`` lies before ``b`` in the
+sense of RFC 9293 section 3.4, negative if it lies behind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from netlab.middlebox.box import Back, Direction, Middlebox
+from netlab.middlebox.kind import Kind
+from netlab.middlebox.parameters import Parameter
+from netlab.wire import tcp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlab.middlebox.box import Verdict
+    from netlab.middlebox.packet import Packet
+
+MODULUS = 1 << 32
+
+Flow: TypeAlias = tuple[bytes, int, bytes, int]
+
+
+def ahead(a: int, b: int) -> int:
+    """How far ``a`` is ahead of ``b``, between -2**31 and 2**31 - 1."""
+    return (a - b + (1 << 31)) % MODULUS - (1 << 31)
+
+
+def reverse(flow: Flow) -> Flow:
+    """The same connection as the other end writes it."""
+    return (flow[2], flow[3], flow[0], flow[1])
+
+
+def length(head: tcp.Header, payload: bytes) -> int:
+    """Sequence numbers that a segment takes: its data, SYN and FIN (SEG.LEN)."""
+    return len(payload) + bool(head.flags & tcp.SYN) + bool(head.flags & tcp.FIN)
+
+
+def shift_sack(options: bytes, by: int) -> bytes:
+    """Options with each SACK edge moved; everything else stays where it is."""
+    moved = bytearray(options)
+    at = 0
+    while at + 1 < len(options):
+        kind = options[at]
+        if kind == tcp.END_OF_OPTIONS:
+            break
+        if kind == tcp.NO_OPERATION:
+            at += 1
+            continue
+        size = options[at + 1]
+        if size < 2 or at + size > len(options):
+            break
+        if kind == tcp.SACK:
+            for edge in range(at + 2, at + size - 3, 4):
+                value = int.from_bytes(options[edge : edge + 4], "big")
+                moved[edge : edge + 4] = ((value + by) % MODULUS).to_bytes(4, "big")
+        at += size
+    return bytes(moved)
+
+
+class SequenceRewrite(Middlebox):
+    """Shifts the sequence numbers of each direction of each connection by a secret of its own."""
+
+    def __init__(self, sack: str) -> None:
+        self._fix_sack = sack == "rewritten"
+        self._shifts: dict[Flow, int] = {}
+
+    def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
+        """SEG.SEQ by the sender's shift, SEG.ACK and SACK back by the receiver's."""
+        del direction, now
+        head, flow = pkt.tcp, pkt.flow
+        if head is None or flow is None:
+            yield pkt
+            return
+        if head.flags & tcp.SYN and flow not in self._shifts:
+            self._shifts[flow] = self.rng.randrange(MODULUS)
+        own, other = self._shifts.get(flow, 0), self._shifts.get(reverse(flow), 0)
+        options = head.options
+        if self._fix_sack and options:
+            options = shift_sack(options, -other)
+        yield pkt.with_tcp(
+            seq=(head.seq + own) % MODULUS,
+            ack=(head.ack - other) % MODULUS if head.flags & tcp.ACK else head.ack,
+            options=options,
+        )
+
+
+class HoleBlocker(Middlebox):
+    """Passes data only in sequence: what comes behind a hole is dropped until it is filled."""
+
+    def __init__(self) -> None:
+        self._next: dict[Flow, int] = {}
+
+    def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
+        """Old and expected data pass, later data do not."""
+        del direction, now
+        head, flow = pkt.tcp, pkt.flow
+        if head is None or flow is None:
+            yield pkt
+            return
+        end = (head.seq + length(head, pkt.payload)) % MODULUS
+        if head.flags & tcp.SYN:
+            self._next[flow] = end
+        expected = self._next.setdefault(flow, head.seq)
+        if ahead(head.seq, expected) > 0 and end != head.seq:
+            return
+        if ahead(end, expected) > 0:
+            self._next[flow] = end
+        yield pkt
+
+
+class ProxyAck(Middlebox):
+    """Acknowledges data itself, before the receiver has it, and passes it on."""
+
+    def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
+        """The segment, and an ACK for its sender."""
+        del direction, now
+        yield pkt
+        head = pkt.tcp
+        if head is None or not head.flags & tcp.ACK or not pkt.payload:
+            return
+        yield Back(
+            pkt.answer(
+                seq=head.ack,
+                ack=(head.seq + length(head, pkt.payload)) % MODULUS,
+                flags=tcp.ACK,
+                window=0xFFFF,
+            )
+        )
+
+
+KINDS = (
+    Kind(
+        "sequence-rewrite",
+        "Adds a random number to the sequence numbers of each connection, to hide a weak initial"
+        " sequence number. One that does not rewrite SACK blocks along is worse than no SACK: the"
+        " receiver's blocks point nowhere.",
+        "Honda et al. 2011; Hesmans et al. 2013; Detal et al. 2013 (`TCP::SeqNumber`)",
+        "The sequence number of a SYN differs between the ends; `sack: stale` shows as SACK blocks"
+        " outside the window.",
+        (
+            Parameter(
+                "sack",
+                "choice",
+                "what becomes of SACK blocks",
+                "rewritten",
+                choices=("rewritten", "stale"),
+            ),
+        ),
+        box=SequenceRewrite,
+    ),
+    Kind(
+        "hole-blocker",
+        "Passes TCP data in sequence only. After a loss, everything behind the hole is dropped too"
+        " until the lost segment comes again.",
+        "Honda et al. 2011 (a hole in the sequence is not passed)",
+        "One loss makes the sender repeat all that followed; the receiver never sends SACK.",
+        box=HoleBlocker,
+    ),
+    Kind(
+        "proxy-ack",
+        "A performance proxy that acknowledges data on its way. If the data is lost behind it, the"
+        " sender has forgotten it.",
+        "RFC 3135 section 3.1.1; Honda et al. 2011 (proxy ACK)",
+        "An ACK comes back although the receiver is silent.",
+        box=ProxyAck,
+    ),
+)

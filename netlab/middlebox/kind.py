@@ -1,0 +1,84 @@
+"""The shape of a catalogue entry: one kind of middlebox, described and made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netlab.middlebox.parameters import Parameter, Unfit, Value, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from netlab.middlebox.box import Middlebox
+
+
+class Row(NamedTuple):
+    """One nftables rule: the filter hook and priority where it stands, and its statement."""
+
+    hook: str
+    priority: int
+    statement: str
+
+
+class Rules(NamedTuple):
+    """All that a kind made of rules needs: rules, sets they use, settings of the namespace."""
+
+    rows: tuple[Row, ...]
+    declarations: tuple[str, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind. Exactly one of ``rules`` and ``box`` makes it, from its parameters by name.
+
+    ``summary`` is a paragraph, ``source`` where the behaviour was described or measured, ``seen``
+    how an end can tell that the box is there.
+    """
+
+    name: str
+    summary: str
+    source: str
+    seen: str
+    parameters: tuple[Parameter, ...] = ()
+    rules: Callable[..., Rules] | None = None
+    box: Callable[..., Middlebox] | None = None
+
+    @property
+    def is_rules(self) -> bool:
+        """True if it stands in a node that forwards, False if it stands on a link."""
+        return self.rules is not None
+
+    def values(self, given: Mapping[str, object]) -> dict[str, Value]:
+        """Every parameter with its value, as keyword arguments; raises ``Unfit``."""
+        return {
+            p.name.replace("-", "_"): read(p, given[p.name]) if p.name in given else p.default
+            for p in self.parameters
+        }
+
+    def problems(self, given: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+        """(parameter, message, hint) for all that is wrong with what a file gives."""
+        known = {p.name: p for p in self.parameters}
+        for name, value in given.items():
+            if name not in known:
+                hint = f"it has: {', '.join(known)}" if known else "it has no parameters"
+                yield name, f"{self.name} has no parameter {name!r}", hint
+                continue
+            try:
+                read(known[name], value)
+            except Unfit as unfit:
+                yield name, f"{self.name}: {name}: {unfit}", known[name].help
+        for p in self.parameters:
+            if p.required and p.name not in given:
+                yield p.name, f"{self.name} needs the parameter {p.name!r}", p.help
+
+    def make_rules(self, given: Mapping[str, object]) -> Rules:
+        """The rules for parameters that have no ``problems``."""
+        assert self.rules is not None
+        return self.rules(**self.values(given))
+
+    def make_box(self, given: Mapping[str, Any]) -> Middlebox:
+        """A new box for parameters that have no ``problems``."""
+        assert self.box is not None
+        return self.box(**self.values(given))

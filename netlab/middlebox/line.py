@@ -1,0 +1,105 @@
+"""Boxes one behind the other: the core that the simulated wire and the real one share.
+
+Sans-I/O: packets and the time go in, packets and the next deadline come out. Packets that wait lie
+in a heap by due time; of two with one due time the first to arrive leaves first.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, NamedTuple
+
+from netlab.middlebox.box import After, Back, Direction, Middlebox, opposite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from netlab.middlebox.box import Verdict
+    from netlab.middlebox.packet import Packet
+
+
+class Leaving(NamedTuple):
+    """A packet that comes out of the line; outbound ones at the second end."""
+
+    direction: Direction
+    packet: Packet
+
+
+class Line:
+    """Any number of boxes; outbound packets meet them in order, inbound ones in reverse."""
+
+    def __init__(self, boxes: Sequence[Middlebox] = ()) -> None:
+        self.boxes = tuple(boxes)
+        # (due, arrival number, index of the box that comes next, direction, packet)
+        self._waiting: list[tuple[float, int, int, Direction, Packet]] = []
+        self._number = 0
+        # A deadline is asked for only where a class has one to give.
+        self._timed = [
+            (i, box) for i, box in enumerate(self.boxes) if type(box).wake is not Middlebox.wake
+        ]
+
+    def arrive(self, packet: Packet, direction: Direction, now: float) -> list[Leaving]:
+        """A packet comes in at its end; what leaves the line at once."""
+        out: list[Leaving] = []
+        first = 0 if direction == "outbound" else len(self.boxes) - 1
+        self._pass(first, direction, packet, now, out)
+        return out
+
+    def due(self, now: float) -> list[Leaving]:
+        """What leaves the line by ``now``, in the order in which it was due."""
+        out: list[Leaving] = []
+        while True:
+            at = self.next_due()
+            if at is None or at > now:
+                return out
+            if self._waiting and self._waiting[0][0] <= at:
+                due, _, index, direction, packet = heappop(self._waiting)
+                self._pass(index, direction, packet, due, out)
+                continue
+            for index, box in self._timed:
+                deadline = box.deadline()
+                if deadline is not None and deadline <= at:
+                    for way, verdict in box.wake(at):
+                        self._follow(index, way, (verdict,), at, out)
+                    self._must_advance(box, at)
+
+    @staticmethod
+    def _must_advance(box: Middlebox, at: float) -> None:
+        deadline = box.deadline()
+        if deadline is not None and deadline <= at:
+            raise RuntimeError(f"{type(box).__name__}.wake left its deadline in the past")
+
+    def next_due(self) -> float | None:
+        """When ``due`` has to be called next; ``None`` if nothing is under way."""
+        times = [box.deadline() for _, box in self._timed]
+        if self._waiting:
+            times.append(self._waiting[0][0])
+        return min((t for t in times if t is not None), default=None)
+
+    def _pass(
+        self, index: int, direction: Direction, packet: Packet, now: float, out: list[Leaving]
+    ) -> None:
+        if 0 <= index < len(self.boxes):
+            verdicts = self.boxes[index].packet(packet, direction, now)
+            self._follow(index, direction, verdicts, now, out)
+        else:
+            out.append(Leaving(direction, packet))
+
+    def _follow(
+        self,
+        index: int,
+        direction: Direction,
+        verdicts: Iterable[Verdict],
+        now: float,
+        out: list[Leaving],
+    ) -> None:
+        step = 1 if direction == "outbound" else -1
+        for verdict in verdicts:
+            if isinstance(verdict, After):
+                self._number += 1
+                entry = (now + verdict.seconds, self._number, index + step, direction)
+                heappush(self._waiting, (*entry, verdict.packet))
+            elif isinstance(verdict, Back):
+                self._pass(index - step, opposite(direction), verdict.packet, now, out)
+            else:
+                self._pass(index + step, direction, verdict, now, out)

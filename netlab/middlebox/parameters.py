@@ -1,0 +1,132 @@
+"""What a parameter of a middlebox may be, and how its text is read.
+
+Durations (``50ms``, ``2s``; a bare number is seconds) become seconds, rates (``10mbit``,
+``64kbit``; a bare number is bit/s) become bit/s, shares (``15%``, ``3/20``, ``0.15``) become exact
+fractions. A ``word`` is a name, a number or an address, and may stand in a rule as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite
+from typing import Literal, TypeAlias, TypeVar
+
+Type: TypeAlias = Literal[
+    "integer", "integers", "duration", "rate", "share", "text", "word", "words", "choice", "truth"
+]
+Value: TypeAlias = int | float | bool | str | Fraction | tuple[int, ...] | tuple[str, ...] | None
+
+N = TypeVar("N", int, float)
+
+_DURATION = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
+_RATE = {"": 1.0, "bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
+_WORD = re.compile(r"[\w.:/-]+", re.ASCII)
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter: its name as in the file, its type, what it means.
+
+    ``default`` is ``None`` for one that has to be given. ``least`` and ``most`` bound numbers,
+    ``choices`` lists the texts of a choice.
+    """
+
+    name: str
+    type: Type
+    help: str
+    default: Value = None
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+    required: bool = False
+
+
+class Unfit(ValueError):
+    """A value that a parameter cannot take; ``str()`` says why."""
+
+
+def read(parameter: Parameter, given: object) -> Value:
+    """The value of a parameter from what a file says; raises ``Unfit``."""
+    match parameter.type:
+        case "integer":
+            return _bounded(parameter, _integer(given))
+        case "integers":
+            return tuple(int(_bounded(parameter, _integer(g))) for g in _many(given))
+        case "duration":
+            return _bounded(parameter, _quantity(given, _DURATION, "a duration such as 50ms"))
+        case "rate":
+            return _bounded(parameter, _quantity(given, _RATE, "a rate such as 10mbit"))
+        case "share":
+            return _share(given)
+        case "text":
+            return _text(given)
+        case "word":
+            return _word(given)
+        case "words":
+            return tuple(_word(g) for g in _many(given))
+        case "choice":
+            return _choice(parameter, given)
+        case "truth":
+            if isinstance(given, bool):
+                return given
+            raise Unfit(f"{given!r} is neither true nor false")
+
+
+def _many(given: object) -> list[object]:
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _integer(given: object) -> int:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise Unfit(f"{given!r} is not a whole number")
+    return given
+
+
+def _text(given: object) -> str:
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        raise Unfit(f"{given!r} is not a text")
+    return str(given)
+
+
+def _word(given: object) -> str:
+    text = _text(given)
+    if not _WORD.fullmatch(text):
+        raise Unfit(f"{text!r} has characters that no name or address has")
+    return text
+
+
+def _choice(parameter: Parameter, given: object) -> str:
+    if given not in parameter.choices:
+        raise Unfit(f"{given!r} is not one of {', '.join(parameter.choices)}")
+    return str(given)
+
+
+def _quantity(given: object, units: dict[str, float], what: str) -> float:
+    if isinstance(given, int | float) and not isinstance(given, bool) and isfinite(given):
+        return float(given)
+    match = _NUMBER.fullmatch(str(given).strip().lower())
+    if not match or match[2] not in units:
+        raise Unfit(f"{given!r} is not {what}")
+    return float(match[1]) * units[match[2]]
+
+
+def _share(given: object) -> Fraction:
+    try:
+        text = str(given).strip()
+        share = Fraction(text[:-1]) / 100 if text.endswith("%") else Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise Unfit(f"{given!r} is not a share such as 15% or 3/20") from None
+    if isinstance(given, bool) or not 0 <= share <= 1:
+        raise Unfit(f"{given!r} is not between 0 and 1")
+    return share
+
+
+def _bounded(parameter: Parameter, number: N) -> N:
+    if parameter.least is not None and number < parameter.least:
+        raise Unfit(f"{number:g} is less than {parameter.least:g}")
+    if parameter.most is not None and number > parameter.most:
+        raise Unfit(f"{number:g} is more than {parameter.most:g}")
+    return number
