@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from netlab.kernel import marks, ownership
 
+_ONE_OF = ("lab", "link", "process", "mount", "table", "file descriptor")
+"""What one thing of each field of ``Footprint`` is called."""
+
 
 class Footprint(NamedTuple):
     """Names of things, each a sentence's worth; equal footprints mean nothing was left."""
@@ -26,8 +29,8 @@ class Footprint(NamedTuple):
     def left_since(self, before: Footprint) -> list[str]:
         """What is there now and was not before."""
         return [
-            f"{kind.rstrip('s')}: {what}"
-            for kind, now, then in zip(self._fields, self, before, strict=True)
+            f"{kind}: {what}"
+            for kind, now, then in zip(_ONE_OF, self, before, strict=True)
             for what in sorted(now - then)
         ]
 

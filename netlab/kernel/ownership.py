@@ -187,7 +187,7 @@ def claim(
         pid=os.getpid(),
         library=library,
         rootless=rootless,
-        listed=_may_list() if listed is None else listed,
+        listed=_may_list(state) if listed is None else listed,
     )
     lab = Lab(record, f"{state}/{name}")
     if record.listed:
@@ -257,8 +257,14 @@ def _taken(lab: Lab, cause: OSError) -> LabError:
     )
 
 
-def _may_list() -> bool:
-    """Whether names for `ip netns` may be made; root of a mere user namespace may not."""
+def _may_list(state: str) -> bool:
+    """Whether `ip netns` gets to know the nodes, if nobody says so.
+
+    Its names are the machine's, so only labs in the machine's own directory have them: labs of
+    equal names in other directories would meet there. Root of a mere user namespace may not.
+    """
+    if state != SYSTEM_STATE:
+        return False
     place = IP_NETNS if os.path.isdir(IP_NETNS) else os.path.dirname(IP_NETNS)
     return os.access(place, os.W_OK)
 

@@ -1,7 +1,8 @@
 """A plan as a shell script that builds the same lab by hand: to read, to teach, to compare.
 
 Every value is quoted; none is ever expanded by the shell. Files such as /etc/hosts go where
-``ip netns exec`` looks for them, ``/etc/netns/NAMESPACE``.
+``ip netns exec`` looks for them, ``/etc/netns/NAMESPACE``; others are laid over the machine's
+when a program starts.
 """
 
 from __future__ import annotations
@@ -23,11 +24,25 @@ HEAD = """\
 set -eu
 """
 
+AWAIT = """\
+# await SECONDS CONDITION: try it ten times a second
+await() {
+  tries=$(($1 * 10))
+  until eval "$2"; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || { echo "not ready: $2" >&2; exit 1; }
+    sleep 0.1
+  done
+}
+"""
+
 
 def script(plan: op.Plan) -> str:
     """The whole script, for a POSIX shell with iproute2, procps and nft."""
     lines = [HEAD.format(topology=plan.topology)]
     lines += _down(plan)
+    if any(isinstance(o, op.StartProgram) for o in plan.operations):
+        lines.append(AWAIT)
     node = None
     for operation in plan.operations:
         heading = "" if isinstance(operation, op.CreateVeth) else operation.node
@@ -49,7 +64,7 @@ def _down(plan: op.Plan) -> list[str]:
         f"  for ns in {namespaces}; do",
         '    ip netns pids "$ns" | xargs -r kill',
         '    ip netns del "$ns"',
-        '    rm -rf "/etc/netns/$ns"',
+        '    rm -rf "/etc/netns/$ns" "/run/$ns.files" "/run/$ns."*.log',
         "  done",
         "  exit",
         "fi",
@@ -63,7 +78,7 @@ def _lines(plan: op.Plan, operation: op.Operation) -> Iterator[str]:
         case op.WriteFile(node, path, content):
             yield from _file(_namespace(plan, node), path, content)
         case op.StartProgram():
-            yield from _program(_namespace(plan, operation.node), operation)
+            yield from _program(plan, operation)
         case _:
             for argv in commands(operation, lambda node: _namespace(plan, node)):
                 yield shlex.join(argv)
@@ -80,29 +95,62 @@ def _here(command: str, text: str) -> Iterator[str]:
 
 
 def _file(namespace: str, path: str, content: str) -> Iterator[str]:
-    pure = PurePosixPath(path)
-    if pure.parts[:2] != ("/", "etc") or len(pure.parts) < 3:
-        yield f"# {path!a}: `ip netns exec` replaces files below /etc only"
-        return
-    target = PurePosixPath("/etc/netns", namespace, *pure.parts[2:])
+    target = _kept(namespace, path)
     yield shlex.join(["mkdir", "-p", str(target.parent)])
     yield from _here(f"cat >{shlex.quote(str(target))}", content)
 
 
-def _program(namespace: str, start: op.StartProgram) -> Iterator[str]:
+def _kept(namespace: str, path: str) -> PurePosixPath:
+    """Where a file waits: `ip netns exec` itself shows what lies in /etc/netns/NAMESPACE."""
+    pure = PurePosixPath(path)
+    if _is_shown_by_ip(path):
+        return PurePosixPath("/etc/netns", namespace, *pure.parts[2:])
+    return PurePosixPath(f"/run/{namespace}.files", *pure.parts[1:])
+
+
+def _is_shown_by_ip(path: str) -> bool:
+    return PurePosixPath(path).parts[:2] == ("/", "etc")
+
+
+def _shown(plan: op.Plan, node: str) -> list[str]:
+    """A command prefix that lays the node's other files over those of the machine."""
+    tops = sorted(
+        {
+            PurePosixPath(o.path).parts[1]
+            for o in plan.operations
+            if isinstance(o, op.WriteFile) and o.node == node and not _is_shown_by_ip(o.path)
+        }
+    )
+    if not tops:
+        return []
+    kept = f"/run/{_namespace(plan, node)}.files"
+    # `ip netns exec` has given the command mounts of its own, so this shows nowhere else.
+    overlays = [
+        shlex.join(
+            ["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={kept}/{t}:/{t}", f"/{t}"]
+        )
+        for t in tops
+    ]
+    return ["sh", "-c", " && ".join([*overlays, 'exec "$@"']), "sh"]
+
+
+def _program(plan: op.Plan, start: op.StartProgram) -> Iterator[str]:
+    namespace = _namespace(plan, start.node)
     environment = [f"{key}={value}" for key, value in start.environment]
     argv = ["env", *environment, *start.argv] if environment else start.argv
-    command = shlex.join(inside(namespace, *argv))
+    command = shlex.join(inside(namespace, *_shown(plan, start.node), *argv))
     condition, _, detail = start.ready.partition(" ")
     if condition == "exit":
         # `|| test` keeps `set -e` from ending the script at an exit code that is expected.
         yield f"{command} || test $? -eq {shlex.quote(detail)}"
         return
-    log = shlex.quote(f"/tmp/{namespace}.{start.program}.log")  # noqa: S108 - the reader's own
+    log = shlex.quote(f"/run/{namespace}.{start.program}.log")
     yield f"{command} >{log} 2>&1 </dev/null &"
     if condition == "port":
         protocol, port = detail.split()
         listing = shlex.join(inside(namespace, "ss", "-Hln", f"--{protocol}", f"sport = :{port}"))
-        yield f'until [ -n "$({listing})" ]; do sleep 0.1; done'
+        condition = f'test -n "$({listing})"'
+        yield f"await {start.timeout:.0f} {shlex.quote(condition)}"
     elif condition == "log":
-        yield f"until grep -qE {shlex.quote(detail)} {log}; do sleep 0.1; done"
+        condition = f"grep -qE {shlex.quote(detail)} {log}"
+        yield f"await {start.timeout:.0f} {shlex.quote(condition)}"

@@ -1,0 +1,115 @@
+"""The plugin as its users see it: pytest runs in a process of its own, on tests of its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.kernel
+
+ROOT = Path(__file__).parents[1]
+NAT = ROOT / "topologies" / "nat.yaml"
+
+
+@pytest.fixture
+def run(pytester, monkeypatch):
+    """Run pytest on a file's text; the plugin is found as installed."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def run(text: str, *arguments: str):
+        pytester.makepyfile(
+            f"import netlab as library, os, pytest, subprocess\nNAT = {str(NAT)!r}\n{text}"
+        )
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+
+    return run
+
+
+LAB = "@pytest.mark.netlab(topology=NAT)\n"
+
+
+def test_the_fixture_is_a_running_lab(run):
+    result = run(
+        LAB + "def test_a(netlab):\n"
+        "    assert netlab['client'].run(['ping', '-c1', 'server']).returncode == 0\n"
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_tests_run_side_by_side(run):
+    result = run(
+        "@pytest.mark.parametrize('n', range(6))\n" + LAB + "def test_a(netlab, n):\n"
+        "    assert netlab['client'].run(['ping', '-c1', 'server']).returncode == 0\n",
+        *("-n", "3", "-o", "netlab_rootless=true"),
+    )
+    result.assert_outcomes(passed=6)
+
+
+def test_a_failing_test_shows_what_the_programs_printed(run):
+    result = run(
+        LAB + "def test_a(netlab):\n"
+        "    netlab['client'].run(['curl', '-s', 'http://server/'], check=True)\n"
+        "    assert False\n"
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*netlab log of server/http*", "*response:200*"])
+
+
+@pytest.mark.parametrize(
+    ("what", "leak"),
+    [
+        ("file descriptor", "os.open('/dev/null', 0)"),
+        ("lab", "library.Lab(NAT, name='forgotten').start()"),
+        (
+            "process",
+            "subprocess.Popen(['sleep', '30'], env={**os.environ, 'NETLAB_TOKEN': 'x'})",
+        ),
+    ],
+)
+def test_a_test_that_leaves_something_behind_fails(run, what, leak):
+    result = run(
+        "kept = []\n" + LAB + f"def test_a(netlab):\n    kept.append({leak})\n"
+        "@pytest.fixture(scope='module', autouse=True)\n"
+        "def tidy():\n"
+        "    yield\n"
+        "    for thing in kept:\n"
+        "        if isinstance(thing, library.Lab):\n"
+        "            thing.stop()\n"
+        "        elif isinstance(thing, subprocess.Popen):\n"
+        "            thing.kill()\n"
+        "            thing.wait()\n"
+    )
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*the test left behind:*", f"*{what}: *"])
+
+
+def test_a_marker_is_asked_for(run):
+    result = run("def test_a(netlab):\n    pass\n")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*say which lab: @pytest.mark.netlab*"])
+
+
+def test_a_bad_topology_is_an_error_with_its_diagnostics(run, pytester):
+    pytester.path.joinpath("bad.yaml").write_text("nodes: {a: {kind: hots}}\n")
+    result = run("@pytest.mark.netlab(topology='bad.yaml')\ndef test_a(netlab):\n    pass\n")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*bad.yaml:1:*error?E*hots*"])
+
+
+def test_a_machine_without_namespaces_skips_with_a_reason(run):
+    if os.geteuid() != 0:
+        pytest.skip("takes a capability away from root")
+    result = run(
+        "import ctypes\n"
+        "class H(ctypes.Structure): _fields_ = [('v', ctypes.c_uint32), ('p', ctypes.c_int)]\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "# no capability at all: capset(2) with three empty sets\n"
+        "head, data = H(0x20080522, 0), (ctypes.c_uint32 * 6)()\n"
+        "assert libc.capset(ctypes.byref(head), ctypes.byref(data)) == 0\n"
+        + LAB
+        + "def test_a(netlab):\n    pass\n",
+        "-rs",
+    )
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*SKIPPED*may not build labs*"])
