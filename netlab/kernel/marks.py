@@ -143,10 +143,10 @@ def command(pid: int) -> str:
         return ""
 
 
-def stop(is_target: Callable[[int], bool], grace: float = GRACE) -> int:
+def stop(is_target: Callable[[int], bool], grace: float = GRACE) -> set[int]:
     """End every process for which ``is_target`` holds, and those that it forks meanwhile.
 
-    Returns how many were found alive. Children that the targets start while they are being
+    Returns those that were found alive. Children that the targets start while they are being
     stopped are found by looking again until there are none.
     """
     stopped: set[int] = set()
@@ -156,7 +156,7 @@ def stop(is_target: Callable[[int], bool], grace: float = GRACE) -> int:
     while asked and time.monotonic() < deadline:
         asked = _round(is_target, (signal.SIGKILL,), deadline - time.monotonic())
         stopped |= asked
-    return len(stopped)
+    return stopped
 
 
 def _round(is_target: Callable[[int], bool], signals: tuple[int, ...], patience: float) -> set[int]:

@@ -64,6 +64,7 @@ def remove(claim: Claim) -> Removed:
     lab = claim.lab
     try:
         ownership.unmark_ready(lab)
+        keeper = _keeper(lab)
         inodes = marks.nodes_by_inode(lab)
         stopped = marks.stop(lambda pid: marks.is_ours(pid, lab, inodes))
         foreign = _residents(inodes)
@@ -77,7 +78,15 @@ def remove(claim: Claim) -> Removed:
     finally:
         claim.close()
     _leave(state)
-    return Removed(lab.name, stopped, foreign)
+    return Removed(lab.name, len(stopped - {keeper}), foreign)
+
+
+def _keeper(lab: Lab) -> int | None:
+    if not lab.record.rootless:
+        return None
+    from netlab.kernel import rootless
+
+    return rootless.keeper(lab)
 
 
 def _residents(inodes: dict[int, str]) -> tuple[marks.Process, ...]:
@@ -125,9 +134,7 @@ def is_dead(lab: Lab) -> str:
 def is_alive(lab: Lab) -> bool:
     """Whether the namespaces of a lab exist."""
     if lab.record.rootless and not os.path.ismount(lab.shelf):
-        from netlab.kernel import rootless
-
-        return rootless.keeper(lab) is not None
+        return _keeper(lab) is not None
     return len(marks.nodes_by_inode(lab)) == len(lab.record.nodes) and os.path.ismount(lab.shelf)
 
 

@@ -1,0 +1,98 @@
+"""What an ordinary user does with a lab, one command per process; see test_rootless.py."""
+
+import json
+import os
+import signal
+import sys
+
+from netlab.errors import NetlabError
+from netlab.kernel import apply, marks, ownership, process, rootless, teardown
+from netlab.plan.operations import CreateNamespace, CreateTun, StartProgram
+
+from .plans import plan, star
+
+NAME = "mine"
+
+
+def up() -> object:
+    a_plan = star(NAME, 2)
+    program = StartProgram("h1", "nap", ("sleep", "60"))
+    a_plan = a_plan._replace(operations=(*a_plan.operations, program))
+    for started in apply.build(a_plan, apply.claim(a_plan)):
+        started.process.returncode = 0  # it stays when we go
+    return "up"
+
+
+def up_and_die() -> object:
+    a_plan = star(NAME, 2)
+
+    def die(done: int, total: int) -> None:
+        if done > total // 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    apply.build(a_plan, apply.claim(a_plan), die)
+    return "unreachable"
+
+
+def tun() -> object:
+    a_plan = plan(NAME, CreateNamespace("a", "stack"), CreateTun("a", "tun0", 1500))
+    apply.build(a_plan, apply.claim(a_plan))
+    return "up"
+
+
+def library() -> object:
+    a_plan = star(NAME, 2)
+    claim = apply.claim(a_plan, library=True)
+    apply.build(a_plan, claim)
+    second = star("second", 1)
+    other = apply.claim(second, library=True)
+    apply.build(second, other)
+    ping = process.spawn(claim.lab, "h0", ["ping", "-c1", "-W2", "10.0.1.2"], stdout=-3)
+    answers = ping.wait(10)
+    teardown.remove(other)
+    teardown.remove(claim)
+    return answers
+
+
+def run(node: str, *argv: str) -> object:
+    lab = ownership.find(NAME)
+    rootless.join(lab)
+    process.execute(lab, node, argv, {})
+
+
+def kill_keeper() -> object:
+    keeper = rootless.keeper(ownership.find(NAME))
+    assert keeper
+    os.kill(keeper, signal.SIGKILL)
+    return "killed"
+
+
+def down() -> object:
+    return teardown.down(NAME).stopped
+
+
+def gc() -> object:
+    return [left.kind for left in teardown.gc()]
+
+
+def namespaces() -> object:
+    """Why labs cannot be built here, or nothing."""
+    try:
+        rootless.enter()
+    except NetlabError as error:
+        return [str(error)]
+    return [""]
+
+
+def status() -> object:
+    state = ownership.state_directory()
+    mine = [p for p in marks.pids() if (mark := marks.read(p)) and mark.state == state]
+    alive = [teardown.is_alive(lab) for lab in ownership.labs()]
+    return {"alive": alive, "processes": len(mine), "left": os.path.isdir(state)}  # noqa: PTH112
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])))
+    except NetlabError as error:
+        print(json.dumps([error.diagnostics[0].code, error.diagnostics[0].hint]))
