@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import select
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
 
-from netlab.drive import raw
+from netlab.drive import conntrack, raw
 from netlab.hdp import numbers, sweep
 
 if TYPE_CHECKING:
@@ -48,7 +47,8 @@ class Task(NamedTuple):
     """What to sweep. ``watched`` are the nodes with a tap, the client among them.
 
     ``server`` is the node that has ``target``, ``None`` if nobody can look there; ``listen``: it
-    holds a raw socket for each number. ``run`` (16 bits) marks the packets of this sweep.
+    holds a raw socket for each number. ``forget``: conntrack starts empty in every watched node.
+    ``run`` (16 bits) marks the packets of this sweep.
     """
 
     family: int
@@ -61,6 +61,7 @@ class Task(NamedTuple):
     packets: int = 3
     size: int = 0
     listen: bool = True
+    forget: bool = False
     quiet: float = QUIET
     limit: float = LIMIT
 
@@ -76,7 +77,10 @@ def run(task: Task, inside: Inside = here) -> sweep.Evidence:
         if task.listen and task.server is not None:
             observer.ears = inside(task.server, lambda: _ears(task.family))
             sockets += observer.ears.values()
-        before = {node: inside(node, clashes) for node in task.watched}
+        if task.forget:
+            for node in task.watched:
+                inside(node, conntrack.forget)
+        before = {node: inside(node, conntrack.clashes) for node in task.watched}
         mouths, errors = inside(task.client, lambda: _mouths(task))
         sockets += mouths.values()
         interrupted = False
@@ -86,7 +90,7 @@ def run(task: Task, inside: Inside = here) -> sweep.Evidence:
         except KeyboardInterrupt:
             observer.look()
             interrupted = True
-        after = {node: inside(node, clashes) - before[node] for node in task.watched}
+        after = {node: inside(node, conntrack.clashes) - before[node] for node in task.watched}
         return sweep.Evidence(
             task.family,
             task.client,
@@ -100,19 +104,6 @@ def run(task: Task, inside: Inside = here) -> sweep.Evidence:
             unseen=sum(tap.lost for tap in observer.taps.values()),
             interrupted=interrupted,
         )
-
-
-def clashes() -> int:
-    """How many packets conntrack failed to confirm so far in the caller's namespace.
-
-    Such a packet has passed every rule; no trace shows its end (``insert_failed``).
-    """
-    try:
-        lines = Path("/proc/thread-self/net/stat/nf_conntrack").read_text("ascii").splitlines()
-    except OSError:
-        return 0
-    column = lines[0].split().index("insert_failed")
-    return sum(int(line.split()[column], 16) for line in lines[1:])
 
 
 def _mouths(task: Task) -> tuple[dict[int, socket.socket], dict[int, int]]:

@@ -56,3 +56,12 @@ def lines(found: list[Change]) -> list[str]:
 
 def _told(row: Row | None) -> str:
     return f"{row.outcome}: {row.reason}" if row else "not tried"
+
+
+def to_json(change: Change) -> dict[str, object]:
+    """``{"argument", "fields", "before", "after"}``; a side that did not try it is null."""
+    sides = {
+        name: row and {field: getattr(row, field) for field in ("outcome", "reason")}
+        for name, row in (("before", change.before), ("after", change.after))
+    }
+    return {"argument": change.argument, "fields": list(change.fields), **sides}
