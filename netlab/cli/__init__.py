@@ -38,6 +38,7 @@ COMMANDS = {
     "plan": Command("topology:plan", "show what `up` would do, and why"),
     "graph": Command("topology:graph", "draw a topology"),
     "schema": Command("topology:schema", "print the JSON Schema of topology files"),
+    "hdp": Command("hdp:hdp", "a protocol nobody knows: server, client, sweep of all numbers"),
     "doctor": Command("doctor:doctor", "what this machine allows, and how to get the rest"),
     "gc": Command("lab:gc", "find and remove what a crash left behind"),
     "completion": Command("completion:completion", "print a completion script for your shell"),

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
+def coloured(stream: TextIO | None = None) -> bool:
+    """Whether ``stream`` (default stdout) is a terminal whose user wants colours."""
+    return not os.environ.get("NO_COLOR") and (stream or sys.stdout).isatty()
+
+
 def style(text: str, name: str, stream: TextIO | None = None) -> str:
     """``text`` in a style of ``STYLES`` where ``stream`` (default stdout) is a terminal."""
-    if os.environ.get("NO_COLOR") or not (stream or sys.stdout).isatty():
-        return text
-    return f"\x1b[{STYLES[name]}m{text}\x1b[0m"
+    return f"\x1b[{STYLES[name]}m{text}\x1b[0m" if coloured(stream) else text
 
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "") -> str:
