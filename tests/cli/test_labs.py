@@ -17,7 +17,7 @@ pytestmark = pytest.mark.kernel
 
 def netlab(*argv: str, code: int = 0, **options) -> str:
     """What ``netlab ARGV`` prints, which must end with ``code``; with stderr if that is not 0."""
-    ran = subprocess.run(
+    ran: subprocess.CompletedProcess[str] = subprocess.run(
         [sys.executable, "-m", "netlab", *argv],
         cwd=ROOT,
         capture_output=True,
@@ -140,6 +140,7 @@ def test_exec_passes_signals():
         stdout=subprocess.PIPE,
     )
     with process:
+        assert process.stdout
         assert process.stdout.readline() == b"on\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == -signal.SIGINT
