@@ -1,0 +1,1 @@
+"""Drawings of a lab and of what happened in it. Pure: values in, text out."""

@@ -1,0 +1,1 @@
+"""What every drawing needs: how wide a text is, lines of box characters, SVG markup."""

@@ -1,0 +1,299 @@
+"""What a drawing shows of a topology: cards for nodes, wires for links, realms behind NATs.
+
+The four formats differ in looks, not in content; what is worth showing is decided here once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from netlab.topology.model import Masquerade, StaticNat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from netlab.topology.model import (
+        Address,
+        Firewall,
+        Interface,
+        InterfaceAddress,
+        Link,
+        Node,
+        NodeKind,
+        Program,
+        Topology,
+    )
+
+MarkKind: TypeAlias = Literal["nat", "firewall"]
+Realm: TypeAlias = tuple[str, ...]
+"""The NATs a node is behind, the outermost first; empty for the outside."""
+
+USUAL_MTU = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that a node does to packets, in one or two short lines."""
+
+    kind: MarkKind
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A node.
+
+    ``networks`` are the subnets of the LAN that a bridge makes; ``devices`` are the interfaces
+    that no wire ends at, such as a TUN device.
+    """
+
+    name: str
+    kind: NodeKind
+    realm: Realm
+    networks: tuple[str, ...]
+    devices: tuple[str, ...]
+    marks: tuple[Mark, ...]
+    programs: tuple[str, ...]
+    routes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a wire meets a node; ``notes`` are its addresses, and its MTU if the ends differ."""
+
+    node: str
+    interface: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A link; ``notes`` are its subnets, and its MTU if that is not the usual one."""
+
+    a: End
+    b: End
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """All that a drawing shows. ``sides`` are ``(inside, outside)`` neighbours of a NAT."""
+
+    title: str
+    description: str
+    cards: tuple[Card, ...]
+    wires: tuple[Wire, ...]
+    sides: frozenset[tuple[str, str]]
+
+    @property
+    def realms(self) -> tuple[Realm, ...]:
+        """Every realm but the outside, outer ones first."""
+        found = {card.realm[:n] for card in self.cards for n in range(1, len(card.realm) + 1)}
+        return tuple(sorted(found, key=lambda realm: (len(realm), realm)))
+
+
+def portray(topology: Topology) -> Portrait:
+    """Decide what is shown of ``topology``."""
+    neighbours = _neighbours(topology.links)
+    insides = _insides(topology.nodes, neighbours)
+    lans = _lans(topology, neighbours)
+    return Portrait(
+        title=topology.name,
+        description=" ".join(topology.description.split()),
+        cards=tuple(
+            _card(node, _realm(node.name, insides), lans.get(node.name, ()), topology.links)
+            for node in topology.nodes
+        ),
+        wires=tuple(_wire(topology, link) for link in topology.links),
+        sides=frozenset(
+            pair
+            for node in topology.nodes
+            for interface, peer in neighbours.get(node.name, ())
+            if node.nat
+            for pair in [(node.name, peer) if interface in _outsides(node) else (peer, node.name)]
+        ),
+    )
+
+
+def _neighbours(links: Iterable[Link]) -> dict[str, list[tuple[str, str]]]:
+    """Node -> its ``(interface, neighbour)``."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for link in links:
+        for (node, interface), (peer, _) in ((link.a, link.b), (link.b, link.a)):
+            if node != peer:
+                found.setdefault(node, []).append((interface, peer))
+    return found
+
+
+def _outsides(node: Node) -> set[str]:
+    return {rule.outside for rule in node.nat}
+
+
+def _insides(
+    nodes: Iterable[Node], neighbours: Mapping[str, list[tuple[str, str]]]
+) -> dict[str, frozenset[str]]:
+    """NAT -> the nodes that reach the outside only through it; the largest set first.
+
+    A NAT that can be walked around divides nothing and is left out, and so is one whose inside
+    would cut across that of a larger one: realms nest.
+    """
+    found = {}
+    for node in nodes:
+        near = neighbours.get(node.name, [])
+        sides = [
+            _reach(
+                {peer for interface, peer in near if (interface in _outsides(node)) is outside},
+                node.name,
+                neighbours,
+            )
+            for outside in (False, True)
+        ]
+        if node.nat and all(sides) and not sides[0] & sides[1]:
+            found[node.name] = sides[0]
+    nested: dict[str, frozenset[str]] = {}
+    for name in sorted(found, key=lambda name: (-len(found[name]), name)):
+        inside = found[name]
+        if all(inside < other or not inside & other for other in nested.values()):
+            nested[name] = inside
+    return nested
+
+
+def _reach(
+    start: set[str], barred: str, neighbours: Mapping[str, list[tuple[str, str]]]
+) -> frozenset[str]:
+    seen = set(start)
+    todo = list(start)
+    while todo:
+        for _, peer in neighbours[todo.pop()]:
+            if peer != barred and peer not in seen:
+                seen.add(peer)
+                todo.append(peer)
+    return frozenset(seen)
+
+
+def _realm(name: str, insides: Mapping[str, frozenset[str]]) -> Realm:
+    return tuple(nat for nat, inside in insides.items() if name in inside)
+
+
+def _lans(
+    topology: Topology, neighbours: Mapping[str, list[tuple[str, str]]]
+) -> dict[str, tuple[str, ...]]:
+    """Bridge -> the subnets of its LAN, which may span several bridges."""
+    bridges = {node.name for node in topology.nodes if node.kind == "bridge"}
+    found = {}
+    for bridge in bridges:
+        segment, todo = {bridge}, [bridge]
+        while todo:
+            for _, peer in neighbours.get(todo.pop(), ()):
+                if peer in bridges and peer not in segment:
+                    segment.add(peer)
+                    todo.append(peer)
+        addresses = [
+            address
+            for node in topology.nodes
+            for interface in node.interfaces
+            if node.name in segment or (interface.peer and interface.peer[0] in segment)
+            for address in interface.addresses
+        ]
+        found[bridge] = tuple(dict.fromkeys(str(a.network) for a in _by_version(addresses)))
+    return found
+
+
+def _by_version(addresses: Iterable[InterfaceAddress]) -> list[InterfaceAddress]:
+    return sorted(addresses, key=lambda address: address.version)
+
+
+def _card(node: Node, realm: Realm, networks: tuple[str, ...], links: Iterable[Link]) -> Card:
+    wired = {end for link in links for end in (link.a, link.b) if link.a[0] != link.b[0]}
+    return Card(
+        name=node.name,
+        kind=node.kind,
+        realm=realm,
+        networks=networks,
+        devices=tuple(
+            f"{interface.name} {address}"
+            for interface in node.interfaces
+            if (node.name, interface.name) not in wired
+            for address in interface.addresses or (() if interface.kind == "bridge" else ("",))
+        )
+        + tuple(f"stack {address}" for address in node.stack_addresses),
+        marks=tuple(_nat_mark(rule) for rule in node.nat)
+        + ((_firewall_mark(node.firewall),) if node.firewall else ())
+        + ((Mark("firewall", ("nftables",)),) if node.nftables.strip() else ()),
+        programs=tuple(_program(program) for program in node.programs),
+        routes=tuple(
+            f"{'default' if route.destination.prefixlen == 0 else route.destination}"
+            + (f" via {route.gateway}" if route.gateway else "")
+            + f" dev {route.interface}"
+            for route in node.routes
+        ),
+    )
+
+
+def _nat_mark(rule: Masquerade | StaticNat) -> Mark:
+    if isinstance(rule, Masquerade):
+        return Mark("nat", ("masquerade", rule.outside))
+    outside = _endpoint(rule.outside_address, rule.outside_port)
+    inside = _endpoint(rule.inside_address, rule.inside_port or rule.outside_port)
+    if rule.protocol:
+        return Mark("nat", (f"{rule.protocol} {outside}", f"→ {inside}"))
+    return Mark("nat", (outside, f"⇄ {inside}"))
+
+
+def _endpoint(address: Address, port: int | None) -> str:
+    if port is None:
+        return str(address)
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _firewall_mark(firewall: Firewall) -> Mark:
+    dropped = [hook for hook, policy in firewall.policies if policy == "drop"]
+    count = len(firewall.rules)
+    return Mark(
+        "firewall",
+        ((f"drop {', '.join(dropped)}",) if dropped else ())
+        + ((f"{count} rule{'s' if count > 1 else ''}",) if count else ())
+        or ("accept all",),
+    )
+
+
+def _program(program: Program) -> str:
+    port = program.ready.port if program.ready else None
+    return f"{program.name} :{port[1]}" if port else program.name
+
+
+def _wire(topology: Topology, link: Link) -> Wire:
+    ends = [_interface(topology, end) for end in (link.a, link.b)]
+    mtus = {interface.mtu for interface in ends}
+    shown = {str(network) for network in link.networks} | {
+        str(address.network)
+        for (node, _) in (link.a, link.b)
+        if topology.node(node).kind == "bridge"
+        for interface in ends
+        for address in interface.addresses
+    }
+    common = mtus.pop() if len(mtus) == 1 else None
+    a, b = (
+        End(
+            node=node,
+            interface=name,
+            notes=tuple(
+                str(address.ip if str(address.network) in shown else address)
+                for address in _by_version(interface.addresses)
+            )
+            + ((f"MTU {interface.mtu}",) if common is None else ()),
+        )
+        for (node, name), interface in zip((link.a, link.b), ends, strict=True)
+    )
+    return Wire(
+        a=a,
+        b=b,
+        notes=tuple(str(network) for network in link.networks)
+        + ((f"MTU {common}",) if common not in (None, USUAL_MTU) else ()),
+    )
+
+
+def _interface(topology: Topology, end: tuple[str, str]) -> Interface:
+    node, name = end
+    return next(i for i in topology.node(node).interfaces if i.name == name)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+
+from netlab.report import graph
+from netlab.report.ink.metrics import cells
+from tests.report import strategies
+from tests.report.labs import LABS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlab.topology.model import Topology
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_looks_as_approved(name: str, golden: Callable[[str, str], None]) -> None:
+    golden(f"{name}.txt", graph.text(LABS[name]))
+
+
+def test_the_same_picture_in_ascii(golden: Callable[[str, str], None]) -> None:
+    drawing = graph.text(LABS["lan"], unicode=False)
+    assert drawing.isascii()
+    golden("lan.ascii.txt", drawing)
+
+
+@pytest.mark.parametrize("name", ["nat", "lan", "firewall", "stack", "dual-stack", "single"])
+def test_small_labs_are_pictures(name: str) -> None:
+    drawing = graph.text(LABS[name])
+    assert "╭" in drawing
+    assert max(map(cells, drawing.splitlines())) <= 100
+
+
+def test_more_room_makes_more_of_a_picture() -> None:
+    assert "╭" not in graph.text(LABS["two-clients"], width=60)
+    assert "╭" in graph.text(LABS["two-clients"], width=160)
+
+
+@given(strategies.topologies())
+@settings(max_examples=100, deadline=None)
+def test_any_topology_is_told_whole(topology: Topology) -> None:
+    drawing = graph.text(topology)
+    assert drawing == graph.text(topology)
+    assert drawing.endswith("\n")
+    assert not drawing.endswith("\n\n")
+    for node in topology.nodes:
+        assert node.name in drawing
+        for interface in node.interfaces:
+            assert interface.name in drawing
+            for address in interface.addresses:
+                assert str(address.ip) in drawing
+    for link in topology.links:
+        for network in link.networks:
+            assert str(network) in drawing
