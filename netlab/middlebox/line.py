@@ -7,7 +7,7 @@ in a heap by due time; of two with one due time the first to arrive leaves first
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from netlab.middlebox.box import After, Back, Direction, Middlebox, opposite
 
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from netlab.middlebox.packet import Packet
 
 
-class Leaving(NamedTuple):
-    """A packet that comes out of the line; outbound ones at the second end."""
-
-    direction: Direction
-    packet: Packet
+Leaving: TypeAlias = "tuple[Direction, Packet]"
+"""A packet that comes out of the line; outbound ones at the second end."""
 
 
 class Line:
@@ -48,14 +45,16 @@ class Line:
     def due(self, now: float) -> list[Leaving]:
         """What leaves the line by ``now``, in the order in which it was due."""
         out: list[Leaving] = []
+        waiting = self._waiting
         while True:
-            at = self.next_due()
-            if at is None or at > now:
-                return out
-            if self._waiting and self._waiting[0][0] <= at:
-                due, _, index, direction, packet = heappop(self._waiting)
+            wakes = self._next_wake() if self._timed else None
+            if waiting and waiting[0][0] <= now and (wakes is None or waiting[0][0] <= wakes):
+                due, _, index, direction, packet = heappop(waiting)
                 self._pass(index, direction, packet, due, out)
                 continue
+            if wakes is None or wakes > now:
+                return out
+            at = wakes
             for index, box in self._timed:
                 deadline = box.deadline()
                 if deadline is not None and deadline <= at:
@@ -71,9 +70,14 @@ class Line:
 
     def next_due(self) -> float | None:
         """When ``due`` has to be called next; ``None`` if nothing is under way."""
-        times = [box.deadline() for _, box in self._timed]
-        if self._waiting:
-            times.append(self._waiting[0][0])
+        wakes = self._next_wake()
+        if not self._waiting:
+            return wakes
+        first = self._waiting[0][0]
+        return first if wakes is None else min(first, wakes)
+
+    def _next_wake(self) -> float | None:
+        times = (box.deadline() for _, box in self._timed)
         return min((t for t in times if t is not None), default=None)
 
     def _pass(
@@ -83,7 +87,7 @@ class Line:
             verdicts = self.boxes[index].packet(packet, direction, now)
             self._follow(index, direction, verdicts, now, out)
         else:
-            out.append(Leaving(direction, packet))
+            out.append((direction, packet))
 
     def _follow(
         self,
@@ -97,8 +101,9 @@ class Line:
         for verdict in verdicts:
             if isinstance(verdict, After):
                 self._number += 1
-                entry = (now + verdict.seconds, self._number, index + step, direction)
-                heappush(self._waiting, (*entry, verdict.packet))
+                seconds, packet = verdict
+                entry = (now + seconds, self._number, index + step, direction, packet)
+                heappush(self._waiting, entry)
             elif isinstance(verdict, Back):
                 self._pass(index - step, opposite(direction), verdict.packet, now, out)
             else:

@@ -14,10 +14,12 @@ class Packet:
     checksums. What cannot be parsed is ``None``, so that a box lets pass what it does not know.
     """
 
-    __slots__ = ("_ip", "_read", "_tcp", "octets", "offset", "protocol")
+    __slots__ = ("_ip", "_read", "_tcp", "link", "octets", "offset", "protocol")
 
-    def __init__(self, octets: Buffer) -> None:
+    def __init__(self, octets: Buffer, link: bytes = b"") -> None:
         self.octets = bytes(octets)
+        self.link = link
+        """The Ethernet header that it came with, if any; a copy with changes keeps it."""
         self._read = False
 
     def __repr__(self) -> str:
@@ -111,12 +113,14 @@ class Packet:
     def with_upper(self, upper: Buffer) -> Packet:
         """A copy with something else above IP."""
         if isinstance(self._ip, ipv4.Header):
-            return Packet(ipv4.encode(self._ip, upper))
+            return Packet(ipv4.encode(self._ip, upper), self.link)
         if self._ip is None:
             raise ValueError("not an IP packet")
         length = self.offset - ipv6.HEADER_LENGTH + len(upper)
         fixed = ipv6.encode_header(self._ip._replace(payload_length=length))
-        return Packet(fixed + self.octets[ipv6.HEADER_LENGTH : self.offset] + bytes(upper))
+        return Packet(
+            fixed + self.octets[ipv6.HEADER_LENGTH : self.offset] + bytes(upper), self.link
+        )
 
     def with_ip(self, **fields: Any) -> Packet:
         """A copy with other fields of the IP header (``ttl=``, ``traffic_class=``).
@@ -124,11 +128,11 @@ class Packet:
         Addresses stand in the pseudo header: they are not for this method.
         """
         if isinstance(self._ip, ipv4.Header):
-            return Packet(ipv4.encode(self._ip._replace(**fields), self.upper))
+            return Packet(ipv4.encode(self._ip._replace(**fields), self.upper), self.link)
         if self._ip is None:
             raise ValueError("not an IP packet")
         fixed = ipv6.encode_header(self._ip._replace(**fields))
-        return Packet(fixed + self.octets[ipv6.HEADER_LENGTH :])
+        return Packet(fixed + self.octets[ipv6.HEADER_LENGTH :], self.link)
 
     @property
     def flow(self) -> tuple[bytes, int, bytes, int] | None:
@@ -155,8 +159,9 @@ class Packet:
             raise ValueError("not a TCP segment")
         back = tcp.Header(head.destination_port, head.source_port, **fields)
         segment = tcp.encode(back, payload, self.destination, self.source)
+        link = self.link[6:12] + self.link[:6] + self.link[12:]
         if isinstance(self._ip, ipv4.Header):
             ip = ipv4.Header(self.destination, self.source, tcp.PROTOCOL)
-            return Packet(ipv4.encode(ip, segment))
+            return Packet(ipv4.encode(ip, segment), link)
         v6 = ipv6.Header(self.destination, self.source, tcp.PROTOCOL)
-        return Packet(ipv6.encode(v6, segment))
+        return Packet(ipv6.encode(v6, segment), link)

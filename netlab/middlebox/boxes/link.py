@@ -66,14 +66,19 @@ class _Way:
 
     def __init__(self, impairment: Impairment, seed: str) -> None:
         self._is = impairment
-        self._streams = [Random(f"netlab link {seed} {i}") for i in range(4)]  # noqa: S311
+        streams = [Random(f"netlab link {seed} {i}").random for i in range(4)]  # noqa: S311
+        self._loss, self._twice, self._early, self._late = streams
         self._free_at = 0.0
         self._last = 0.0
 
     def packet(self, pkt: Packet, now: float) -> Iterator[Verdict]:
         link = self._is
-        lost, twice, early, late = (stream.random() for stream in self._streams)
-        if lost < link.loss:
+        # Of each stream one number for each packet, whatever becomes of it; of one that nothing
+        # depends on, none.
+        early = link.reorder and self._early() < link.reorder
+        late = link.jitter * self._late() if link.jitter else 0.0
+        copies = 2 if link.duplicate and self._twice() < link.duplicate else 1
+        if link.loss and self._loss() < link.loss:
             return
         begins = max(now, self._free_at)
         if begins - now > link.queue:
@@ -81,12 +86,12 @@ class _Way:
         if link.rate:
             self._free_at = begins + len(pkt) * 8 / link.rate
             begins = self._free_at
-        if early < link.reorder:
+        if early:
             leaves = begins
         else:
-            leaves = max(begins + link.delay + link.jitter * late, self._last)
+            leaves = max(begins + link.delay + late, self._last)
             self._last = leaves
-        for _ in range(2 if twice < link.duplicate else 1):
+        for _ in range(copies):
             if leaves > now:
                 yield After(leaves - now, pkt)
             else:

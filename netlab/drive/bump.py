@@ -1,0 +1,140 @@
+"""The bump in the wire: middleboxes between two interfaces of a namespace of their own.
+
+::
+
+    one end ==== a  [ box, box, ... ]  b ==== other end
+
+Frames that come in at ``a`` are outbound and leave at ``b``. IP packets go through the boxes, all
+else (ARP) passes by. The program is told its boxes by its argument, as JSON, and says ``ready``;
+later it obeys datagrams at an abstract socket of its namespace, see ``wire_control``.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from netlab.drive.frames import Frames
+from netlab.middlebox import Line, Packet, opposite
+from netlab.middlebox.make import boxes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlab.middlebox import Direction
+    from netlab.middlebox.line import Leaving
+
+CONTROL = "\0netlab wire"
+"""An abstract address (unix(7)) belongs to a network namespace, so each wire has its own."""
+
+ETHERNET = 14
+IP_TYPES = (b"\x08\x00", b"\x86\xdd")
+
+ENDS: dict[str, Direction] = {"a": "outbound", "b": "inbound"}
+
+
+class Bump:
+    """Joins a line of boxes to two interfaces. ``step`` is one turn of its loop."""
+
+    def __init__(self, a: Frames, b: Frames, line: Line) -> None:
+        self._from: dict[Direction, Frames] = {"outbound": a, "inbound": b}
+        self._lines = [line]
+        self._link: dict[Direction, bytes] = {}
+        self.received = 0
+        self.sent = 0
+
+    def use(self, line: Line) -> None:
+        """Put other boxes in; what is under way still goes the way that it began."""
+        self._lines.append(line)
+
+    def step(self, longest: float | None, *others: socket.socket) -> None:
+        """Wait until a frame or one of ``others`` can be read or a packet is due, then carry.
+
+        At most ``longest`` seconds; ``None`` waits for ever.
+        """
+        now = time.monotonic()
+        due = min((t for li in self._lines if (t := li.next_due()) is not None), default=None)
+        wait = longest
+        if due is not None:
+            wait = max(due - now, 0.0) if longest is None else min(max(due - now, 0.0), longest)
+        select.select([*self._from.values(), *others], (), (), wait)
+        self.carry(time.monotonic())
+
+    def carry(self, now: float) -> None:
+        """Take in what waits at both ends, send what is due by ``now``."""
+        out: dict[Direction, list[bytes]] = {"outbound": [], "inbound": []}
+        for line in self._lines:
+            self._put(line.due(now), out)
+        if len(self._lines) > 1:
+            *old, current = self._lines
+            self._lines = [*(li for li in old if li.next_due() is not None), current]
+        for direction, frames in self._from.items():
+            for frame in frames.receive():
+                self._take(frame, direction, now, out)
+        for direction, ready in out.items():
+            if ready:
+                self.sent += len(ready)
+                self._from[opposite(direction)].send(ready)
+
+    def _take(
+        self, frame: bytes, direction: Direction, now: float, out: dict[Direction, list[bytes]]
+    ) -> None:
+        self.received += 1
+        if frame[12:ETHERNET] not in IP_TYPES:
+            out[direction].append(frame)
+            return
+        self._link[direction] = link = frame[:ETHERNET]
+        packet = Packet(frame[ETHERNET:], link)
+        self._put(self._lines[-1].arrive(packet, direction, now), out)
+
+    def _put(self, leaving: list[Leaving], out: dict[Direction, list[bytes]]) -> None:
+        for direction, packet in leaving:
+            # What a box made from nothing has no addresses: it gets those of its direction.
+            link = packet.link or self._link.get(direction, b"")
+            if link:
+                out[direction].append(link + packet.octets)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run until killed; ``argv`` is one JSON text: see ``middlebox.make``."""
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    control.bind(CONTROL)
+    control.setblocking(False)
+    with Frames("a") as a, Frames("b") as b:
+        bump = Bump(a, b, Line(boxes(json.loads(argv[0]))))
+        print("ready", flush=True)
+        while True:
+            bump.step(None, control)
+            _obey(bump, control, a, b)
+
+
+def _obey(bump: Bump, control: socket.socket, a: Frames, b: Frames) -> None:
+    """Answer every request that waits: new boxes, or none, and then the counters."""
+    while True:
+        try:
+            request, sender = control.recvfrom(65_536)
+        except BlockingIOError:
+            return
+        answer: dict[str, Any] = {}
+        try:
+            wanted = json.loads(request)
+            if wanted is not None:
+                bump.use(Line(boxes(wanted)))
+        except Exception as error:  # noqa: BLE001 - a user's box may raise anything when it is made
+            answer["error"] = f"{type(error).__name__}: {error}"
+        answer |= {
+            "received": bump.received,
+            "sent": bump.sent,
+            "missed": a.missed + b.missed,
+            "unsent": a.unsent + b.unsent,
+        }
+        if sender:
+            control.sendto(json.dumps(answer).encode(), sender)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

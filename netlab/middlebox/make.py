@@ -1,0 +1,43 @@
+"""Boxes from data: what a wire is told as JSON.
+
+A list with one mapping for each box: ``kind`` and ``parameters`` for one of the catalogue, or
+``python`` (``FILE:CLASS``) and ``parameters`` for one's own, and for both a ``seed``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from netlab.middlebox.catalogue import CATALOGUE
+from netlab.middlebox.wire import seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from netlab.middlebox.box import Middlebox
+
+
+def boxes(described: Sequence[Mapping[str, Any]]) -> list[Middlebox]:
+    """The boxes of a line in order, each with a random source of its own."""
+    made = []
+    for number, each in enumerate(described):
+        if "python" in each:
+            box = _load(each["python"])(**each["parameters"])
+        else:
+            box = CATALOGUE[each["kind"]].make_box(each["parameters"])
+        box.rng = seeded(each.get("seed", 0), number)
+        made.append(box)
+    return made
+
+
+def _load(reference: str) -> type[Middlebox]:
+    """The class that ``FILE:CLASS`` names; the file is run."""
+    path, _, name = reference.rpartition(":")
+    spec = importlib.util.spec_from_file_location("netlab_user_box", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    box: type[Middlebox] = getattr(module, name)
+    return box
