@@ -10,6 +10,7 @@ draft.py        what the following stages hand on
 wiring.py       links -> interfaces and broadcast domains
 addressing.py   subnets, addresses
 realm.py        who sees which subnet; shortest paths over the graph
+summary.py      many subnets as few prefixes
 routing.py      routes, neighbours
 translation.py  NAT
 firewall.py     rules in the short form -> nft matches

@@ -44,7 +44,7 @@ def _written_networks(draft: Draft, segment: Segment) -> None:
         written = form.links[index].subnet
         if segment.bridges and written:
             draft.problems.add(
-                "E402",
+                "E242",
                 f"this wire is a part of {segment.name}, which has the subnet",
                 draft.at_key("links", index, "subnet"),
                 f"write `subnet:` at the bridge {segment.bridges[0]}",
@@ -56,7 +56,7 @@ def _written_networks(draft: Draft, segment: Segment) -> None:
             known = segment.networks.setdefault(network.version, network)
             if known != network or networks.index(network) != i:
                 draft.problems.add(
-                    "E402",
+                    "E242",
                     f"{segment.name} has a second IPv{network.version} subnet",
                     draft.at(*path, i),
                     f"it has {known} already; one a family",
@@ -158,7 +158,7 @@ class _Addresses:
             path = ("links", index, "addresses", node)
             if node not in ends:
                 self.draft.problems.add(
-                    "E404",
+                    "E244",
                     f"`{node}` is no end of this link that has addresses",
                     self.draft.at_key(*path),
                     f"ends: {', '.join(ends)}" if ends else "the ports of bridges have none",
@@ -206,7 +206,7 @@ class _Addresses:
         network = segment.networks.get(address.version)
         if network is None:
             self.draft.problems.add(
-                "E403",
+                "E243",
                 f"{segment.name} has no IPv{address.version} subnet for {address}",
                 place,
                 "add one to `subnet:`",
@@ -214,14 +214,14 @@ class _Addresses:
         elif not _is_host(address, network):
             fault = "is no host's address in" if address in network else "is outside"
             self.draft.problems.add(
-                "E403",
+                "E243",
                 f"address {address} {fault} {network}",
                 place,
                 f"the first is {next(hosts(network))}",
             )
         elif address in self.taken:
             self.draft.problems.add(
-                "E406",
+                "E246",
                 f"address {address} is given twice on {segment.name}",
                 place,
                 f"`{self.taken[address]}` has it already",
@@ -245,7 +245,7 @@ class _Addresses:
         missing = len(wanting) + len(stacks) - len(given)
         if missing:
             self.draft.problems.add(
-                "E405",
+                "E245",
                 f"subnet {network} is exhausted: no address for {missing} on {self.segment.name}",
                 network_place(self.draft, self.segment, network),
                 "a shorter prefix has more room",
@@ -281,7 +281,7 @@ def _check_mtu(draft: Draft, segment: Segment) -> None:
     for end in segment.ends:
         if end.mtu < MIN_IPV6_MTU:
             draft.problems.add(
-                "E407",
+                "E247",
                 f"MTU {end.mtu} is below {MIN_IPV6_MTU}, and {segment.name} has IPv6",
                 draft.at("links", end.link, "mtu"),
                 f"IPv6 needs links of at least {MIN_IPV6_MTU} bytes (RFC 8200 section 5)",

@@ -74,7 +74,7 @@ def _node_name(value: object) -> object:
     word = _word(value)
     if isinstance(word, str) and (problem := names.node_problem(word)):
         raise wrong(
-            "E301", f"name `{names.show(word)}` {problem}", names.hint(word, names.NODE_HINT)
+            "E221", f"name `{names.show(word)}` {problem}", names.hint(word, names.NODE_HINT)
         )
     return word
 
@@ -82,7 +82,7 @@ def _node_name(value: object) -> object:
 def _label(value: object) -> object:
     word = _word(value)
     if isinstance(word, str) and (problem := names.label_problem(word)):
-        raise wrong("E301", f"name `{names.show(word)}` {problem}", names.NODE_HINT)
+        raise wrong("E221", f"name `{names.show(word)}` {problem}", names.NODE_HINT)
     return word
 
 
@@ -94,10 +94,10 @@ def _end(value: object) -> object:
     node, colon, interface = word.partition(":")
     # Whether the name is one that a node may have is judged where the node stands.
     if problem := names.label_problem(node):
-        raise wrong("E301", f"name `{names.show(node)}` {problem}", names.NODE_HINT)
+        raise wrong("E221", f"name `{names.show(node)}` {problem}", names.NODE_HINT)
     if colon and (problem := names.interface_problem(interface)):
         raise wrong(
-            "E302",
+            "E222",
             f"interface name `{names.show(interface)}` {problem}",
             names.hint(interface, names.INTERFACE_HINT),
             len(node) + 1,
@@ -112,7 +112,7 @@ def _address(value: object) -> object:
         return ip_address(value)
     except ValueError:
         hint = "without a prefix length" if "/" in value else "such as 10.0.0.2 or 2001:db8::2"
-        raise wrong("E401", f"`{names.show(value)}` is not an IP address", hint) from None
+        raise wrong("E241", f"`{names.show(value)}` is not an IP address", hint) from None
 
 
 def _destination(value: object) -> object:
@@ -131,14 +131,14 @@ def network(value: str) -> Network:
             meant = ip_network(value, strict=False)
         except ValueError:
             hint = "such as 10.0.0.0/24 or 2001:db8::/64"
-            raise wrong("E401", f"`{shown}` is not a subnet", hint) from None
+            raise wrong("E241", f"`{shown}` is not a subnet", hint) from None
         raise wrong(
-            "E401", f"`{shown}` has bits set after its prefix", f"the subnet is {meant}"
+            "E241", f"`{shown}` has bits set after its prefix", f"the subnet is {meant}"
         ) from None
     if "/" not in value:
-        raise wrong("E401", f"`{shown}` has no prefix length", f"such as {value}/24")
+        raise wrong("E241", f"`{shown}` has no prefix length", f"such as {value}/24")
     if "/" in value and not value.rpartition("/")[2].isdigit():
-        raise wrong("E401", f"`{shown}` has a mask, not a prefix length", f"write {found}")
+        raise wrong("E241", f"`{shown}` has a mask, not a prefix length", f"write {found}")
     return found
 
 
@@ -160,11 +160,11 @@ def usable(found: Network) -> str:
 def _subnet(value: object) -> object:
     found = _destination(value)
     if found == "default":
-        raise wrong("E401", "`default` is not a subnet", "such as 10.0.0.0/24")
+        raise wrong("E241", "`default` is not a subnet", "such as 10.0.0.0/24")
     if isinstance(found, (IPv4Network, IPv6Network)):
         problem = usable(found)
         if problem:
-            raise wrong("E401", f"subnet {found} {problem}", "such as 10.0.0.0/24")
+            raise wrong("E241", f"subnet {found} {problem}", "such as 10.0.0.0/24")
     return found
 
 

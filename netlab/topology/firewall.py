@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlab.errors import Position
-    from netlab.topology.draft import Draft, Wiring
+    from netlab.topology.draft import Draft
     from netlab.topology.model import Network
+    from netlab.topology.routing import Routing
 
 Hook: TypeAlias = Literal["input", "forward", "output"]
 
@@ -61,18 +62,11 @@ class _Wrong(Exception):
         self.hint = hint
 
 
-class _Matches(NamedTuple):
-    """What a rule asks for: ``any_family`` holds for IPv4 and IPv6, the others for one."""
-
-    any_family: list[str]
-    families: list[dict[int, str]]
-
-
-def firewall(draft: Draft, wiring: Wiring, name: str) -> Firewall | None:
+def firewall(draft: Draft, routing: Routing, name: str) -> Firewall | None:
     """The firewall of a node, if it has one."""
     node = draft.form.nodes[name]
     form = node.firewall
-    if form is None:
+    if form is None or node.kind == "bridge":
         return None
     path = ("nodes", name, "firewall")
     default: Hook = "forward" if forwards(node) else "input"
@@ -80,10 +74,10 @@ def firewall(draft: Draft, wiring: Wiring, name: str) -> Firewall | None:
     for i, text in enumerate(form.rules):
         place = draft.at(*path, "rules", i)
         try:
-            rules += _Parser(wiring, name, text, default).rules(draft.origin(*path, "rules", i))
+            rules += _Parser(routing, name, text, default).rules(draft.origin(*path, "rules", i))
         except _Wrong as wrong:
             quote = isinstance(place, Scalar) and place.quoted
-            draft.problems.add("E603", wrong.message, place, wrong.hint, wrong.column + quote)
+            draft.problems.add("E263", wrong.message, place, wrong.hint, wrong.column + quote)
     policies = tuple(
         (hook, verdict)
         for hook, verdict in zip(
@@ -97,10 +91,11 @@ def firewall(draft: Draft, wiring: Wiring, name: str) -> Firewall | None:
 class _Parser:
     """Reads one rule at one node."""
 
-    def __init__(self, wiring: Wiring, node: str, text: str, default: Hook) -> None:
+    def __init__(self, routing: Routing, node: str, text: str, default: Hook) -> None:
         if len(text) > LONGEST:
             raise _Wrong(f"a rule of {len(text)} characters", LONGEST, f"at most {LONGEST}")
-        self.wiring = wiring
+        self.routing = routing
+        self.wiring = routing.wiring
         self.node = node
         self.tokens = [Token(m[0], m.start()) for m in re.finditer(r"\S+", text)]
         self.label = " ".join(t.text for t in self.tokens)
@@ -139,7 +134,9 @@ class _Parser:
             statement = "reject with tcp reset"
         versions = [v for v in (4, 6) if all(v in f for f in families)]
         if not versions:
-            raise _Wrong("`from` and `to` are of different IP versions", 0)
+            raise _Wrong(
+                "`from` and `to` are of different IP versions", 0, "write a rule for each version"
+            )
         for version in versions if families else (0,):
             own = (*(f[version] for f in families), *matches)
             yield Rule(self.hook, own, statement, self.label, origin)
@@ -169,7 +166,9 @@ class _Parser:
             ):
                 raise _Wrong(f"`{show(part)}` is not a port", column, "as in tcp/80,443,8000-8080")
             if int(ends[0]) > int(ends[-1]):
-                raise _Wrong(f"port range `{part}` runs backwards", column)
+                raise _Wrong(
+                    f"port range `{part}` runs backwards", column, "the smaller port first"
+                )
             found.append("-".join(str(int(e)) for e in ends))
             column += len(part) + 1
         return found[0] if len(found) == 1 else "{ " + ", ".join(found) + " }"
@@ -188,14 +187,18 @@ class _Parser:
         """An interface of this node, else a node, an address or a subnet."""
         if what is None:
             raise _Wrong(
-                f"`{token.text}` is followed by an interface, node, address or subnet", self.end
+                f"`{token.text}` is followed by an interface, node, address or subnet",
+                self.end,
+                f"as in `accept {token.text} 10.0.0.0/24`",
             )
         side = "saddr" if token.text == "from" else "daddr"
         if self.wiring.end(self.node, what.text):
             lost = "output" if token.text == "from" else "input"
             if self.hook == lost:
                 raise _Wrong(
-                    f"at hook `{self.hook}` no packet is {token.text} an interface", what.column
+                    f"at hook `{self.hook}` no packet is {token.text} an interface",
+                    what.column,
+                    "an address says as much",
                 )
             return f'{"iifname" if token.text == "from" else "oifname"} "{what.text}"'
         network = _network(what.text)
@@ -212,14 +215,15 @@ class _Parser:
                 nearest(what.text, [*known, *self.wiring.by_node]),
             )
         found = {}
+        every = self.routing.addresses(self.node, what.text)
         for version, family in ((4, "ip"), (6, "ip6")):
-            addresses = [str(a) for a in self.wiring.addresses(what.text) if a.version == version]
+            addresses = [str(a) for a in every if a.version == version]
             if addresses:
                 listed = ", ".join(addresses)
                 shown_all = f"{{ {listed} }}" if len(addresses) > 1 else listed
                 found[version] = f"{family} {side} {shown_all}"
         if not found:
-            raise _Wrong(f"node `{what.text}` has no address", what.column)
+            raise _Wrong(f"node `{what.text}` has no address", what.column, "a bridge has none")
         return found
 
 

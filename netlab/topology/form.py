@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydantic import ValidationError
 
 from netlab.topology import schema
+from netlab.topology.expand import KINDS
 from netlab.topology.problems import nearest
 from netlab.topology.source import Listing, Mapping, Scalar, describe, find, to_data
 
@@ -28,22 +29,21 @@ WANTED = {
     "model_type": "a mapping",
     "tuple_type": "a port",
 }
-FORMS: dict[str, type[schema.Form]] = {
-    "defaults": schema.DefaultsForm,
-    "ready": schema.ReadyForm,
-    "nat": schema.NatForm,
-    "static": schema.StaticNatForm,
-    "firewall": schema.FirewallForm,
-    "routes": schema.RouteForm,
-    "stack": schema.StackForm,
-    "links": schema.LinkForm,
+CHILDREN: dict[tuple[type[schema.Form], str], tuple[type[schema.Form], bool]] = {
+    (schema.TopologyForm, "defaults"): (schema.DefaultsForm, False),
+    (schema.TopologyForm, "templates"): (schema.NodeForm, True),
+    (schema.TopologyForm, "nodes"): (schema.NodeForm, True),
+    (schema.TopologyForm, "links"): (schema.LinkForm, True),
+    **{(schema.DefaultsForm, kind): (schema.NodeForm, False) for kind in ("node", *KINDS)},
+    (schema.NodeForm, "nat"): (schema.NatForm, False),
+    (schema.NodeForm, "stack"): (schema.StackForm, False),
+    (schema.NodeForm, "routes"): (schema.RouteForm, True),
+    (schema.NodeForm, "firewall"): (schema.FirewallForm, False),
+    (schema.NodeForm, "programs"): (schema.ProgramForm, True),
+    (schema.NatForm, "static"): (schema.StaticNatForm, True),
+    (schema.ProgramForm, "ready"): (schema.ReadyForm, False),
 }
-NAMED_FORMS: dict[str, type[schema.Form]] = {
-    "nodes": schema.NodeForm,
-    "templates": schema.NodeForm,
-    "defaults": schema.NodeForm,
-    "programs": schema.ProgramForm,
-}
+"""Which form stands under a key of a form, and whether there are many, by name or number."""
 
 
 def read_form(tree: Mapping, problems: Problems) -> tuple[schema.TopologyForm | None, bool]:
@@ -95,32 +95,26 @@ def _report(error: ErrorDetails, tree: Mapping, problems: Problems) -> None:
     on_key = error["loc"][-1] == "[key]"
     place = find(tree, path, key=on_key or kind == "extra_forbidden")
     found = describe(find(tree, path))
+    form, name = _form(path)
+    about = form.model_fields[name].description or "" if name in form.model_fields else ""
     if kind[0] == "E":
         offset = int(context["offset"])
         if offset and isinstance(place, Scalar) and place.quoted:
             offset += 1
-        problems.add(kind, context["message"], place, context["hint"], offset)
+        problems.add(kind, context["message"], place, context["hint"] or about, offset)
     elif kind == "extra_forbidden":
-        form = _form(path)
-        problems.add(
-            "E201", f"unknown key `{path[-1]}`", place, nearest(str(path[-1]), form.model_fields)
-        )
+        problems.add("E201", f"unknown key `{name}`", place, nearest(name, form.model_fields))
     elif kind == "missing":
-        if tree.entries or path != ("nodes",):
-            problems.add("E203", f"`{path[-1]}` is missing", place)
+        problems.add("E203", f"`{name}` is missing", place, about)
     elif kind == "literal_error":
         known = [w.strip("'") for w in context["expected"].replace(" or ", ", ").split(", ")]
         value = place.value if isinstance(place, Scalar) else ""
-        problems.add(
-            "E204",
-            f"{found} is not one of {', '.join(known)}",
-            place,
-            nearest(value, known),
-        )
+        message = f"{found} is not one of {', '.join(known)}"
+        problems.add("E204", message, place, nearest(value, known))
     elif kind in WANTED:
-        problems.add("E202", f"{WANTED[kind]} is wanted, not {found}", place)
+        problems.add("E202", f"{WANTED[kind]} is wanted, not {found}", place, about)
     else:
-        problems.add("E205", f"{found} does not fit: {_bound(kind, context)}", place)
+        problems.add("E205", f"{found} does not fit: {_bound(kind, context)}", place, about)
 
 
 def _bound(kind: str, context: dict[str, Any]) -> str:
@@ -135,14 +129,20 @@ def _bound(kind: str, context: dict[str, Any]) -> str:
     return words.get(kind, kind.replace("_", " ")).format(**context)
 
 
-def _form(path: Path) -> type[schema.Form]:
-    """The form that the last step of ``path`` is, or should be, a key of."""
-    above = [step for step in path[:-1] if isinstance(step, str)]
-    if len(path) == 1:
-        return schema.TopologyForm
-    if len(path) > 2 and str(path[-3]) in NAMED_FORMS and isinstance(path[-2], str):
-        return NAMED_FORMS[str(path[-3])]
-    return FORMS[above[-1]]
+def _form(path: Path) -> tuple[type[schema.Form], str]:
+    """The form that holds what ``path`` leads to, and the key in it."""
+    form: type[schema.Form] = schema.TopologyForm
+    key, rest = "", list(path)
+    while rest:
+        key = str(rest.pop(0))
+        if (form, key) not in CHILDREN:
+            break
+        child, many = CHILDREN[form, key]
+        if many and rest:
+            rest.pop(0)
+        if rest:
+            form = child
+    return form, key
 
 
 def _deepest(tree: Mapping, path: Path) -> tuple[Mapping | Listing | None, str | int, Tree, Path]:

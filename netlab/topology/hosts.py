@@ -24,7 +24,7 @@ class HostsFiles:
     def __init__(self, draft: Draft, wiring: Wiring, routing: Routing) -> None:
         self.draft = draft
         self.routing = routing
-        self._texts: dict[tuple[bytes, bytes], str] = {}
+        self._texts: dict[tuple[int, int], str] = {}
         self._addresses = [
             (name, str(address), address.version, end.segment.index)
             for name in draft.form.nodes
@@ -41,11 +41,13 @@ class HostsFiles:
             files.setdefault(HOSTS, self._text(self.routing.view(name)))
         return tuple(File(path, content) for path, content in sorted(files.items()))
 
-    def _text(self, view: tuple[bytes, bytes]) -> str:
+    def _text(self, view: tuple[int, int]) -> str:
         if view not in self._texts:
-            visible = [a for a in self._addresses if view[a[2] == 6][a[3]]]
+            visible = [a for a in self._addresses if view[a[2] == 6] >> a[3] & 1]
             named = {a[0] for a in visible}
-            rest = [a for a in self._addresses if a[0] not in named]
+            taken = {a[1] for a in visible}
+            # Who cannot be reached has a name all the same, unless it would lead to another.
+            rest = [a for a in self._addresses if a[0] not in named and a[1] not in taken]
             lines = [f"{address}\t{name}\n" for name, address, _, _ in [*visible, *rest]]
             self._texts[view] = LOCAL + "".join(lines)
         return self._texts[view]

@@ -30,31 +30,26 @@ TAKEN_INTERFACES = frozenset(
     }
 )
 
-# Tokens of the nftables 1.0 scanner that are words, and those of ip-address(8) and ip-route(8)
-# that stand where a device may stand.
+# Words of the nftables 1.0 scanner, and those of ip-address(8) and ip-route(8) that stand where a
+# device may stand. Left out are everyday words that nft takes only as a field or a value behind
+# another word (`right`, `second`, `gateway`), so that they are never mistaken.
 LANGUAGE_WORDS = frozenset(
     """
-    accept ackseq add addr ah all and arp bridge burst bypass bytes cfi cgroup cgroupv2 chain
-    chains checksum chunk code comment comp constant continue cookie-ack cookie-echo count
-    counter counters cpi cpu create csumcov ct cwr daddr data day dccp define dei delete
-    describe destroy dev device devices direction dn dnat doff down dport drop dscp dst dup
-    dynamic ecn ecne element elements eol error esp ether event exists expectation expiration
-    expires export exthdr fanout fastopen fib flags flow flowlabel flowtable flowtables flush
-    forward frag fwd gateway gc-interval get goto group handle hash hbh hdrlength helper helpers
-    hook hooks hoplimit hour htype ibriport ibrname icmp icmpv6 icmpx id igmp iif iifgroup
-    iifname iiftype import in inc include index inet init init-ack insert interval ip ip6 ipsec
-    jhash json jump l3proto label last last-entry left length level limit limits list ll log
-    lsrr map maps mark masquerade meta meter meters mh minute missing mod monitor mptcp mrt mss
-    mtu name nat64 netdev nexthdr nexthop nftrace nh nop not notrack num number numgen obriport
-    obrname offload offset oif oifgroup oifname oiftype operation option options or original osf
-    out over packets performance persistent pkttype plen policy port position prefix priority
-    protocol ptr ptype queue quota quotas ra random rate redefine redirect reject rename replace
-    reply reqid reserved reset return right rr rt rt0 rt2 rtclassid rule rules ruleset sack
-    saddr sctp secmark secmarks second seed seg-left seq seqno set sets shutdown sid size skgid
-    skuid snaplen snat socket spi spnum sport srh ssrr state status string subtype symhash
-    synproxy synproxys table tables tag tcp th time timeout timestamp to tproxy trace
-    transparent tsecr tsval ttl type typeof udp udplite undefine until up update urgptr used
-    value version via vlan vm vmap vtag week wildcard window wscale xml xor xt zone
+    accept ackseq add addr ah arp bypass cfi cgroup cgroupv2 chain chains checksum comment comp
+    constant continue counter counters cpi cpu create csumcov ct cwr daddr dccp define dei
+    delete destroy dev device devices dn dnat doff down dport drop dscp dst dup dynamic ecn ecne
+    element elements eol error esp ether expiration expires export exthdr fanout fastopen fib
+    flowlabel flowtable flowtables flush forward frag fwd get goto handle hash hbh hdrlength
+    helper helpers hook hooks hoplimit htype ibriport ibrname icmp icmpv6 icmpx igmp iif
+    iifgroup iifname iiftype import in include inet insert interval ip ip6 ipsec jhash json jump
+    l3proto limit limits list ll log lsrr map maps mark masquerade meta meter meters mh mod
+    mptcp mrt mss mtu nat64 netdev nexthdr nftrace nh nop not notrack num numgen
+    obriport obrname offload oif oifgroup oifname oiftype or osf out persistent pkttype policy
+    priority ptr ptype queue quota quotas redefine redirect reject rename replace reqid return
+    rr rt rt0 rt2 rtclassid rule rules ruleset sack saddr sctp secmark secmarks seq seqno set
+    sets skgid skuid snaplen snat socket spi sport srh ssrr subtype symhash synproxy synproxys
+    table tables tcp th to tproxy trace transparent tsecr tsval ttl type typeof udp udplite
+    undefine until up update urgptr via vlan vm vmap vtag wildcard wscale xml xor xt
     """.split()  # noqa: SIM905 - three hundred quoted words would be unreadable
 )
 

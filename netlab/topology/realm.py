@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import networkx as nx
 
+from netlab.topology.summary import Summary
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from netlab.topology.draft import Draft, Wiring
+    from netlab.topology.draft import Draft, Segment, Wiring
     from netlab.topology.model import Address
     from netlab.topology.schema import NodeForm
 
@@ -53,11 +55,15 @@ class Realm:
             self._masked[name] = (
                 self._vertex(name, masked=True) if self.outside[name] else self._full[name]
             )
+        self._entries = [self._entries_of(segment) for segment in wiring.segments]
         self.steps = [self._steps_from(v) for v in self.graph.nodes]
         for vertex, steps in enumerate(self.steps):
             self.graph.add_edges_from((vertex, step.vertex) for step in steps)
         self._next = [list(self.graph.adj[v]) for v in range(len(self.steps))]
-        self._views: dict[int, bytes] = {}
+        self._views = self._find_views()
+        self.summary = Summary(
+            {s.index: s.networks[version] for s in wiring.segments if version in s.networks}
+        )
 
     def _vertex(self, name: str, *, masked: bool) -> int:
         vertex = len(self._segments)
@@ -81,18 +87,24 @@ class Realm:
 
     def steps_of(self, name: str, allowed: Iterable[str] | None = None) -> list[Step]:
         """The forwarding neighbours of a node, in the order of its interfaces and of the file."""
-        steps = []
-        for end in self.wiring.by_node[name]:
-            if end.segment is None or (allowed is not None and end.interface not in allowed):
-                continue
-            for far in end.segment.ends:
-                address = far.address(self.version)
-                if far.node == name or far.node not in self._full or address is None:
-                    continue
-                masked = far.interface in self.outside[far.node]
-                vertex = (self._masked if masked else self._full)[far.node]
-                steps.append(Step(vertex, Hop(end.interface, address)))
-        return steps
+        return [
+            Step(vertex, Hop(end.interface, gateway))
+            for end in self.wiring.by_node[name]
+            if end.segment and (allowed is None or end.interface in allowed)
+            for node, vertex, gateway in self._entries[end.segment.index]
+            if node != name
+        ]
+
+    def _entries_of(self, segment: Segment) -> list[tuple[str, int, Address]]:
+        """Who forwards on a segment: node, vertex that is entered by it, address."""
+        entries = []
+        for end in segment.ends:
+            gateway = end.address(self.version)
+            if gateway and end.node in self._full:
+                masked = end.interface in self.outside[end.node]
+                vertex = (self._masked if masked else self._full)[end.node]
+                entries.append((end.node, vertex, gateway))
+        return entries
 
     def own_segments(self, name: str) -> list[int]:
         """Segments on which a node has an address of this family."""
@@ -104,24 +116,35 @@ class Realm:
 
     def leads_on(self, step: Step) -> bool:
         """Whether a next hop has any other segment to offer."""
-        return len(self._segments[step.vertex]) > 1 or self.view(step.vertex).count(1) > 1
+        return self._views[step.vertex].bit_count() > 1
 
-    def view(self, vertex: int) -> bytes:
-        """One byte a segment: 1 where who enters at ``vertex`` can get to it."""
-        if vertex not in self._views:
-            seen = [False] * len(self._next)
-            seen[vertex] = True
-            queue = [vertex]
-            view = bytearray(len(self.wiring.segments))
-            for v in queue:
-                for s in self._segments[v]:
-                    view[s] = 1
-                for w in self._next[v]:
-                    if not seen[w]:
-                        seen[w] = True
-                        queue.append(w)
-            self._views[vertex] = bytes(view)
-        return self._views[vertex]
+    def _find_views(self) -> list[int]:
+        """For each vertex the segments that can be reached from it, as bits.
+
+        Vertices that reach each other see the same, so that one sweep over the components
+        serves all, those that lead nowhere else first.
+        """
+        condensed = nx.condensation(self.graph)
+        views: dict[int, int] = {}
+        for component in reversed(list(nx.topological_sort(condensed))):
+            view = 0
+            for vertex in condensed.nodes[component]["members"]:
+                for segment in self._segments[vertex]:
+                    view |= 1 << segment
+            for following in condensed.adj[component]:
+                view |= views[following]
+            views[component] = view
+        mapping = condensed.graph["mapping"]
+        return [views[mapping[vertex]] for vertex in range(len(self._next))]
+
+    def view_of(self, name: str) -> int:
+        """The segments that a node can send to, as bits."""
+        view = 0
+        for segment in self.own_segments(name):
+            view |= 1 << segment
+        for step in self.steps_of(name):
+            view |= self._views[step.vertex]
+        return view
 
     def paths(self, name: str) -> dict[Hop, list[int]]:
         """Remote segments by the next hop of a shortest path; ties go to the first in the file.

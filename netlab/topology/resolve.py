@@ -104,7 +104,7 @@ def _check_kind(draft: Draft, name: str, node: NodeForm) -> None:
                 "E210",
                 f"`{key}` has no meaning at `{name}`, which is a {node.kind}",
                 draft.at_key("nodes", name, key),
-                f"it is for `kind: {kind}`" if kind else "",
+                f"it is for `kind: {kind}`" if kind else "leave it out",
             )
 
 
@@ -145,7 +145,7 @@ def _check_reachable(draft: Draft, wiring: Wiring) -> None:
             continue
         if not wiring.by_node[name]:
             draft.problems.add(
-                "E309",
+                "E229",
                 f"`{name}` has no link",
                 draft.at_key("nodes", name),
                 "add one under `links:`, or say `isolated: true`",
@@ -155,7 +155,7 @@ def _check_reachable(draft: Draft, wiring: Wiring) -> None:
             if blocking:
                 hint = f"`{blocking[0]}` does not forward; should it be `kind: router`?"
             draft.problems.add(
-                "E310",
+                "E230",
                 f"`{name}` cannot be reached from `{first}`",
                 draft.at_key("nodes", name),
                 hint,
@@ -173,8 +173,8 @@ def _node(draft: Draft, wiring: Wiring, routing: Routing, hosts: HostsFiles, nam
         interfaces=tuple(_interfaces(draft, wiring.by_node[name], name)),
         routes=routing.routes(name),
         neighbours=routing.neighbours(name),
-        nat=translation(draft, wiring, name),
-        firewall=firewall(draft, wiring, name),
+        nat=translation(draft, routing, name),
+        firewall=firewall(draft, routing, name),
         nftables=node.nftables if has_nftables else "",
         nftables_origin=draft.origin(*path, "nftables") if has_nftables else None,
         sysctls=tuple(node.sysctls.items()),

@@ -19,7 +19,7 @@ from netlab.topology.problems import nearest
 from netlab.topology.realm import Hop, Realm, forwards
 
 if TYPE_CHECKING:
-    from netlab.topology.draft import Draft, End, Segment, Wiring
+    from netlab.topology.draft import Draft, Segment, Wiring
     from netlab.topology.model import Address, Network
     from netlab.topology.problems import Place
     from netlab.topology.schema import NodeForm
@@ -38,7 +38,10 @@ class Routing:
         self.draft = draft
         self.wiring = wiring
         self.realms = [Realm(draft, wiring, version) for version in (4, 6)]
-        self._views: dict[tuple[int, tuple[int, ...]], bytes] = {}
+        self._leading = [
+            [e for e in segment.ends if forwards(draft.form.nodes[e.node])]
+            for segment in wiring.segments
+        ]
 
     def routes(self, name: str) -> tuple[Route, ...]:
         """All routes of a node but those that its addresses bring."""
@@ -79,9 +82,10 @@ class Routing:
         for hop, segments in paths.items():
             if hop == default:
                 continue
-            networks = [self.wiring.segments[s].networks[realm.version] for s in segments]
-            if len(networks) > SUM_UP:
-                networks = sum_up(networks)
+            if len(segments) > SUM_UP:
+                networks = realm.summary.of(segments)
+            else:
+                networks = [self.wiring.segments[s].networks[realm.version] for s in segments]
             routes += [self._route(network, hop) for network in networks]
         if default:
             routes.append(self._route(DEFAULT[realm.version], default))
@@ -115,7 +119,7 @@ class Routing:
         if not isinstance(to, str) and families and to.version not in families:
             if not self.draft.partial:
                 self.draft.problems.add(
-                    "E504",
+                    "E254",
                     f"{name} has no IPv{to.version} address, so no route to {to}",
                     place,
                     f"give its link an IPv{to.version} subnet",
@@ -125,12 +129,17 @@ class Routing:
         if address:
             if address.version in wanted:
                 return [address]
-            self.draft.problems.add("E504", f"{to} and {via} are of different IP versions", place)
+            self.draft.problems.add(
+                "E254",
+                f"{to} and {via} are of different IP versions",
+                place,
+                "the next hop must speak it",
+            )
             return []
         if via not in self.draft.form.nodes:
             if via not in self.draft.broken:
                 self.draft.problems.add(
-                    "E502",
+                    "E252",
                     f"gateway `{via}` is neither an address nor a node",
                     place,
                     nearest(via, self.draft.form.nodes),
@@ -139,7 +148,7 @@ class Routing:
         found = [a for v in wanted if (a := self.wiring.neighbour(name, via, v))]
         if (not found or via == name) and not self.draft.partial:
             self.draft.problems.add(
-                "E503",
+                "E253",
                 f"gateway `{via}` cannot be reached: it is not on a link of `{name}`",
                 place,
                 "a next hop is a direct neighbour",
@@ -150,14 +159,17 @@ class Routing:
         self, name: str, destination: Network, found: dict[Network, Route], place: Place
     ) -> bool:
         if destination in found:
-            self.draft.problems.add("E505", f"`{name}` has a second route to {destination}", place)
+            self.draft.problems.add(
+                "E255", f"`{name}` has a second route to {destination}", place, "keep one"
+            )
             return True
         for end in self.wiring.by_node[name]:
             if end.segment and destination in end.segment.networks.values():
                 self.draft.problems.add(
-                    "E505",
+                    "E255",
                     f"{destination} is on {end.segment.name} itself: it needs no route",
                     place,
+                    "leave it out",
                 )
                 return True
         return False
@@ -173,7 +185,7 @@ class Routing:
                 return end.interface
             whose = "its own address" if gateway in holders else "nobody's address"
             self.draft.problems.add(
-                "E503",
+                "E253",
                 f"gateway {gateway} cannot be reached: it is {whose} on {segment.name}",
                 place,
                 _neighbours_hint(name, segment, gateway.version),
@@ -187,7 +199,7 @@ class Routing:
                 for n in e.segment.networks.values()
             ]
             self.draft.problems.add(
-                "E503",
+                "E253",
                 f"gateway {gateway} cannot be reached: no link of `{name}` has its subnet",
                 place,
                 f"its subnets: {', '.join(map(str, near))}" if near else "",
@@ -204,46 +216,38 @@ class Routing:
         for end in self.wiring.by_node[name]:
             if end.segment is None:
                 continue
-            every = len(end.segment.ends) <= FULL_MESH or self._leads(end)
-            for far in end.segment.ends:
-                if far is end or not (every or self._leads(far)):
+            ends, leading = end.segment.ends, self._leading[end.segment.index]
+            for far in ends if len(ends) <= FULL_MESH or end in leading else leading:
+                if far is end:
                     continue
                 addresses = [] if dynamic else [a.ip for a in far.addresses]
                 found += [Neighbour(end.interface, a, far.mac) for a in [*addresses, *far.answers]]
         return tuple(found)
 
-    def _leads(self, end: End) -> bool:
-        return forwards(self.draft.form.nodes[end.node])
+    def view(self, name: str) -> tuple[int, int]:
+        """For IPv4 and IPv6: the segments that a node can send to, as bits."""
+        return self.realms[0].view_of(name), self.realms[1].view_of(name)
 
-    def view(self, name: str) -> tuple[bytes, bytes]:
-        """For each family the segments that a node can send to, one byte a segment."""
-        views = []
-        for realm in self.realms:
-            own = realm.own_segments(name)
-            vertices = tuple(dict.fromkeys(s.vertex for s in realm.steps_of(name)))
-            if len(vertices) == 1 and len(own) == 1 and realm.view(vertices[0])[own[0]]:
-                views.append(realm.view(vertices[0]))
-                continue
-            mask = 0
-            for v in vertices:
-                mask |= int.from_bytes(realm.view(v), "big")
-            merged = bytearray(mask.to_bytes(len(self.wiring.segments), "big"))
-            for s in own:
-                merged[s] = 1
-            views.append(bytes(merged))
-        return views[0], views[1]
+    def addresses(self, viewer: str, name: str) -> list[Address]:
+        """The addresses by which ``viewer`` can send to ``name``; all if there are none."""
+        views = self.view(viewer)
+        ends = self.wiring.by_node[name]
+        pairs = [(a.ip, e) for e in ends for a in e.addresses]
+        pairs += [(a, e) for e in ends for a in e.answers]
+        seen = [a for a, e in pairs if e.segment and views[a.version == 6] >> e.segment.index & 1]
+        return seen or [a for a, _ in pairs]
 
     def check_overlaps(self) -> None:
         """Every two subnets that one routing table sees must be apart."""
-        checked: set[tuple[int, bytes]] = set()
+        checked: set[tuple[int, int]] = set()
         for name in self.draft.form.nodes:
             for realm, view in zip(self.realms, self.view(name), strict=True):
                 if (realm.version, view) not in checked:
                     checked.add((realm.version, view))
                     self._check_overlap(name, realm.version, view)
 
-    def _check_overlap(self, name: str, version: int, view: bytes) -> None:
-        seen = [s for s in self.wiring.segments if view[s.index] and version in s.networks]
+    def _check_overlap(self, name: str, version: int, view: int) -> None:
+        seen = [s for s in self.wiring.segments if view >> s.index & 1 and version in s.networks]
         spans = sorted(
             (
                 int(s.networks[version].network_address),
@@ -258,7 +262,7 @@ class Routing:
                 first, second = sorted((index, widest[1]))
                 a, b = (self.wiring.segments[i] for i in (first, second))
                 self.draft.problems.add(
-                    "E408",
+                    "E248",
                     f"subnet {b.networks[version]} of {b.name} overlaps "
                     f"{a.networks[version]} of {a.name}",
                     network_place(self.draft, b, b.networks[version]),
@@ -277,7 +281,7 @@ def _vantage(routing: Routing, first: int, second: int, version: int) -> str:
     """The first node of the file that sees both segments."""
     for name in routing.draft.form.nodes:
         view = routing.view(name)[version == 6]
-        if view[first] and view[second]:
+        if view >> first & view >> second & 1:
             return name
     return ""
 
@@ -289,22 +293,3 @@ def _neighbours_hint(name: str, segment: Segment, version: int) -> str:
 
 def _single(address: Address) -> Network:
     return IPv4Network(address) if address.version == 4 else IPv6Network(address)
-
-
-def sum_up(networks: list[Network]) -> list[Network]:
-    """The fewest prefixes that hold exactly ``networks``, which are apart and of one family.
-
-    As ipaddress.collapse_addresses, on plain integers: that is called for every router.
-    """
-    bits = networks[0].max_prefixlen
-    kind = type(networks[0])
-    blocks: list[tuple[int, int]] = []
-    for start, prefix in sorted((int(n.network_address), n.prefixlen) for n in networks):
-        block = start, prefix
-        while blocks and blocks[-1][1] == block[1]:
-            size = 1 << (bits - block[1])
-            if blocks[-1][0] + size != block[0] or blocks[-1][0] & size:
-                break
-            block = blocks.pop()[0], block[1] - 1
-        blocks.append(block)
-    return [kind(block) for block in blocks]

@@ -127,6 +127,7 @@ class NatForm(Form):
 
 
 def _firewall(value: object) -> object:
+    """A list is the rules of a firewall whose policies are the kernel's: accept."""
     return {"rules": value} if isinstance(value, list) else value
 
 
@@ -160,7 +161,7 @@ def _route(value: object) -> object:
                 return {"to": to, "via": via}
             case _:
                 raise wrong(
-                    "E501", f"`{value[:60]}` is not a route", "as in `10.9.0.0/16 via 10.0.0.1`"
+                    "E251", f"`{value[:60]}` is not a route", "as in `10.9.0.0/16 via 10.0.0.1`"
                 )
     return value
 
@@ -174,10 +175,13 @@ class StackForm(Form):
 
 
 def _stack(value: object) -> object:
+    """``stack: 10.0.0.9`` is ``stack: {address: 10.0.0.9}``."""
     value = nothing_is_empty(value)
     return {"address": value} if isinstance(value, (str, list)) else value
 
 
+Stack = Annotated[StackForm, BeforeValidator(_stack)]
+Filter = Annotated[FirewallForm, BeforeValidator(_firewall)]
 Routes = Annotated[
     list[
         Annotated[
@@ -211,7 +215,7 @@ class NodeForm(Form):
     nat: NatForm | None = Field(None, description="kind nat: the long form of `outside`.")
     subnet: Subnets = Field([], description="kind bridge: the subnets of its LAN.")
     mtu: Mtu | None = Field(None, description="MTU of all interfaces of this node, in bytes.")
-    stack: StackForm | None = Field(None, description="kind stack: the stack's own address.")
+    stack: Stack | None = Field(None, description="kind stack: the stack's own address.")
     forwarding: Boolean | None = Field(
         None, description="Whether packets may pass through; follows from the kind."
     )
@@ -222,7 +226,7 @@ class NodeForm(Form):
     automatic_routes: Boolean = Field(
         True, description="`false`: no routes but those written here."
     )
-    firewall: FirewallForm | None = Field(None, description="Filter rules in the short form.")
+    firewall: Filter | None = Field(None, description="Filter rules in the short form.")
     nftables: Text = Field("", description="Raw nftables text, loaded after netlab's own.")
     sysctls: Annotated[dict[SysctlName, Text], BeforeValidator(nothing_is_empty)] = Field(
         {}, description="Kernel settings below `net.`."
@@ -260,8 +264,12 @@ class LinkForm(Form):
     @model_validator(mode="after")
     def _two(self) -> LinkForm:
         if len(self.ends) != 2:
-            hint = "a LAN of more is a node of `kind: bridge`" if len(self.ends) > 2 else ""
-            raise wrong("E303", f"a link has two ends, this one has {len(self.ends)}", hint)
+            hint = (
+                "a LAN of more is a node of `kind: bridge`"
+                if len(self.ends) > 2
+                else "as in `[a:eth0, b:eth0]`"
+            )
+            raise wrong("E223", f"a link has two ends, this one has {len(self.ends)}", hint)
         return self
 
 
@@ -293,7 +301,7 @@ Templates = Annotated[dict[Label, Node], BeforeValidator(nothing_is_empty)]
 class TopologyForm(Form):
     """A netlab topology file."""
 
-    name: NodeName | None = Field(None, description="The lab's name; else the file's.")
+    name: Label | None = Field(None, description="The lab's name; else the file's.")
     description: Text = Field("", description="What this lab shows.")
     defaults: Annotated[DefaultsForm, BeforeValidator(nothing_is_empty)] = Field(
         DefaultsForm(),  # type: ignore[call-arg]

@@ -82,31 +82,39 @@ class Listing:
 Tree: TypeAlias = Scalar | Mapping | Listing
 
 
+START = Scalar("", 1, 1)
+"""Where a file begins: the place of a problem of the whole file."""
+
+
 def read(path: Path, problems: Problems) -> str:
     """The text of a topology file; raises InputError if it cannot be one."""
-    hint = ""
+    hint = "is the path right?"
     try:
         with path.open("rb") as file:
             mode = path.stat().st_mode
             if not stat.S_ISREG(mode):
                 # A pipe or device could deliver bytes without end.
-                problems.add("E102", f"{path} is not a regular file")
+                problems.add(
+                    "E102", "this is not a regular file", START, "a pipe or device has no end"
+                )
                 problems.raise_if_any()
             raw = file.read(MAX_BYTES + 1)
     except IsADirectoryError:
         inside = sorted(p.name for p in path.glob("*.yaml"))
-        hint = f"name a file in it: {path / inside[0]}" if inside else ""
-        problems.add("E102", f"{path} is a directory, not a topology file", hint=hint)
+        hint = f"name a file in it: {path / inside[0]}" if inside else "name a file"
+        problems.add("E102", "this is a directory, not a topology file", START, hint)
     except FileNotFoundError:
         beside = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
         if beside:
             from netlab.topology.problems import nearest
 
             hint = nearest(path.name, beside)
-        problems.add("E101", f"{path} does not exist", hint=hint)
+        problems.add("E101", "this file does not exist", START, hint)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        problems.add("E101", f"{path} cannot be read: {reason}")
+        problems.add(
+            "E101", f"this file cannot be read: {reason}", START, "look at its owner and mode"
+        )
     problems.raise_if_any()
     return decode(raw, problems)
 
@@ -116,8 +124,9 @@ def decode(raw: bytes, problems: Problems) -> str:
     if len(raw) > MAX_BYTES:
         problems.add(
             "E103",
-            f"{problems.file} is larger than {MAX_BYTES // 1024} KiB",
-            hint="a lab of 1000 nodes needs about 100 KiB; is this a topology file?",
+            f"this file is larger than {MAX_BYTES // 1024} KiB",
+            START,
+            "a lab of 1000 nodes needs about 100 KiB; is this a topology file?",
         )
         problems.raise_if_any()
     try:
@@ -152,7 +161,9 @@ def parse(text: str, problems: Problems) -> Mapping:
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         place = Scalar("", before.count("\n") + 1, len(before) - before.rfind("\n"))
-        problems.add("E106", f"not YAML: character {error.character!r} is not allowed", place)
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        message = f"not YAML: the control character U+{code:04X} is not allowed"
+        problems.add("E106", message, place, 'in "quotes" it may be written as an escape')
     except _GiveUp:
         pass
     else:
@@ -161,11 +172,17 @@ def parse(text: str, problems: Problems) -> Mapping:
         if tree is None or (isinstance(tree, Scalar) and not tree.value):
             problems.add(
                 "E105",
-                f"{problems.file} is empty",
-                hint="the smallest lab: `nodes: {a: , b: }` and `links: [[a:eth0, b:eth0]]`",
+                "this file is empty",
+                START,
+                "the smallest lab: `nodes: {a: , b: }` and `links: [[a:eth0, b:eth0]]`",
             )
         else:
-            problems.add("E202", f"a topology is a mapping, not {describe(tree)}", tree)
+            problems.add(
+                "E202",
+                f"a topology is a mapping, not {describe(tree)}",
+                tree,
+                "it begins with `nodes:`",
+            )
     problems.raise_if_any()
     raise AssertionError("unreachable: a problem was added above")
 
@@ -183,7 +200,7 @@ def _syntax_hint(error: yaml.MarkedYAMLError, problems: Problems) -> str:
             return "YAML does not allow tabs for indentation: use spaces"
         if error.problem and "mapping values" in error.problem:
             return "a value that holds `: ` needs quotes"
-    return ""
+    return "look for a bracket, quote or indent that does not fit, here or just before"
 
 
 class _GiveUp(Exception):
@@ -258,16 +275,20 @@ class _Composer:
 
     def _alias(self, anchor: str, place: Scalar) -> Tree:
         if anchor not in self.anchors:
-            self._stop("E109", f"alias *{anchor} has no anchor &{anchor} before it", place)
+            self._stop(
+                "E109", f"alias *{anchor} has no anchor before it", place, "quote text with `*`"
+            )
         node = self.anchors[anchor]
         if node is None:
-            self._stop("E109", f"anchor &{anchor} contains itself", place)
+            self._stop("E109", f"anchor &{anchor} contains itself", place, "write the value out")
         assert node is not None
         return node
 
     def _begin(self, event: yaml.CollectionStartEvent, place: Scalar) -> None:
         if len(self.open) >= MAX_DEPTH:
-            self._stop("E110", f"more than {MAX_DEPTH} levels of nesting", place)
+            self._stop(
+                "E110", f"more than {MAX_DEPTH} levels of nesting", place, "a topology needs seven"
+            )
         kind = Mapping if isinstance(event, yaml.MappingStartEvent) else Listing
         if self.open and isinstance(self.open[-1].node, Mapping) and self.open[-1].key is None:
             self._stop("E113", "a key must be a plain word", place, "quote it if it is text")
@@ -306,7 +327,9 @@ class _Composer:
 
     def _key(self, above: _Open, node: Tree, place: Place | None) -> None:
         if not isinstance(node, Scalar):
-            self._stop("E113", "a key must be a plain word", place or node)
+            self._stop(
+                "E113", "a key must be a plain word", place or node, "quote it if it is text"
+            )
         else:
             above.key = node
 

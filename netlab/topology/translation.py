@@ -9,11 +9,12 @@ from netlab.topology.model import Masquerade, StaticNat
 from netlab.topology.problems import nearest
 
 if TYPE_CHECKING:
-    from netlab.topology.draft import Draft, Wiring
+    from netlab.topology.draft import Draft
     from netlab.topology.model import Address
+    from netlab.topology.routing import Routing
 
 
-def translation(draft: Draft, wiring: Wiring, name: str) -> tuple[Masquerade | StaticNat, ...]:
+def translation(draft: Draft, routing: Routing, name: str) -> tuple[Masquerade | StaticNat, ...]:
     """All translations of a node, masquerading first."""
     node = draft.form.nodes[name]
     if node.kind != "nat":
@@ -24,20 +25,20 @@ def translation(draft: Draft, wiring: Wiring, name: str) -> tuple[Masquerade | S
     ]
     if node.nat:
         written += [(n, ("nat", "masquerade", i)) for i, n in enumerate(node.nat.masquerade)]
-    interfaces = [e.interface for e in wiring.by_node[name]]
+    interfaces = [e.interface for e in routing.wiring.by_node[name]]
     for interface, path in written:
         if interface in interfaces:
             found.append(Masquerade(interface, draft.origin("nodes", name, *path)))
         elif not draft.partial:
             draft.problems.add(
-                "E601",
+                "E261",
                 f"`{name}` has no interface `{interface}`",
                 draft.at("nodes", name, *path),
                 nearest(interface, interfaces),
             )
     if not written:
         draft.problems.add(
-            "E602",
+            "E262",
             f"`{name}` is a NAT, but nothing says which of its interfaces is outside",
             draft.at_key("nodes", name),
             f"add `outside: {interfaces[-1] if interfaces else 'wan'}`",
@@ -45,21 +46,21 @@ def translation(draft: Draft, wiring: Wiring, name: str) -> tuple[Masquerade | S
         return ()
     outsides = [m.outside for m in found if isinstance(m, Masquerade)]
     for index in range(len(node.nat.static) if node.nat else 0):
-        static = _static(draft, wiring, name, index, outsides)
+        static = _static(draft, routing, name, index, outsides)
         if static:
             found.append(static)
     return tuple(found)
 
 
 def _static(
-    draft: Draft, wiring: Wiring, name: str, index: int, outsides: list[str]
+    draft: Draft, routing: Routing, name: str, index: int, outsides: list[str]
 ) -> StaticNat | None:
     nat = draft.form.nodes[name].nat
     assert nat is not None
     form = nat.static[index]
     path = ("nodes", name, "nat", "static", index)
     outside, address = "", form.outside
-    for end in wiring.by_node[name]:
+    for end in routing.wiring.by_node[name]:
         if end.interface in outsides and (
             address is None or address in {a.ip for a in end.addresses}
         ):
@@ -69,14 +70,14 @@ def _static(
     if address is None or not outside:
         if outsides and not draft.partial:
             draft.problems.add(
-                "E604",
+                "E264",
                 f"no outside interface of `{name}` has the subnet of {form.outside}",
                 draft.at(*path, "outside"),
                 "the NAT answers for it on the link, so it must be of the link's subnet",
             )
         return None
     if form.inside is not None:
-        inside = _inside(draft, wiring, form.inside, address.version, (*path, "inside"))
+        inside = _inside(draft, routing, form.inside, address.version, (*path, "inside"))
         if inside is None:
             return None
         return StaticNat(outside, address, inside, origin=draft.origin(*path))
@@ -85,10 +86,10 @@ def _static(
     target, port = _split(form.to)
     if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
         draft.problems.add(
-            "E604", f"`{form.to}` names no port", draft.at(*path, "to"), "as in `web:80`"
+            "E264", f"`{form.to}` names no port", draft.at(*path, "to"), "as in `web:80`"
         )
         return None
-    inside = _inside(draft, wiring, target, address.version, (*path, "to"))
+    inside = _inside(draft, routing, target, address.version, (*path, "to"))
     if inside is None:
         return None
     protocol, outside_port = form.forward
@@ -112,31 +113,38 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _inside(
-    draft: Draft, wiring: Wiring, text: str, version: int, path: tuple[str | int, ...]
+    draft: Draft, routing: Routing, text: str, version: int, path: tuple[str | int, ...]
 ) -> Address | None:
     """The inside address that ``text`` is or names."""
+    wiring = routing.wiring
     address = ip(text)
     if address is None:
         if text in draft.form.nodes:
-            address = next((a for a in wiring.addresses(text) if a.version == version), None)
+            known = routing.addresses(str(path[1]), text)
+            address = next((a for a in known if a.version == version), None)
             if address or draft.partial:
                 return address
         elif text in draft.broken:
             return None
         else:
-            draft.problems.add(
-                "E604",
-                f"`{text}` is neither an address nor a node",
-                draft.at(*path),
-                nearest(text, draft.form.nodes),
-            )
+            hint = nearest(text, draft.form.nodes)
+            message = f"`{text}` is neither an address nor a node"
+            draft.problems.add("E264", message, draft.at(*path), hint)
             return None
     elif address.version == version:
-        if any(address in wiring.addresses(n) for n in wiring.by_node) or draft.partial:
+        if draft.partial or any(address in wiring.addresses(n) for n in wiring.by_node):
             return address
-        draft.problems.add("E604", f"no node has the address {address}", draft.at(*path))
+        draft.problems.add(
+            "E264",
+            f"no node has the address {address}",
+            draft.at(*path),
+            "a node's name stands for its address",
+        )
         return None
     draft.problems.add(
-        "E604", f"`{text}` has no address of IPv{version}, the outside address's", draft.at(*path)
+        "E264",
+        f"`{text}` has no IPv{version} address, as the outside has",
+        draft.at(*path),
+        "translation is from IPv4 to IPv4, or from IPv6 to IPv6",
     )
     return None

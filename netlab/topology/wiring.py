@@ -32,14 +32,14 @@ def wire(draft: Draft) -> Wiring:
             if first != index:
                 line = draft.at("links", first).line
                 problems.add(
-                    "E305",
+                    "E225",
                     f"interface {end.node}:{end.interface} is used twice",
                     place,
                     f"first on line {line}; an interface is one end of one wire",
                 )
             elif end.interface == reserved:
                 problems.add(
-                    "E302",
+                    "E222",
                     f"interface name `{reserved}` is taken: {end.node} has one of its own",
                     place,
                     names.INTERFACE_HINT,
@@ -67,12 +67,12 @@ def _ends(draft: Draft, index: int) -> tuple[End, End] | None:
         known = form.nodes.get(node)
         if known is None:
             if node not in draft.broken:
-                problems.add("E304", f"there is no node `{node}`", place, nearest(node, form.nodes))
+                problems.add("E224", f"there is no node `{node}`", place, nearest(node, form.nodes))
             continue
         if not interface:
             if known.kind != "bridge":
                 problems.add(
-                    "E306",
+                    "E226",
                     f"`{text}` names no interface",
                     place,
                     f"write `{text}:eth0`; only a bridge names its ports by itself",
@@ -81,7 +81,7 @@ def _ends(draft: Draft, index: int) -> tuple[End, End] | None:
             interface = nodes[1 - side]
             if problem := names.interface_problem(interface):
                 problems.add(
-                    "E302",
+                    "E222",
                     f"the port named after its peer, `{interface}`, {problem}",
                     place,
                     f"name the port: `{text}:port{index + 1}`",
@@ -90,7 +90,7 @@ def _ends(draft: Draft, index: int) -> tuple[End, End] | None:
         ends.append(End(node, interface, index, side))
     if len(ends) == 2 and nodes[0] == nodes[1]:
         problems.add(
-            "E307",
+            "E227",
             f"both ends of this link are at `{nodes[0]}`",
             draft.at("links", index),
             "a link joins two nodes",
@@ -136,7 +136,7 @@ def _find_segments(draft: Draft, wiring: Wiring) -> None:
         if a.node in joined and b.node in joined:
             if nx.has_path(joined, a.node, b.node):
                 draft.problems.add(
-                    "E308",
+                    "E228",
                     f"bridges {a.node} and {b.node} are joined already: this closes a loop",
                     draft.at("links", index),
                     "netlab's bridges run no spanning tree: frames would circle for ever",
