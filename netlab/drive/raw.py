@@ -8,7 +8,8 @@ What one should know of Linux raw sockets:
 - ``socket()`` takes 0 ... 262 and refuses 0 for SOCK_RAW; the header keeps eight bits of the rest.
 - Python turns the protocol -1 into 0, so that libc has to be called to learn what -1 does.
 - 255, IPPROTO_RAW, makes the IPv4 kernel expect a header from the sender (IP_HDRINCL); the option
-  is switched off again here. IPv6 has the same rule, and its sockets deliver no header at all.
+  is switched off again here. IPv6 has the same rule (IPV6_HDRINCL), which is left as it is unless
+  asked for: sendto() then says EINVAL, as it does to everybody. Its sockets deliver no header.
 - A raw socket receives its own number only, so there is no "all" but a packet socket.
 """
 
@@ -35,6 +36,7 @@ _ETH_P_ALL = 0x0003
 _PACKET_OUTGOING = 4
 _SOL_PACKET = 263
 _PACKET_STATISTICS = 6
+_IPV6_HDRINCL = 36
 _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35  # also the type of the control message that answers it (asm/socket.h)
 
@@ -78,10 +80,11 @@ def missing_right(what: str) -> Unavailable:
     )
 
 
-def raw_socket(family: int, argument: int) -> socket.socket:
+def raw_socket(family: int, argument: int, *, kernel_header: bool = False) -> socket.socket:
     """A non-blocking raw socket; ``OSError`` as socket() gives it, ``Unavailable`` without right.
 
-    ``family`` is 4 or 6, ``argument`` the protocol as socket() gets it, sensible or not.
+    ``family`` is 4 or 6, ``argument`` the protocol as socket() gets it, sensible or not. With
+    ``kernel_header`` an IPv6 socket for 255 does not ask for the IPv6 header either.
     """
     domain = socket.AF_INET if family == 4 else socket.AF_INET6
     try:
@@ -94,6 +97,8 @@ def raw_socket(family: int, argument: int) -> socket.socket:
     opened.setblocking(False)
     if family == 4 and argument == IPPROTO_RAW:
         opened.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 0)
+    if family == 6 and argument == IPPROTO_RAW and kernel_header:
+        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_HDRINCL, 0)
     return opened
 
 

@@ -48,7 +48,7 @@ class Task(NamedTuple):
 
     ``server`` is the node that has ``target``, ``None`` if nobody can look there; ``listen``: it
     holds a raw socket for each number. ``forget``: conntrack starts empty in every watched node.
-    ``run`` (16 bits) marks the packets of this sweep.
+    ``kernel_header``: send 255 over IPv6 too. ``run`` (16 bits) marks the packets of this sweep.
     """
 
     family: int
@@ -62,6 +62,7 @@ class Task(NamedTuple):
     size: int = 0
     listen: bool = True
     forget: bool = False
+    kernel_header: bool = False
     quiet: float = QUIET
     limit: float = LIMIT
 
@@ -112,7 +113,9 @@ def _mouths(task: Task) -> tuple[dict[int, socket.socket], dict[int, int]]:
     errors: dict[int, int] = {}
     for argument in task.arguments:
         try:
-            opened[argument] = raw.raw_socket(task.family, argument)
+            opened[argument] = raw.raw_socket(
+                task.family, argument, kernel_header=task.kernel_header
+            )
         except OSError as error:
             errors[argument] = error.errno or 0
     return opened, errors

@@ -123,7 +123,7 @@ def _unsent(case: Case) -> str:
         known = _SOCKET_ERRORS.get(case.socket_error)
         return known or f"socket(): {_errno(case.socket_error)}"
     if case.send_error == errno.EINVAL and case.argument == numbers.IPPROTO_RAW:
-        return "sendto(): IPPROTO_RAW wants the IP header too"
+        return "sendto(): IPPROTO_RAW wants an IPv6 header (IPV6_HDRINCL)"
     if case.send_error == errno.EINVAL and case.argument > 255:
         return "sendto(): no such next header"
     return f"sendto(): {_errno(case.send_error or 0)}"
@@ -181,8 +181,9 @@ def _notes(case: Case) -> list[str]:
     notes = []
     if case.argument != case.protocol:
         notes.append(f"leaves as protocol {case.protocol}")
-    if case.argument == numbers.IPPROTO_RAW and case.family == 4:
-        notes.append("IPPROTO_RAW, with IP_HDRINCL switched off")
+    if case.argument == numbers.IPPROTO_RAW:
+        option = "IP_HDRINCL" if case.family == 4 else "IPV6_HDRINCL"
+        notes.append(f"IPPROTO_RAW, with {option} switched off")
     if case.untranslated:
         notes.append("left the NAT untranslated")
     if case.reply and case.received:

@@ -60,6 +60,11 @@ def sweep(parser: argparse.ArgumentParser) -> None:
         "--keep-flows", action="store_true", help="in a lab: conntrack keeps what it knows"
     )
     parser.add_argument(
+        "--kernel-header",
+        action="store_true",
+        help="have the kernel write the header of 255 over IPv6 too, so that it can be sent",
+    )
+    parser.add_argument(
         "--wait", type=within(0, 60, float), metavar="S",
         help="end when nothing was seen for S seconds (default: 0.15 in a lab, else 1)",
     )  # fmt: skip
@@ -117,6 +122,7 @@ def _to_target(arguments: argparse.Namespace) -> tuple[Sweep, str]:
         packets=arguments.packets,
         size=arguments.size,
         listen=bool(arguments.listen),
+        kernel_header=arguments.kernel_header,
         quiet=_REMOTE_QUIET if arguments.wait is None else arguments.wait,
     )
     return core.join(drive.run(task)), f"to {arguments.target}"
@@ -142,6 +148,7 @@ def _through_lab(arguments: argparse.Namespace) -> tuple[Sweep, str]:
         size=arguments.size,
         listen=arguments.listen is not False,
         forget=not arguments.keep_flows,
+        kernel_header=arguments.kernel_header,
         quiet=arguments.wait,
     )
     return made, f"{source.name} to {destination.name} in {lab.name}"

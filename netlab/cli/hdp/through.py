@@ -38,6 +38,7 @@ def sweep(
     size: int = 0,
     listen: bool = True,
     forget: bool = True,
+    kernel_header: bool = False,
     quiet: float | None = None,
 ) -> core.Sweep:
     """Probe every protocol number from node ``client`` to node ``server``.
@@ -60,6 +61,7 @@ def sweep(
         size=size,
         listen=listen,
         forget=forget,
+        kernel_header=kernel_header,
         quiet=drive.QUIET if quiet is None else quiet,
     )
 

@@ -1,0 +1,28 @@
+"""The measured and the published tables, row by row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parents[1] / "data" / "hdp"
+
+Table = Callable[[str], dict[int, dict[str, str]]]
+
+
+@pytest.fixture(scope="session")
+def table() -> Table:
+    """A table of tests/data/hdp by its first column, the socket argument."""
+
+    def read(name: str) -> dict[int, dict[str, str]]:
+        with (DATA / name).open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        first = next(iter(rows[0]))
+        if first == "time":
+            first = "proto"
+        return {int(row[first]): row for row in rows}
+
+    return read

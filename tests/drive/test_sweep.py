@@ -1,0 +1,155 @@
+"""The driver of a sweep: what it sees, how it ends, and that it ends the same each time."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from netlab.cli import main
+from netlab.cli.hdp import through
+from netlab.drive import conntrack, raw
+from netlab.drive import sweep as drive
+from netlab.errors import LabError
+from netlab.hdp import compare, numbers
+from netlab.kernel import namespaces
+
+if TYPE_CHECKING:
+    from netlab.lab import Lab
+
+pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="topologies/nat.yaml")]
+
+
+def test_every_hop_is_seen(netlab: Lab) -> None:
+    [row] = through.sweep(netlab, "client", "server", arguments=[200]).rows
+    assert [(hop.node, hop.interface, hop.outgoing, hop.packets) for hop in row.hops] == [
+        ("client", "eth0", True, 3),
+        ("nat", "lan", False, 3),
+        ("nat", "wan", True, 3),
+        ("router", "west", False, 3),
+        ("router", "east", True, 3),
+        ("server", "eth0", False, 3),
+    ]
+    assert row.latency_us is not None
+    assert row.latency_us > 0
+
+
+def test_what_linux_does_not_translate(netlab: Lab) -> None:
+    made = through.sweep(netlab, "client", "server", packets=1)
+    left = {row.protocol for row in made.rows if "left the NAT untranslated" in row.reason}
+    assert left == {1, 6, 17, 58, 132, 136}
+
+
+def test_repeats_are_equal(netlab: Lab) -> None:
+    first = through.sweep(netlab, "client", "server", packets=2)
+    for _ in range(5):
+        again = through.sweep(netlab, "client", "server", packets=2)
+        assert compare.lines(compare.changes(first, again)) == []
+    assert first.unseen == 0
+
+
+def test_the_server_s_limits_are_as_before(netlab: Lab) -> None:
+    key = "/proc/sys/net/ipv4/icmp_ratemask"
+    before = netlab["server"].run(["cat", key]).stdout
+    made = through.sweep(netlab, "client", "server", arguments=range(20, 50), listen=False)
+    assert {row.reply for row in made.rows} == {"icmp 3/2"}
+    assert netlab["server"].run(["cat", key]).stdout == before != "0\n"
+
+
+def test_all_sockets_are_closed(netlab: Lab) -> None:
+    before = descriptors()
+    through.sweep(netlab, "client", "server", packets=1)
+    assert descriptors() == before
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_node_without_the_family_says_so(netlab: Lab) -> None:
+    with pytest.raises(LabError, match="server has no IPv6 address"):
+        through.sweep(netlab, "client", "server", family=6)
+
+
+def test_a_large_burst_is_seen_whole(netlab: Lab) -> None:
+    made = through.sweep(netlab, "client", "server", arguments=[200], packets=255, size=1400)
+    assert [(row.on_wire, row.received) for row in made.rows] == [(255, 255)]
+    assert made.unseen == 0
+
+
+def test_a_node_forgets_its_flows(netlab: Lab) -> None:
+    through.sweep(netlab, "client", "server", arguments=[200], packets=1)
+    nat = netlab["nat"].namespace
+    assert "unknown" in netlab["nat"].run(["cat", "/proc/net/nf_conntrack"]).stdout
+    namespaces.inside(nat, conntrack.forget)
+    assert netlab["nat"].run(["cat", "/proc/net/nf_conntrack"]).stdout == ""
+    assert namespaces.inside(nat, conntrack.clashes) == 0
+
+
+def test_a_tap_sees_both_directions_with_the_kernel_s_time(netlab: Lab) -> None:
+    with namespaces.inside(netlab["client"].namespace, raw.Tap) as tap:
+        netlab["client"].run(["ping", "-c1", "server"], check=True)
+        frames = list(tap.frames())
+        assert {(frame.interface, frame.outgoing) for frame in frames} == {
+            ("eth0", True), ("eth0", False),
+        }  # fmt: skip
+        assert sorted(frame.time for frame in frames) == [frame.time for frame in frames]
+        assert tap.lost == 0
+
+
+def test_an_interrupted_driver_gives_what_it_has(
+    netlab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    look = drive._Observer.look
+
+    def interrupted(self: drive._Observer) -> int:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            raise KeyboardInterrupt
+        return look(self)
+
+    monkeypatch.setattr(drive._Observer, "look", interrupted)
+    made = through.sweep(netlab, "client", "server")
+    assert made.interrupted
+    assert len(made.rows) == 3 * drive._BATCH // 3
+    assert {row.outcome for row in made.rows if row.argument > 0} == {"received"}
+
+
+def test_ctrl_c_prints_the_table_so_far(netlab: Lab) -> None:
+    command = ["hdp", "sweep", "--from", "client", "--to", "server", "--wait", "50", "--json"]
+    with (
+        namespaces.inside(netlab["server"].namespace, raw.Tap) as tap,
+        subprocess.Popen(
+            [sys.executable, "-m", "netlab", *command, "--lab", netlab.name],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as running,
+    ):  # fmt: skip
+        drive._Waiter([tap]).wait(20)  # the sweep has begun
+        running.send_signal(signal.SIGINT)
+        printed, said = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "interrupted" in said
+    assert json.loads(printed)["rows"]
+
+
+def test_the_command_prints_json_and_the_grid(
+    netlab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["hdp", "sweep", "--lab", netlab.name, "--from", "client", "--to", "server"]
+    assert main([*command, "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["family"] == 4
+    rows = {row["argument"]: row for row in made["rows"]}
+    assert set(rows) == set(numbers.ARGUMENTS_V4)
+    assert (rows[-1]["socket_error"], rows[0]["socket_error"]) == (22, 93)
+    assert (rows[256]["protocol"], rows[256]["reply"]) == (0, "icmp 3/2")
+    assert (rows[143]["on_wire"], rows[143]["received"], rows[143]["reply"]) == (3, 3, None)
+    assert main(command) == 0
+    assert "143✓" in capsys.readouterr().out
