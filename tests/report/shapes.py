@@ -41,7 +41,7 @@ class Shapes(NamedTuple):
     boxes: list[Area]
     """Rectangles with rounded corners, in drawing order: realms, pills, cards, marks."""
     lines: list[list[tuple[float, float]]]
-    """Wires, as points at most a few pixels apart."""
+    """Wires and arrows, as points at most a few pixels apart."""
 
 
 def read(document: str) -> Shapes:
@@ -64,7 +64,7 @@ def _walk(element: ET.Element, dx: float, dy: float, shapes: Shapes) -> None:
         x, y = float(element.attrib["x"]) + dx, float(element.attrib["y"]) + dy
         width, height = float(element.attrib["width"]), float(element.attrib["height"])
         shapes.boxes.append(Area(element.attrib["class"], x, y, x + width, y + height))
-    elif element.tag == SVG + "path" and "s-line" in element.attrib["class"]:
+    elif element.tag == SVG + "path" and {"s-line", "a"} & set(element.attrib["class"].split()):
         shapes.lines.append([(x + dx, y + dy) for x, y in _points(element.attrib["d"])])
     for child in element:
         _walk(child, dx, dy, shapes)

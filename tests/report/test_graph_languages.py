@@ -46,7 +46,7 @@ _DOT = re.compile(
 
 # The part of Mermaid's flowchart language that is used; labels hold nothing but harmless
 # characters, numeric entities and line breaks.
-_LABEL = r'"(?:[\w .,:/()→⇄-]|\#\d+;|<br>)*"'
+_LABEL = r'"(?:[\w .,:/()=→⇄✗-]|\#\d+;|<br>)*"'
 _MERMAID = re.compile(
     rf"""flowchart\ LR | \ +acc(?:Title|Descr):[^\#;]* | \ +n\d+\[{_LABEL}\]
     | \ +n\d+\(\[{_LABEL}\]\) | \ +n\d+\{{\{{{_LABEL}\}}\}} | \ +n\d+\[\[{_LABEL}\]\]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 
 from netlab.report import graph
+from netlab.topology import load
 from tests.report import shapes, strategies
 from tests.report.labs import LABS
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from netlab.topology.model import Topology
 
+SHIPPED = sorted((Path(__file__).parents[2] / "topologies").glob("*.yaml"))
 CARDS = tuple(f"f-card s-{kind}" for kind in ("host", "router", "nat", "bridge", "stack"))
 
 
@@ -44,8 +47,21 @@ def test_every_text_can_be_read(name: str) -> None:
     legible(graph.svg(LABS[name]))
 
 
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_text_of_what_is_shipped_can_be_read(path: Path) -> None:
+    topology = load(path)
+    document = graph.svg(topology)
+    legible(document)
+    written = {text.what for text in shapes.read(document).texts}
+    for node in topology.nodes:
+        assert node.name in written
+        for interface in node.interfaces:
+            for address in interface.addresses:
+                assert any(str(address.ip) in text for text in written)
+
+
 @given(strategies.topologies())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_text_of_any_topology_can_be_read(topology: Topology) -> None:
     legible(graph.svg(topology))
 

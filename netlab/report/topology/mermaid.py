@@ -33,7 +33,7 @@ def quote(lines: list[str]) -> str:
 
 def escape(text: str) -> str:
     """``text`` with Mermaid's numeric entities (``#35;``) for all but harmless characters."""
-    return "".join(c if c.isalnum() or c in " .,:/-_()→⇄" else f"#{ord(c)};" for c in text)
+    return "".join(c if c.isalnum() or c in " .,:/-_()=→⇄✗" else f"#{ord(c)};" for c in text)
 
 
 def _lines(portrait: Portrait) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from netlab.topology.model import Masquerade, StaticNat
+from netlab.topology.nat import Translator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
         Interface,
         InterfaceAddress,
         Link,
+        Network,
         Node,
         NodeKind,
         Program,
         Topology,
     )
+    from netlab.topology.nat import Dependence
 
 MarkKind: TypeAlias = Literal["nat", "firewall"]
 Realm: TypeAlias = tuple[str, ...]
@@ -69,7 +72,10 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """A link; ``notes`` are its subnets, and its MTU if that is not the usual one."""
+    """A link, from the inside of a NAT to its outside where it has a part in one.
+
+    ``notes`` are its subnets, and its MTU if that is not the usual one.
+    """
 
     a: End
     b: End
@@ -98,6 +104,7 @@ def portray(topology: Topology) -> Portrait:
     neighbours = _neighbours(topology.links)
     insides = _insides(topology.nodes, neighbours)
     lans = _lans(topology, neighbours)
+    sides = _sides(topology.nodes, neighbours)
     return Portrait(
         title=topology.name,
         description=" ".join(topology.description.split()),
@@ -105,14 +112,24 @@ def portray(topology: Topology) -> Portrait:
             _card(node, _realm(node.name, insides), lans.get(node.name, ()), topology.links)
             for node in topology.nodes
         ),
-        wires=tuple(_wire(topology, link) for link in topology.links),
-        sides=frozenset(
-            pair
-            for node in topology.nodes
-            for interface, peer in neighbours.get(node.name, ())
-            if node.nat
-            for pair in [(node.name, peer) if interface in _outsides(node) else (peer, node.name)]
+        wires=tuple(
+            _wire(topology, link.b, link.a, link.networks)
+            if (link.b[0], link.a[0]) in sides
+            else _wire(topology, link.a, link.b, link.networks)
+            for link in topology.links
         ),
+        sides=sides,
+    )
+
+
+def _sides(
+    nodes: Iterable[Node], neighbours: Mapping[str, list[tuple[str, str]]]
+) -> frozenset[tuple[str, str]]:
+    return frozenset(
+        (node.name, peer) if interface in _outsides(node) else (peer, node.name)
+        for node in nodes
+        if node.nat
+        for interface, peer in neighbours.get(node.name, ())
     )
 
 
@@ -231,9 +248,21 @@ def _card(node: Node, realm: Realm, networks: tuple[str, ...], links: Iterable[L
     )
 
 
-def _nat_mark(rule: Masquerade | StaticNat) -> Mark:
+_DEPENDENCE: dict[Dependence, str] = {
+    "endpoint-independent": "EI",
+    "address-dependent": "AD",
+    "address-and-port-dependent": "APD",
+}
+"""The usual abbreviations: EIM/APDF is a NAT with endpoint-independent mapping (RFC 4787, 4.1)
+and address-and-port-dependent filtering (section 5)."""
+
+
+def _nat_mark(rule: Masquerade | StaticNat | Translator) -> Mark:
     if isinstance(rule, Masquerade):
         return Mark("nat", ("masquerade", rule.outside))
+    if isinstance(rule, Translator):
+        kind = f"{_DEPENDENCE[rule.mapping]}M/{_DEPENDENCE[rule.filtering]}F"
+        return Mark("nat", (f"{rule.preset or 'NAT'} {rule.outside}", kind))
     outside = _endpoint(rule.outside_address, rule.outside_port)
     inside = _endpoint(rule.inside_address, rule.inside_port or rule.outside_port)
     if rule.protocol:
@@ -263,12 +292,17 @@ def _program(program: Program) -> str:
     return f"{program.name} :{port[1]}" if port else program.name
 
 
-def _wire(topology: Topology, link: Link) -> Wire:
-    ends = [_interface(topology, end) for end in (link.a, link.b)]
+def _wire(
+    topology: Topology,
+    first: tuple[str, str],
+    second: tuple[str, str],
+    networks: tuple[Network, ...],
+) -> Wire:
+    ends = [_interface(topology, end) for end in (first, second)]
     mtus = {interface.mtu for interface in ends}
-    shown = {str(network) for network in link.networks} | {
+    shown = {str(network) for network in networks} | {
         str(address.network)
-        for (node, _) in (link.a, link.b)
+        for (node, _) in (first, second)
         if topology.node(node).kind == "bridge"
         for interface in ends
         for address in interface.addresses
@@ -284,12 +318,12 @@ def _wire(topology: Topology, link: Link) -> Wire:
             )
             + ((f"MTU {interface.mtu}",) if common is None else ()),
         )
-        for (node, name), interface in zip((link.a, link.b), ends, strict=True)
+        for (node, name), interface in zip((first, second), ends, strict=True)
     )
     return Wire(
         a=a,
         b=b,
-        notes=tuple(str(network) for network in link.networks)
+        notes=tuple(str(network) for network in networks)
         + ((f"MTU {common}",) if common not in (None, USUAL_MTU) else ()),
     )
 

@@ -1,0 +1,108 @@
+"""A conversation across all nodes, drawn as a ladder: one line down for each node, time downward.
+
+A packet that passes several nodes is one :class:`Arrow` for each hop. Hops that follow each other
+are drawn in one row, so that a packet's whole way is seen at a glance: where it was rewritten,
+and where it died.
+
+Each function returns the whole document, which ends in a newline; equal ladders give equal
+documents, byte for byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from netlab.topology.model import NodeKind
+
+State: TypeAlias = Literal["delivered", "rewritten", "dropped", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A node; ``subtitle`` is one short line under its name, such as an address."""
+
+    name: str
+    kind: NodeKind = "host"
+    subtitle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """One hop of one packet, from the node it leaves to the node it is meant for.
+
+    ``label`` says what it is (``SYN``), ``detail`` its fields (``Seq=0 Win=65535``). ``state``:
+
+    * ``delivered``: it arrived.
+    * ``rewritten``: ``source`` sent it on under other addresses or ports; ``note`` says which.
+    * ``dropped``: a node gave it up, ``at`` (``target`` if not given, else ``source``: it never
+      left); ``note`` says why.
+    * ``lost``: it died on the wire.
+    """
+
+    time_ns: int
+    source: str
+    target: str
+    label: str
+    detail: str = ""
+    state: State = "delivered"
+    at: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that happened at a node and is not a packet."""
+
+    time_ns: int
+    column: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """A whole diagram. Times are nanoseconds from any origin; the first event is shown as 0.
+
+    Raises ``ValueError`` if two columns have one name, or an event names a column that is not
+    there.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    arrows: tuple[Arrow, ...]
+    notes: tuple[Note, ...] = ()
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        names = {column.name for column in self.columns}
+        if len(names) < len(self.columns):
+            raise ValueError("two columns of one name")
+        used = [name for a in self.arrows for name in (a.source, a.target, a.at or a.source)]
+        for name in (*used, *(note.column for note in self.notes)):
+            if name not in names:
+                raise ValueError(f"no column named {name!r}")
+        for arrow in self.arrows:
+            if arrow.at not in ("", arrow.source, arrow.target):
+                raise ValueError(f"an arrow ends at its source or target, not at {arrow.at!r}")
+
+
+def text(ladder: Ladder, *, width: int = 100, unicode: bool = True) -> str:
+    """Monospaced lines, at most ``width`` columns wide if there are up to seven columns."""
+    from netlab.report.sequence import text as drawing
+
+    return drawing.draw(ladder, width=width, unicode=unicode)
+
+
+def svg(ladder: Ladder) -> str:
+    """A picture for a slide or a page: self-contained, dark or light as the reader prefers."""
+    from netlab.report.sequence import svg as drawing
+
+    return drawing.draw(ladder)
+
+
+def mermaid(ladder: Ladder) -> str:
+    """A Mermaid ``sequenceDiagram``."""
+    from netlab.report.sequence import mermaid as drawing
+
+    return drawing.draw(ladder)

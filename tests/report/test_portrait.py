@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from netlab.report.topology.portrait import Mark, portray
+from netlab.topology.nat import Translator
+from tests.report.labs import HOST, LABS, NAT, ROUTER, lab
+
+
+def test_a_bridge_shows_the_subnet_of_its_lan() -> None:
+    cards = {card.name: card for card in portray(LABS["lan"]).cards}
+    assert cards["switch"].networks == ("10.0.0.0/24",)
+    assert cards["h1"].networks == ()
+
+
+def test_realms_nest() -> None:
+    realms = {card.name: card.realm for card in portray(LABS["cgn"]).cards}
+    assert realms["alice"] == ("nat", "home1")
+    assert realms["home1"] == ("nat",)
+    assert realms["nat"] == realms["server"] == ()
+
+
+def test_a_nat_that_can_be_walked_around_has_no_inside() -> None:
+    topology = lab(
+        "around",
+        "",
+        {"a": HOST, "nat": NAT, "r": ROUTER},
+        [
+            "a e0 10.0.0.1/24 -- nat lan 10.0.0.2/24",
+            "nat wan 10.0.1.1/24 -- r e0 10.0.1.2/24",
+            "a e1 10.0.2.1/24 -- r e1 10.0.2.2/24",
+        ],
+    )
+    assert portray(topology).realms == ()
+
+
+def test_wires_run_from_inside_to_outside_whichever_way_they_were_written() -> None:
+    topology = LABS["nat"]
+    turned = replace(
+        topology, links=tuple(replace(link, a=link.b, b=link.a) for link in topology.links)
+    )
+    ends = [(wire.a.node, wire.b.node) for wire in portray(turned).wires]
+    assert ends[:2] == [("client", "nat"), ("nat", "router")]
+
+
+def test_an_address_off_the_subnet_of_its_wire_keeps_its_prefix() -> None:
+    topology = lab("odd", "", {"a": HOST, "b": HOST}, ["a e 10.0.0.1/24 -- b e 10.0.9.1/30"])
+    (wire,) = portray(topology).wires
+    assert (wire.a.notes, wire.b.notes) == (("10.0.0.1",), ("10.0.9.1/30",))
+
+
+def test_a_translator_is_named_by_its_mapping_and_filtering() -> None:
+    nat = Translator("wan", (IPv4Address("203.0.113.2"),), filtering="address-dependent")
+    topology = lab("t", "", {"nat": {"kind": "nat", "nat": (nat,)}}, [])
+    (card,) = portray(topology).cards
+    assert card.marks == (Mark("nat", ("NAT wan", "EIM/ADF")),)
+
+
+def test_an_unusual_mtu_is_shown_once_or_at_the_end_that_has_it() -> None:
+    both, one = (
+        lab("m", "", {"a": HOST, "b": HOST}, ["a e 10.0.0.1/24 -- b e 10.0.0.2/24 @1280"]),
+        lab("m", "", {"a": HOST, "b": HOST}, ["a e 10.0.0.1/24 -- b e 10.0.0.2/24"]),
+    )
+    assert portray(both).wires[0].notes == ("10.0.0.0/24", "MTU 1280")
+    node = one.nodes[0]
+    small = replace(node, interfaces=(replace(node.interfaces[0], mtu=1400),))
+    (wire,) = portray(replace(one, nodes=(small, one.nodes[1]))).wires
+    assert wire.a.notes == ("10.0.0.1", "MTU 1400")
+    assert wire.b.notes == ("10.0.0.2", "MTU 1500")
