@@ -1,0 +1,132 @@
+"""What was seen: the records that the collectors deliver and that ``netlab.fate`` judges.
+
+    Frame          bytes that passed an interface        the backbone
+    RuleVerdict    one step of a packet through nft
+    KernelDrop     the kernel freed a packet, and why
+    Count          a counter rose while we watched
+    BoxReport      what a userspace box says that it did
+    Gap            what could not be watched, or was lost
+
+A ``Surroundings`` says where all this happened. Times are nanoseconds since the epoch on the one
+clock that all nodes share; addresses are packed; ``node`` and ``interface`` are the lab's names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Direction: TypeAlias = Literal["in", "out"]
+
+
+class Frame(NamedTuple):
+    """A frame as AF_PACKET saw it: coming ``in`` before nft, going ``out`` after the queue.
+
+    ``data`` may be cut short; ``length`` is what was on the wire. A frame of a TUN device has no
+    Ethernet header.
+    """
+
+    time_ns: int
+    node: str
+    interface: str
+    direction: Direction
+    data: bytes
+    length: int
+    ethernet: bool = True
+
+
+class RuleVerdict(NamedTuple):
+    """One message of nft's trace: a rule that matched, or the policy at the end of a chain.
+
+    ``trace_id`` tells packets apart as long as they live; ``verdict`` is ``accept``, ``drop``,
+    ``continue``, ``jump CHAIN`` and so on. ``headers`` are the first octets from the IP header
+    on, at most 40 + 20, and only in the first message of each run through a chain.
+    """
+
+    node: str
+    trace_id: int
+    family: str
+    table: str
+    chain: str
+    hook: str
+    kind: Literal["rule", "return", "policy"]
+    verdict: str
+    rule: str = ""
+    comment: str = ""
+    headers: bytes = b""
+
+
+class KernelDrop(NamedTuple):
+    """The tracepoint skb:kfree_skb: ``reason`` without its prefix, and the freeing function.
+
+    ``data`` are the first octets from the IP header on.
+    """
+
+    time_ns: int
+    node: str
+    reason: str
+    function: str
+    data: bytes
+
+
+class Count(NamedTuple):
+    """A counter that rose by ``delta`` in a node.
+
+    ``name`` is ``Udp.NoPorts`` (SNMP), ``conntrack.insert_failed`` or ``queue.eth0.drops``.
+    """
+
+    node: str
+    name: str
+    delta: int
+
+
+class BoxReport(NamedTuple):
+    """What a userspace box did with a packet: ``before`` became each of ``after``.
+
+    Both are whole IP packets; no ``after`` at all means that the box kept it.
+    """
+
+    time_ns: int
+    node: str
+    box: str
+    action: str
+    before: bytes
+    after: tuple[bytes, ...] = ()
+
+
+class Gap(NamedTuple):
+    """Something that this collector did not see; ``node`` is empty where it concerns them all."""
+
+    collector: Literal["capture", "nft", "drops", "conntrack", "counters"]
+    text: str
+    node: str = ""
+
+
+class Interface(NamedTuple):
+    """An interface of a node. ``peer`` is the interface at the other end of its wire."""
+
+    name: str
+    kind: str = "veth"
+    addresses: tuple[bytes, ...] = ()
+    peer: tuple[str, str] | None = None
+
+
+class Place(NamedTuple):
+    """A node as the evidence needs it. ``kind`` as in the topology."""
+
+    kind: str
+    interfaces: tuple[Interface, ...]
+
+
+class Evidence(NamedTuple):
+    """All that was collected. The order within each kind is the order of arrival."""
+
+    surroundings: Mapping[str, Place]
+    frames: tuple[Frame, ...] = ()
+    verdicts: tuple[RuleVerdict, ...] = ()
+    drops: tuple[KernelDrop, ...] = ()
+    counts: tuple[Count, ...] = ()
+    reports: tuple[BoxReport, ...] = ()
+    gaps: tuple[Gap, ...] = ()

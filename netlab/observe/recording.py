@@ -1,0 +1,117 @@
+"""Evidence as a file: one JSON object to a line, octets in hexadecimal.
+
+A recorded observation can be judged again later, elsewhere and without a kernel.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from netlab.errors import Diagnostic, InputError
+from netlab.observe.evidence import (
+    BoxReport,
+    Count,
+    Evidence,
+    Frame,
+    Gap,
+    Interface,
+    KernelDrop,
+    Place,
+    RuleVerdict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_KINDS: dict[str, Any] = {
+    "frame": Frame,
+    "verdict": RuleVerdict,
+    "drop": KernelDrop,
+    "count": Count,
+    "report": BoxReport,
+    "gap": Gap,
+}
+
+
+def write(evidence: Evidence) -> Iterator[str]:
+    """The lines of a file, without their ends."""
+    for node, place in evidence.surroundings.items():
+        interfaces = [
+            {**i._asdict(), "addresses": [a.hex() for a in i.addresses]} for i in place.interfaces
+        ]
+        yield json.dumps({"place": node, "kind": place.kind, "interfaces": interfaces})
+    for kind, records in (
+        ("frame", evidence.frames),
+        ("verdict", evidence.verdicts),
+        ("drop", evidence.drops),
+        ("count", evidence.counts),
+        ("report", evidence.reports),
+        ("gap", evidence.gaps),
+    ):
+        for record in records:
+            plain = {name: _plain(value) for name, value in record._asdict().items()}
+            yield json.dumps({kind: plain})
+
+
+def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
+    """The evidence of such a file; ``InputError`` names the line that is none."""
+    places: dict[str, Place] = {}
+    found: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            if "place" in entry:
+                places[entry["place"]] = _place(entry)
+            else:
+                [(kind, fields)] = entry.items()
+                found[kind].append(_record(_KINDS[kind], fields))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            message = f"{file}:{number}: not a record of evidence: {error}"
+            raise InputError(Diagnostic("E501", message)) from None
+    return Evidence(
+        places,
+        tuple(found["frame"]),
+        tuple(found["verdict"]),
+        tuple(found["drop"]),
+        tuple(found["count"]),
+        tuple(found["report"]),
+        tuple(found["gap"]),
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+_OCTETS = frozenset({"data", "headers", "before"})
+
+
+def _record(kind: Any, fields: dict[str, Any]) -> Any:
+    values: dict[str, Any] = {
+        name: bytes.fromhex(value) if name in _OCTETS else value for name, value in fields.items()
+    }
+    if "after" in values:
+        values["after"] = tuple(bytes.fromhex(one) for one in values["after"])
+    return kind(**values)
+
+
+def _place(entry: dict[str, Any]) -> Place:
+    return Place(
+        entry["kind"],
+        tuple(
+            Interface(
+                i["name"],
+                i["kind"],
+                tuple(bytes.fromhex(a) for a in i["addresses"]),
+                tuple(i["peer"]) if i["peer"] else None,
+            )
+            for i in entry["interfaces"]
+        ),
+    )

@@ -1,0 +1,60 @@
+"""Which rule is meant: nft's trace says handles, people want the rule and where it came from."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TABLE = re.compile(r"table (\S+) (\S+) \{")
+_CHAIN = re.compile(r"chain (\S+) \{")
+_HOOK = re.compile(r"type \S+ hook (\S+) ")
+_HANDLE = re.compile(r"^(?P<text>.*) # handle (?P<number>\d+)$", re.DOTALL)
+_COMMENT = re.compile(r'^(?P<text>.*) comment "(?P<comment>[^"]*)"$', re.DOTALL)
+
+
+class Rule(NamedTuple):
+    """A rule as nft writes it, without its comment; the comment apart."""
+
+    text: str
+    comment: str
+
+
+class Ruleset(NamedTuple):
+    """The rules by (family, table, chain, handle), and the hook of each base chain."""
+
+    rules: Mapping[tuple[str, str, str, int], Rule]
+    hooks: Mapping[tuple[str, str, str], str]
+
+
+def parse(listing: str) -> Ruleset:
+    """Read ``nft --handle --stateless list ruleset``."""
+    rules: dict[tuple[str, str, str, int], Rule] = {}
+    hooks: dict[tuple[str, str, str], str] = {}
+    family = table = chain = ""
+    unfinished: list[str] = []
+    for line in listing.splitlines():
+        text = line.strip()
+        if found := _TABLE.match(text):
+            family, table = found.groups()
+            chain = ""
+        elif line.startswith("\t}"):
+            chain = ""
+        elif found := _CHAIN.match(text):
+            chain, unfinished = found[1], []
+        elif chain and not unfinished and (found := _HOOK.match(text)):
+            hooks[family, table, chain] = found[1]
+        elif chain:
+            # A rule with a long anonymous set or map goes over several lines.
+            unfinished.append(text)
+            if found := _HANDLE.match(" ".join(unfinished)):
+                rules[family, table, chain, int(found["number"])] = _rule(found["text"])
+                unfinished = []
+    return Ruleset(rules, hooks)
+
+
+def _rule(text: str) -> Rule:
+    found = _COMMENT.match(text)
+    return Rule(found["text"], found["comment"]) if found else Rule(text, "")

@@ -1,0 +1,100 @@
+"""All collectors together, for as long as a ``with`` block lasts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from netlab.observe.capture import Capture
+from netlab.observe.collector import Reader
+from netlab.observe.counters import Counters
+from netlab.observe.drops import Drops
+from netlab.observe.evidence import Evidence, Gap
+from netlab.observe.nft_trace import NftTrace
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from types import TracebackType
+
+    from netlab.observe.collector import Collector, Inside
+    from netlab.observe.evidence import Place
+
+Kind = Literal["capture", "nft", "drops", "counters"]
+ALL: tuple[Kind, ...] = ("counters", "drops", "nft", "capture")
+"""In the order in which they start: the backbone last, so that nothing is seen halfway."""
+
+
+class Observation:
+    """What happens in the nodes of ``surroundings``; ``evidence`` is there after the block.
+
+    A collector that this machine or user does not allow is a ``Gap`` in the evidence, not an
+    error. Nothing stays behind, whatever ends the block.
+    """
+
+    def __init__(
+        self,
+        surroundings: Mapping[str, Place],
+        inside: Inside,
+        kinds: Collection[Kind] = (),
+    ) -> None:
+        nodes = tuple(surroundings)
+        kinds = kinds or ALL
+        self._surroundings = surroundings
+        self._gaps: list[Gap] = []
+        self._capture = Capture(nodes, inside)
+        self._nft = NftTrace(nodes, inside)
+        self._drops = Drops(nodes, inside)
+        self._counters = Counters(nodes, inside)
+        made: dict[Kind, Collector] = {
+            "counters": self._counters,
+            "drops": self._drops,
+            "nft": self._nft,
+            "capture": self._capture,
+        }
+        self._wanted = {kind: made[kind] for kind in ALL if kind in kinds}
+        self._gaps += [Gap(kind, "was not asked for") for kind in ALL if kind not in kinds]
+        self._running: list[Collector] = []
+        self._evidence: Evidence | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            for kind, collector in self._wanted.items():
+                # Whatever it had opened when it failed is closed by its stop.
+                self._running.append(collector)
+                try:
+                    collector.start()
+                except (OSError, KeyError, ValueError) as error:
+                    self._running.remove(collector)
+                    collector.stop()
+                    self._gaps.append(Gap(kind, f"not possible here: {error}"))
+            buffers = [b for collector in self._running for b in collector.buffers()]
+            self._reader = Reader(buffers)
+        except BaseException:
+            for collector in self._running:
+                collector.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._reader.stop()
+        for collector in reversed(self._running):
+            collector.stop()
+            self._gaps += collector.gaps
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was collected; read once, then kept."""
+        if self._evidence is None:
+            self._evidence = Evidence(
+                self._surroundings,
+                tuple(self._capture.frames()),
+                tuple(self._nft.verdicts()),
+                tuple(self._drops.drops()),
+                tuple(self._counters.counts()),
+                gaps=tuple(self._gaps),
+            )
+        return self._evidence
