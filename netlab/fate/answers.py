@@ -1,0 +1,98 @@
+"""Answers tell on packets: an ICMP error quotes the one that it is about, a RST names it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from netlab.fate.disposition import Disposition
+from netlab.fate.packet import ICMP, TCP, quoted
+from netlab.wire import icmp, tcp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netlab.fate.packet import View
+    from netlab.fate.track import Track
+
+_Quote: TypeAlias = tuple[str, bytes, bytes, int, int, int, bytes]
+
+_D = Disposition
+
+_ICMP = {
+    (icmp.UNREACHABLE, 0): (_D.NO_ROUTE, "network unreachable"),
+    (icmp.UNREACHABLE, 1): (_D.NEIGHBOUR_UNKNOWN, "host unreachable"),
+    (icmp.UNREACHABLE, 2): (_D.NO_LISTENER, "protocol unreachable"),
+    (icmp.UNREACHABLE, 3): (_D.NO_LISTENER, "port unreachable"),
+    (icmp.UNREACHABLE, 4): (_D.TOO_BIG, "fragmentation needed"),
+    (icmp.UNREACHABLE, 9): (_D.DENIED, "network prohibited"),
+    (icmp.UNREACHABLE, 10): (_D.DENIED, "host prohibited"),
+    (icmp.UNREACHABLE, 13): (_D.DENIED, "administratively prohibited"),
+    (icmp.TIME_EXCEEDED, 0): (_D.TTL_EXPIRED, "time exceeded"),
+    (icmp.PARAMETER_PROBLEM, 0): (_D.MALFORMED, "parameter problem"),
+}
+_ICMPV6 = {
+    (icmp.V6_UNREACHABLE, 0): (_D.NO_ROUTE, "no route"),
+    (icmp.V6_UNREACHABLE, 1): (_D.DENIED, "administratively prohibited"),
+    (icmp.V6_UNREACHABLE, 3): (_D.NEIGHBOUR_UNKNOWN, "address unreachable"),
+    (icmp.V6_UNREACHABLE, 4): (_D.NO_LISTENER, "port unreachable"),
+    (icmp.V6_PACKET_TOO_BIG, 0): (_D.TOO_BIG, "packet too big"),
+    (icmp.V6_TIME_EXCEEDED, 0): (_D.TTL_EXPIRED, "time exceeded"),
+    (icmp.V6_PARAMETER_PROBLEM, 1): (_D.NO_LISTENER, "unrecognized next header"),
+}
+
+
+class Answer(NamedTuple):
+    """What an answer says of the packet that provoked it."""
+
+    disposition: Disposition
+    text: str
+
+
+class Answers:
+    """All answers among some tracks, by the packet that they are about."""
+
+    def __init__(self, tracks: Iterable[Track]) -> None:
+        self._errors: dict[_Quote, list[Answer]] = {}
+        self._resets: dict[tuple[object, ...], list[Answer]] = {}
+        for track in tracks:
+            if not track.sightings:
+                continue
+            packet, node = track.begins, track.sightings[0].node
+            about = quoted(packet)
+            if about:
+                table = _ICMP if packet.protocol == ICMP else _ICMPV6
+                kind, code = packet.transport[0], packet.transport[1]
+                disposition, name = table.get((kind, code), (_D.REFUSED, f"type {kind}/{code}"))
+                said = Answer(disposition, f"answered by {node} with ICMP: {name}")
+                self._errors.setdefault(_quote(node, about), []).append(said)
+            elif packet.protocol == TCP and packet.flags & tcp.RST:
+                which = (node, *_reverse(packet), packet.acknowledgement)
+                said = Answer(_D.NO_LISTENER, f"answered by {node} with a RST")
+                self._resets.setdefault(which, []).append(said)
+
+    def of(self, track: Track) -> Answer | None:
+        """What answered this packet at the node where it ended; each answer serves once."""
+        packet = track.view
+        found = self._errors.get(_quote(track.node, packet))
+        if not found and packet.protocol == TCP and packet.flags & tcp.SYN:
+            after = packet.sequence + packet.payload_length + 1 & 0xFFFFFFFF
+            found = self._resets.get((track.node, *packet.flow, after))
+        return found.pop(0) if found else None
+
+
+def _quote(node: str, packet: View) -> _Quote:
+    """The packet as the node saw it; eight octets of its transport are in every quote."""
+    return (
+        node,
+        packet.source,
+        packet.destination,
+        packet.protocol,
+        packet.identification if packet.version == 4 else 0,
+        packet.fragment_offset,
+        packet.transport[:8],
+    )
+
+
+def _reverse(packet: View) -> tuple[object, ...]:
+    source, destination, protocol, source_port, destination_port = packet.flow
+    return (destination, source, protocol, destination_port, source_port)

@@ -1,0 +1,309 @@
+"""Follow every packet through the lab: from frames, passages and drops to tracks.
+
+Everything is taken in order of time. A packet is always in one of two kinds of room: inside a
+node, or on a wire towards the interface at its other end.
+
+                 ┌────────────┐   out    ┌──────────────┐   in    ┌────────────┐
+      made here ─► inside A   ├──────────► wire to B:if ├─────────► inside B   │
+                 └────────────┘          └──────────────┘         └────────────┘
+
+Wires do not change packets, nodes may. What is seen and was expected by nobody was made there,
+cut from or merged of what was expected, or it is a copy.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import partial
+from typing import TYPE_CHECKING
+
+from netlab.fate.packet import frame_view, view
+from netlab.fate.passage import Passages
+from netlab.fate.room import Room
+from netlab.fate.track import Sighting, Track
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from netlab.fate.packet import Key, View
+    from netlab.fate.passage import Passage
+    from netlab.observe.evidence import BoxReport, Evidence, Frame, KernelDrop, Place
+
+INNER_KINDS = frozenset({"bridge"})
+"""Interfaces that lead to another interface of the same node."""
+
+LATE_REASONS = frozenset({"NEIGH_FAILED", "NEIGH_QUEUEFULL"})
+"""The kernel held such a packet in a queue first: it is the oldest that fits, not the newest."""
+
+COPIES = ("tpacket_rcv", "packet_rcv", "packet_rcv_spkt", "raw_rcv", "ping_rcv")
+"""What is freed there is a copy: for AF_PACKET, for a raw socket, or of an echo reply for the
+unprivileged ping sockets, which a ``ping`` of root does not use."""
+
+
+NOT_DEATHS = frozenset({"QUEUE_PURGE", "CONSUMED", "NOT_DROPPED_YET"})
+"""A socket was closed with packets in its buffer: those had arrived."""
+
+
+def follow(evidence: Evidence) -> list[Track]:
+    """Every packet of the evidence, in the order in which they were first seen."""
+    follower = _Follower(evidence.surroundings, Passages(evidence.verdicts))
+    events: list[tuple[int, int, int, Callable[[], None]]] = []
+    for i, frame in enumerate(evidence.frames):
+        events.append((frame.time_ns, 0, i, partial(follower.frame, frame, i)))
+    for i, report in enumerate(evidence.reports):
+        events.append((report.time_ns, 1, i, partial(follower.report, report)))
+    for i, drop in enumerate(evidence.drops):
+        events.append((drop.time_ns, 2, i, partial(follower.drop, drop)))
+    events.sort(key=lambda event: event[:3])
+    for *_, happens in events:
+        happens()
+    follower.never_seen()
+    return sorted(follower.tracks, key=lambda track: track.time_ns)
+
+
+class _Follower:
+    """The rooms, and the rules by which tracks move between them."""
+
+    def __init__(self, surroundings: Mapping[str, Place], passages: Passages) -> None:
+        self.tracks: list[Track] = []
+        self._passages = passages
+        self._peers: dict[tuple[str, str], tuple[str, str]] = {}
+        self._inner: set[tuple[str, str]] = set()
+        self._own: dict[str, set[bytes]] = {}
+        self._interfaces: dict[str, list[tuple[str, str]]] = {}
+        for node, place in surroundings.items():
+            self._own[node] = {a for i in place.interfaces for a in i.addresses}
+            self._peers[node, "lo"] = (node, "lo")
+            for i in place.interfaces:
+                if i.peer:
+                    self._peers[node, i.name] = i.peer
+                elif i.kind in INNER_KINDS:
+                    self._inner.add((node, i.name))
+            self._interfaces[node] = [(node, i.name) for i in place.interfaces] + [(node, "lo")]
+        self._inside: dict[str, Room] = {}
+        self._wires: dict[tuple[str, str], Room] = {}
+        self._gone: dict[tuple[str, Key], Track] = {}
+        self._clock: dict[str, list[tuple[int, int]]] = {}
+
+    def _node(self, node: str) -> Room:
+        return self._inside.setdefault(node, Room())
+
+    def _wire(self, end: tuple[str, str]) -> Room:
+        return self._wires.setdefault(end, Room())
+
+    # Frames
+
+    def frame(self, frame: Frame, index: int) -> None:
+        """One frame: in or out of a node."""
+        packet = frame_view(frame.data, ethernet=frame.ethernet)
+        if packet is None:
+            return
+        seen = Sighting(frame.time_ns, frame.node, frame.interface, frame.direction, packet, index)
+        if frame.direction == "in":
+            self._comes_in(seen)
+        else:
+            self._goes_out(seen)
+
+    def _comes_in(self, seen: Sighting) -> None:
+        wire = self._wire((seen.node, seen.interface))
+        track = wire.find(seen.view)
+        if track is None:
+            track = self._related(wire, seen)
+        if track is None:
+            # A switch's port hands a frame to the bridge device: in once more, same node.
+            track = self._node(seen.node).find(
+                seen.view, lambda t: t.last is not None and t.last.interface != seen.interface
+            )
+        if track is None:
+            track = self._begin(seen.view, seen.node, seen.time_ns)
+        self._move(track, seen)
+        self._claim(track, self._passages.arriving(seen.node, seen.view))
+        self._node(seen.node).add(track)
+
+    def _goes_out(self, seen: Sighting) -> None:
+        room = self._node(seen.node)
+        track = room.find(seen.view, lambda t: self._may_go_on(t, seen))
+        if track is None:
+            track = self._copied(seen)
+        if track is None:
+            track = self._related(room, seen)
+        if track is None:
+            track = self._rewritten(room, seen)
+        if track is None:
+            track = self._begin(seen.view, seen.node, seen.time_ns)
+            self._claim(track, self._passages.leaving(seen.node, seen.view))
+        elif track.last and track.last.node == seen.node:
+            self._gone[seen.node, track.view.key] = track
+        self._move(track, seen)
+        here = (seen.node, seen.interface)
+        if here in self._inner:
+            room.add(track)
+        elif here in self._peers:
+            self._wire(self._peers[here]).add(track)
+
+    def _begin(self, packet: View, node: str, time_ns: int) -> Track:
+        track = Track(packet, node, time_ns)
+        self.tracks.append(track)
+        return track
+
+    def _leave_rooms(self, track: Track) -> None:
+        self._node(track.node).remove(track)
+        last = track.last
+        if last and last.direction == "out":
+            end = self._peers.get((last.node, last.interface))
+            if end:
+                self._wire(end).remove(track)
+
+    def _move(self, track: Track, seen: Sighting) -> None:
+        self._leave_rooms(track)
+        track.sightings.append(seen)
+        track.node = seen.node
+
+    def _may_go_on(self, track: Track, seen: Sighting) -> bool:
+        """Whether what goes out can be what came in, and not an answer of the same content."""
+        if track.is_dead:
+            return False
+        came = track.view
+        own = self._own.get(seen.node, set())
+        if came.destination in own and seen.view.source in own:
+            # An echo, unless a NAT turned the packet around: then it lost one from its TTL.
+            return seen.view.ttl == came.ttl - 1
+        return True
+
+    # What was not expected as it came
+
+    def _copied(self, seen: Sighting) -> Track | None:
+        """A second time out of a node that the packet entered once: the node made a copy."""
+        first = self._gone.get((seen.node, seen.view.key))
+        if first is None or first.is_dead:
+            return None
+        out = next(
+            (s for s in first.sightings if s.node == seen.node and s.direction == "out"), None
+        )
+        if out is None or (out.view.identification, out.view.ttl, out.view.transport[:20]) != (
+            seen.view.identification,
+            seen.view.ttl,
+            seen.view.transport[:20],
+        ):
+            return None
+        copy = self._begin(seen.view, seen.node, seen.time_ns)
+        copy.parents.append(first)
+        copy.becoming = "copied"
+        first.children.append(copy)
+        return copy
+
+    def _related(self, room: Room, seen: Sighting) -> Track | None:
+        """A piece of what was expected, or several of them in one."""
+        fit = [t for t in room.overlapping(seen.view) if self._may_go_on(t, seen)]
+        if not fit:
+            return None
+        track = self._begin(seen.view, seen.node, seen.time_ns)
+        track.parents = fit
+        amount = _octets(seen.view)
+        for parent in fit:
+            parent.children.append(track)
+            parent.becoming = "merged" if _octets(parent.view) < amount else "cut"
+            parent.covered += min(amount, _octets(parent.view))
+            if parent.covered >= _octets(parent.view):
+                self._leave_rooms(parent)
+        return track
+
+    def _rewritten(self, room: Room, seen: Sighting) -> Track | None:
+        """The same packet with its sequence numbers, options or payload rewritten by a box."""
+        own = self._own.get(seen.node, set())
+        for track in room.latest():
+            came = track.view
+            if came.destination in own or not self._may_go_on(track, seen):
+                continue
+            if came.protocol != seen.view.protocol or came.is_fragment != seen.view.is_fragment:
+                continue
+            same_flow = came.flow == seen.view.flow and came.identification == (
+                seen.view.identification
+            )
+            start = came.header_length
+            same_payload = (
+                came.payload_length == seen.view.payload_length >= 8
+                and came.transport[start:] == seen.view.transport[seen.view.header_length :]
+                and bool(came.transport[start:])
+            )
+            if (same_flow or same_payload) and came.flags & 0x3F == seen.view.flags & 0x3F:
+                return track
+        return None
+
+    # Other evidence
+
+    def report(self, report: BoxReport) -> None:
+        """A userspace box says what it did."""
+        packet = view(report.before)
+        track = self._node(report.node).find(packet) if packet else None
+        if track:
+            track.report = report
+
+    def drop(self, drop: KernelDrop) -> None:
+        """End the track of a packet that the kernel freed."""
+        if drop.reason in NOT_DEATHS or drop.function.startswith(COPIES):
+            return
+        packet = view(drop.data)
+        if packet is None:
+            return
+        tracks = self._dropped(drop, packet)
+        if not tracks:
+            track = self._begin(packet, drop.node, drop.time_ns)
+            self._claim(track, self._passages.dying(drop.node, packet))
+            tracks = [track]
+        for track in tracks:
+            track.drop = drop
+            if track.node != drop.node:
+                self._leave_rooms(track)
+                track.node = drop.node
+
+    def _dropped(self, drop: KernelDrop, packet: View) -> list[Track]:
+        def lives(track: Track) -> bool:
+            return track.drop is None
+
+        newest = drop.reason not in LATE_REASONS
+        room = self._node(drop.node)
+        found = room.find(packet, lives, newest=newest)
+        if found:
+            return [found]
+        for place in self._interfaces.get(drop.node, []):
+            # Before it was seen to come in, or after it was seen to go out.
+            for end in dict.fromkeys((place, self._peers.get(place, place))):
+                found = self._wire(end).find(packet, lives, newest=newest)
+                if found:
+                    return [found]
+        # Reassembled, or not yet cut: all that belongs to it.
+        return [track for track in room.overlapping(packet) if lives(track)]
+
+    def never_seen(self) -> None:
+        """Packets that only nft met: made in a node and gone before they reached an interface."""
+        cut = {_datagram_at(t.sightings[0]) for t in self.tracks if t.sightings}
+        for known in self._clock.values():
+            known.sort()
+        for passage in sorted(self._passages.rest(), key=lambda p: p.number):
+            packet = passage.arrived
+            if packet is None or not passage.local:
+                continue
+            if not passage.dropped and (passage.node, *packet.flow[:3], *packet.datagram) in cut:
+                continue  # nft met it whole, the wire saw its pieces
+            self._begin(packet, passage.node, self._time_of(passage)).passages.append(passage)
+
+    def _claim(self, track: Track, passage: Passage | None) -> None:
+        if passage:
+            track.passages.append(passage)
+            self._clock.setdefault(track.node, []).append((passage.number, track.time_ns))
+
+    def _time_of(self, passage: Passage) -> int:
+        """A time for it: nft tells order only, so just after the passage before."""
+        known = self._clock.get(passage.node, [])
+        before = bisect_left(known, (passage.number, 0))
+        return known[before - 1][1] + 1 if before else 0
+
+
+def _datagram_at(seen: Sighting) -> tuple[object, ...]:
+    return (seen.node, *seen.view.flow[:3], *seen.view.datagram)
+
+
+def _octets(packet: View) -> int:
+    """How much there is to carry on: TCP's payload, or the octets of a datagram."""
+    return packet.payload_length if packet.header_length > 8 else packet.length

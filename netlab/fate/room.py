@@ -1,0 +1,100 @@
+"""Packets that wait in a place, a node or the far end of a wire, to be seen again."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from netlab.fate.packet import ALIKE, TCP, likeness
+from netlab.fate.passage import MOST_ALIKE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlab.fate.packet import Key, View
+    from netlab.fate.track import Track
+
+
+class Room:
+    """Tracks by content key, each in order of arrival."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, dict[int, Track]] = {}
+        self._all: dict[int, Track] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, track: Track) -> None:
+        """Let a track wait here."""
+        self._by_key.setdefault(track.view.key, {})[id(track)] = track
+        self._all[id(track)] = track
+
+    def remove(self, track: Track) -> None:
+        """The track has gone on; no matter if it was not here."""
+        if self._all.pop(id(track), None) is None:
+            return
+        same = self._by_key[track.view.key]
+        del same[id(track)]
+        if not same:
+            del self._by_key[track.view.key]
+
+    def __contains__(self, track: Track) -> bool:
+        return id(track) in self._all
+
+    def find(
+        self,
+        packet: View,
+        fits: Callable[[Track], bool] | None = None,
+        *,
+        newest: bool = False,
+    ) -> Track | None:
+        """The track that looks most like ``packet``; of equals the oldest, or the ``newest``."""
+        same = self._by_key.get(packet.key)
+        if not same:
+            return None
+        order = reversed(same.values()) if newest else iter(same.values())
+        best, most = None, -1
+        for track in islice(order, MOST_ALIKE):
+            if fits and not fits(track):
+                continue
+            alike = likeness(track.view, packet)
+            if alike > most:
+                best, most = track, alike
+                if alike >= ALIKE:
+                    break
+        return best
+
+    def latest(self) -> list[Track]:
+        """The tracks that came last, the very last first."""
+        return list(islice(reversed(self._all.values()), MOST_ALIKE))
+
+    def overlapping(self, packet: View) -> list[Track]:
+        """Tracks of whose octets ``packet`` carries some: cut from them or merged of them."""
+        if _span(packet) is None:
+            return []
+        return [t for t in reversed(self.latest()) if _overlap(t.view, packet)]
+
+
+def _span(packet: View) -> tuple[tuple[int, ...], int, int] | None:
+    """What a packet carries, as a range of octets of a stream or of a datagram.
+
+    TCP's stream is known by its acknowledgement number: ports and addresses may differ from one
+    side of a NAT to the other, but nothing else is sent with the same numbers meanwhile.
+    """
+    if packet.protocol == TCP and not packet.fragment_offset and packet.payload_length:
+        start = packet.sequence
+        return (TCP, packet.acknowledgement), start, start + packet.payload_length
+    if packet.is_fragment or (packet.version == 4 and packet.identification):
+        start = packet.fragment_offset
+        return (-1, *packet.datagram), start, start + packet.length
+    return None
+
+
+def _overlap(a: View, b: View) -> bool:
+    one, other = _span(a), _span(b)
+    if one is None or other is None or one[0] != other[0]:
+        return False
+    if one[0][0] != TCP and not (a.is_fragment or b.is_fragment):
+        return False  # two whole datagrams that happen to have the same identification
+    return one[1] < other[2] and other[1] < one[2]

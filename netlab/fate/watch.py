@@ -1,0 +1,54 @@
+"""Watch a lab for as long as a ``with`` block lasts, then ask what became of its packets.
+
+with lab.observe() as watch:
+    lab["client"].run(["ping", "-c1", "server"])
+assert watch.fates.where(proto=1).arrived
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from netlab.fate.join import join
+from netlab.observe.session import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from types import TracebackType
+
+    from netlab.fate.fates import Fates
+    from netlab.observe.collector import Inside
+    from netlab.observe.evidence import Evidence, Place
+    from netlab.observe.session import Kind
+
+
+class Watch:
+    """An observation and what follows from it; the properties are there after the block."""
+
+    def __init__(
+        self, surroundings: Mapping[str, Place], inside: Inside, kinds: Collection[Kind] = ()
+    ) -> None:
+        self._observation = Observation(surroundings, inside, kinds)
+
+    def __enter__(self) -> Self:
+        self._observation.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._observation.__exit__(kind, error, trace)
+
+    @property
+    def evidence(self) -> Evidence:
+        """All that was seen."""
+        return self._observation.evidence
+
+    @cached_property
+    def fates(self) -> Fates:
+        """The fate of every packet."""
+        return join(self.evidence)
