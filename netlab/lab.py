@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from netlab.errors import Diagnostic, InputError, LabError
 from netlab.plan import codec
@@ -20,15 +20,19 @@ from netlab.plan.operations import Plan, StartProgram
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from socket import socket
     from types import TracebackType
     from typing import Self
 
+    from netlab.fate.watch import Watch
     from netlab.kernel import ownership
     from netlab.kernel.process import Started
+    from netlab.observe.session import Kind
     from netlab.plan.operations import InterfaceSummary, NodeSummary
     from netlab.topology.model import Topology
+
+T = TypeVar("T")
 
 LONGEST_NAME = 64
 """Octets: a namespace is named LAB.NODE, and a file name ends at 255."""
@@ -120,6 +124,22 @@ class Lab:
     def nodes(self) -> tuple[LabNode, ...]:
         """The nodes in the order of the file."""
         return tuple(LabNode(self, summary) for summary in self.plan.nodes)
+
+    def observe(self, kinds: Collection[Kind] = ()) -> Watch:
+        """Watch every packet for as long as a ``with`` block lasts; see ``netlab.fate.watch``.
+
+        ``kinds`` are the collectors to use: ``capture``, ``nft``, ``drops``, ``counters``; none
+        given means all that this machine allows.
+        """
+        from netlab.fate.surroundings import surroundings
+        from netlab.fate.watch import Watch
+        from netlab.kernel import namespaces
+
+        def inside(node: str, action: Callable[[], T], /) -> T:
+            return namespaces.inside(running.namespace(node), action)
+
+        running = self.running
+        return Watch(surroundings(self.plan), inside, kinds)
 
     def logs(self) -> Iterator[tuple[str, str]]:
         """``NODE/PROGRAM`` and what it has printed so far, for each program of the topology."""
