@@ -218,25 +218,31 @@ def _read_json(text: str) -> list[Row]:
 def merge(sent: Iterable[ClientRow], received: Iterable[ServerRow]) -> list[MergedRow]:
     """Each row of the client with the row of the server that belongs to it, in the client's order.
 
-    A datagram states when it was sent, which names it exactly; where it cannot (UDP framing, or a
-    Markdown table, that has no such column) the nth of a number sent is the nth received.
+    A datagram states when it was sent, which names it exactly. What is left over (UDP framing and
+    Markdown tables have no such time, and over IPv6 the kernel writes a checksum across that of
+    135) is joined by order: the nth of a number sent is the nth received.
     """
-    by_time: dict[tuple[int, int], list[ServerRow]] = {}
-    in_order: dict[int, list[ServerRow]] = {}
+    rows = list(sent)
+    left: dict[int, list[ServerRow]] = {}
+    stated: dict[tuple[int, int], list[ServerRow]] = {}
     for arrival in received:
         if arrival.sent is None:
-            in_order.setdefault(arrival.protocol, []).append(arrival)
+            left.setdefault(arrival.protocol, []).append(arrival)
         else:
             # Markdown keeps microseconds only, so that is what is compared.
-            by_time.setdefault((arrival.protocol, arrival.sent // 1000), []).append(arrival)
-    merged = []
-    for row in sent:
-        number = row.protocol & 0xFF
-        waiting = in_order.get(number)
-        if row.time is not None:
-            waiting = by_time.get((number, row.time // 1000)) or waiting
-        merged.append(_merged(row, waiting.pop(0) if waiting and row.succeeded else None))
-    return merged
+            stated.setdefault((arrival.protocol, arrival.sent // 1000), []).append(arrival)
+    partners: dict[int, ServerRow] = {}
+    for index, row in enumerate(rows):
+        same = stated.get((row.protocol & 0xFF, (row.time or 0) // 1000))
+        if row.succeeded and same:
+            partners[index] = same.pop(0)
+    for (number, _), unclaimed in stated.items():
+        left.setdefault(number, []).extend(unclaimed)
+    for index, row in enumerate(rows):
+        waiting = left.get(row.protocol & 0xFF)
+        if row.succeeded and waiting and index not in partners:
+            partners[index] = waiting.pop(0)
+    return [_merged(row, partners.get(index)) for index, row in enumerate(rows)]
 
 
 def _merged(sent: ClientRow, received: ServerRow | None) -> MergedRow:

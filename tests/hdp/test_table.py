@@ -93,6 +93,12 @@ def test_without_times_the_order_tells() -> None:
     assert [row.received for row in table.merge(sent, came)] == [True, True, False]
 
 
+def test_a_time_that_a_kernel_wrote_across_is_joined_by_order() -> None:
+    sent = [ClientRow(135, True, 1_000_000, 13), ClientRow(135, True, 2_000_000, 13)]
+    came = [ServerRow(135, 2_050_000, "h", 13, 99), ServerRow(135, 1_050_000, "h", 13, 1_000_000)]
+    assert [row.latency for row in table.merge(sent, came)] == [50_000, 50_000]
+
+
 def test_an_argument_above_255_is_joined_by_its_number_on_the_wire() -> None:
     [row] = table.merge([ClientRow(257, True, 5, 13)], [ServerRow(1, 9, "h", 33, 5)])
     assert (row.protocol, row.received, row.latency) == (257, True, 4)
