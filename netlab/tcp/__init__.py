@@ -1,0 +1,1 @@
+"""TCP without I/O, to be read beside RFC 9293."""

@@ -1,0 +1,378 @@
+"""The sending half of a connection: SND.UNA, the peer's window, and what goes out next.
+
+    acknowledged |        under way         |  may be sent now  | has to wait
+    -------------+--------------------------+-------------------+------------
+              SND.UNA                    SND.NXT     SND.UNA + min(SND.WND, cwnd)
+
+Positions are unwrapped sequence numbers; the SYN lies at ISS, the data behind it, the FIN behind
+the data. Retransmission needs no queue of its own: whatever part of this space is sent again is cut
+from the send buffer anew, so its boundaries need not be those of the first time.
+
+``next`` answers one question, again and again: which range of positions goes out now? It is asked
+after anything that may change the answer: an ACK, a timer, a SEND.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from netlab.tcp.congestion import ALGORITHMS
+from netlab.tcp.rto import RetransmissionTimeout
+from netlab.tcp.scoreboard import DuplicateAcks, Scoreboard
+from netlab.tcp.send_buffer import SendBuffer
+
+if TYPE_CHECKING:
+    from netlab.tcp.settings import Settings
+
+NEVER = math.inf
+
+Span = tuple[int, int]
+
+
+class Sender:
+    """Flow control, congestion control, loss recovery and their timers.
+
+    ``nxt`` is where new data begins, ``max`` the highest position that was ever on the wire: a
+    window probe does not move ``nxt``. ``mss`` is the effective send MSS (MUST-16), ``largest`` the
+    payload that may go as one segment for someone else to cut. Deadlines are ``NEVER`` when their
+    timer does not run.
+    """
+
+    __slots__ = (
+        "_forced",
+        "_nagle_edge",
+        "_probe_due",
+        "_probes",
+        "_recovery_point",
+        "_sent_at",
+        "_settings",
+        "_timed_at",
+        "_timed_end",
+        "_timed_out",
+        "board",
+        "buffer",
+        "congestion",
+        "fin",
+        "fresh",
+        "iss",
+        "largest",
+        "max",
+        "max_wnd",
+        "mss",
+        "nagle",
+        "nxt",
+        "persist_at",
+        "progress_at",
+        "retransmissions",
+        "retransmit_at",
+        "rto",
+        "timeouts",
+        "una",
+        "wl1",
+        "wl2",
+        "wnd",
+    )
+
+    def __init__(self, iss: int, mss: int, settings: Settings) -> None:
+        self._settings = settings
+        self.iss = self.una = self.nxt = self.max = iss
+        self.wnd = self.max_wnd = self.wl1 = self.wl2 = 0
+        self.buffer = SendBuffer(iss + 1)
+        self.fin = False
+        self.fresh = True  # the last span that ``next`` gave was not a retransmission
+        self.nagle = settings.nagle
+        self.mss = mss
+        self.largest = max(settings.largest_segment, mss)
+        self.board: Scoreboard = DuplicateAcks(iss, mss)
+        self.congestion = ALGORITHMS[settings.congestion](mss)
+        self.rto = RetransmissionTimeout(settings)
+        self.retransmit_at = self.persist_at = NEVER
+        self.progress_at = 0.0
+        self.timeouts = self.retransmissions = 0
+        self._nagle_edge = iss
+        self._forced: Span | None = None
+        self._recovery_point: int | None = None
+        self._timed_out = False
+        self._timed_end: int | None = None
+        self._timed_at = self._sent_at = 0.0
+        self._probes = 0
+        self._probe_due = False
+
+    def use(self, *, mss: int, sack: bool) -> None:
+        """The handshake has shown what the peer and the path can do."""
+        self.set_mss(mss)
+        self.congestion = ALGORITHMS[self._settings.congestion](mss)
+        if self.timeouts:
+            self.congestion.cwnd = mss  # the SYN was lost: RFC 5681 section 3.1
+        if sack:
+            self.board = Scoreboard(self.una, mss)
+
+    def set_mss(self, mss: int) -> None:
+        """The effective send MSS changed: the peer's option was read, or the path's MTU is less."""
+        self.mss = self.board.mss = self.congestion.mss = mss
+        self.largest = max(self._settings.largest_segment // mss * mss, mss)
+
+    # -- facts --
+
+    @property
+    def end(self) -> int:
+        """The position after all that the user gave, the FIN included."""
+        return self.buffer.end + self.fin
+
+    @property
+    def fin_acknowledged(self) -> bool:
+        """True once the peer has acknowledged the FIN."""
+        return self.fin and self.una > self.buffer.end
+
+    @property
+    def room(self) -> int:
+        """Octets that the send buffer can still take."""
+        return max(self._settings.send_buffer - len(self.buffer), 0)
+
+    @property
+    def in_recovery(self) -> bool:
+        """True from the discovery of a loss until all that was under way then has arrived."""
+        return self._recovery_point is not None
+
+    # -- what goes out --
+
+    def next(self, now: float) -> Span | None:
+        """The next range of positions to put into a segment, ``None`` if all has to wait.
+
+        The range counts as sent.
+        """
+        if self._forced is not None:
+            start, end = self._forced
+            self._forced = None
+            if end > self.una:
+                return self._sent(max(start, self.una), end, now)
+        if self._probe_due:
+            self._probe_due = False
+            self.max = max(self.max, self.nxt + 1)
+            return self.nxt, self.nxt + 1
+        if self.board.high_rxt < self.board.lost_below:
+            lost = self._lost_span()
+            if lost is not None:
+                self.board.high_rxt = lost[1]
+                return self._sent(*lost, now)
+        if self.una == self.iss:
+            # Data waits for the end of the handshake (RFC 9293 section 3.10.2).
+            return self._sent(self.iss, self.iss + 1, now) if self.nxt == self.iss else None
+        if self.nxt < self.end:
+            return self._new_span(now)
+        return None
+
+    def _lost_span(self) -> Span | None:
+        """What loss recovery sends again: RFC 6675 section 5 (4.3) and (C)."""
+        hole = self.board.next_hole(self.una)
+        if hole is None:
+            return None
+        start, end = hole
+        if start == self.iss:
+            return start, start + 1
+        allowed = self.congestion.cwnd - self.board.pipe(self.una, self.nxt)
+        if allowed < min(self.mss, end - start):
+            return None
+        # A window that shrank is obeyed (SHLD-16), but the octet that it waits for may always go.
+        end = min(end, max(self.una + self.wnd, self.una + 1))
+        length = min(end - start, self.largest, max(allowed - allowed % self.mss, self.mss))
+        return (start, start + length) if length > 0 else None
+
+    def _new_span(self, now: float) -> Span | None:
+        start = self.nxt
+        flight = start - self.una
+        if not flight and now - self._sent_at > self.rto.value and self._sent_at:
+            self.congestion.restart()
+        waiting = self.end - start
+        window = self.una + self.wnd - start
+        allowed = self.congestion.cwnd - self.board.pipe(self.una, start)
+        length = min(waiting, window, self.largest, allowed)
+        if length < waiting:
+            length = self._worthwhile(length, flight, window, allowed)
+        elif length % self.mss and self._nagle_holds(length):
+            length -= length % self.mss
+        if length > 0:
+            return self._sent(start, start + length, now)
+        if not flight and self.persist_at == NEVER:
+            self.persist_at = now + self.rto.value
+        return None
+
+    def _worthwhile(self, length: int, flight: int, window: int, allowed: int) -> int:
+        """How much of ``length`` octets to send, if a window does not let all of them go.
+
+        Whole segments only, or half of the largest window that the peer ever had (silly window
+        avoidance, MUST-38, RFC 9293 section 3.8.6.2.1).
+        """
+        if length >= self.mss:
+            if flight and length < self.largest and length < self.congestion.cwnd // 4:
+                # More ACKs are due; waiting for them makes one large segment of many small ones.
+                return 0
+            return length - length % self.mss
+        if allowed < min(window, self.mss):
+            return 0  # the congestion window opens when what is under way arrives
+        return length if length > 0 and length * 2 >= self.max_wnd else 0
+
+    def _nagle_holds(self, length: int) -> bool:
+        """True if the last, small part has to wait (RFC 9293 section 3.7.4).
+
+        In Minshall's form, as Linux does: only while another small segment is unacknowledged, so
+        that the end of a long message is not held back by its own beginning.
+        """
+        if not self.nagle or self.fin or self._nagle_edge <= self.una:
+            return False
+        return not (length < self.mss and length * 2 >= self.max_wnd)
+
+    def _sent(self, start: int, end: int, now: float) -> Span:
+        self.fresh = start >= self.max
+        if not self.fresh:
+            self.retransmissions += 1
+            self._timed_end = None  # Karn: an ACK could now be for either of the two
+        elif self._timed_end is None:
+            self._timed_end, self._timed_at = end, now
+        if start == self.nxt:
+            if self.una == start:
+                self.progress_at = now
+            self.nxt = end
+            if (end - start) % self.mss:
+                self._nagle_edge = end
+        self.max = max(self.max, end)
+        if self.retransmit_at == NEVER:
+            self.retransmit_at = now + self.rto.value
+            self.persist_at = NEVER
+        self._sent_at = now
+        return start, end
+
+    # -- what comes back --
+
+    def acknowledge(
+        self,
+        ack: int,
+        now: float,
+        blocks: tuple[Span, ...] = (),
+        echoed: float | None = None,
+        *,
+        duplicate: bool = False,
+    ) -> None:
+        """Take an acceptable ACK: SND.UNA <= ``ack`` <= ``max``.
+
+        ``duplicate`` if it is one by RFC 5681 section 2; ``echoed`` is the round-trip time that
+        its timestamp shows, in seconds.
+        """
+        flight = self.nxt - self.una
+        octets = ack - self.una
+        if octets:
+            self._advance(ack, now, echoed)
+        if blocks:
+            self.board.update(blocks, self.una, self.nxt)
+        elif duplicate:
+            self.board.duplicate(self.una, self.nxt)
+        if self._recovery_point is not None:
+            if self.una >= self._recovery_point:
+                self._recovery_point = None
+                self._timed_out = False
+            elif octets and self._timed_out:
+                self.congestion.acknowledged(octets, now, self.rto.srtt)
+            elif octets and self.board.partial(self.una, self.nxt):
+                self._forced = (self.una, min(self.una + self.mss, self.nxt))
+        elif octets and flight * 2 > self.congestion.cwnd:
+            # Only a window that is used may grow (RFC 7661 tells why).
+            self.congestion.acknowledged(octets, now, self.rto.srtt)
+        if self._recovery_point is None and self.board.lost_below > self.una:
+            self._enter_recovery(flight, now)
+
+    def _advance(self, ack: int, now: float, echoed: float | None) -> None:
+        octets = ack - self.una
+        self.una = ack
+        self.nxt = max(self.nxt, ack)
+        if ack > self.buffer.start:
+            self.buffer.release(min(ack, self.buffer.end))
+        if self._timed_end is not None and ack >= self._timed_end:
+            self.rto.sample(now - self._timed_at)
+            self._timed_end = None
+        elif echoed is not None:
+            self.rto.sample(echoed)
+        elif self.timeouts and ack == self.iss + 1:
+            self.rto.after_syn_loss()
+        self.board.advance(ack, octets)
+        self.timeouts = 0
+        self.progress_at = now
+        # RFC 6298 sections 5.2 and 5.3.
+        self.retransmit_at = now + self.rto.value if ack < self.nxt else NEVER
+
+    def _enter_recovery(self, flight: int, now: float) -> None:
+        """Fast retransmit: the first lost segment goes at once, whatever cwnd says."""
+        self.congestion.lost(flight, now)
+        self._recovery_point = self.nxt
+        self.board.high_rxt = self.una
+        hole = self.board.next_hole(self.una)
+        if hole is not None and self.una > self.iss:
+            start, end = hole
+            end = min(end, start + self.mss)
+            self.board.high_rxt = end
+            self._forced = (start, end)
+
+    def update_window(self, seq: int, ack: int, window: int) -> None:
+        """SND.WND from a segment that is not older than the one that set it (section 3.10.7.4)."""
+        if self.wl1 < seq or (self.wl1 == seq and self.wl2 <= ack):
+            self.wl1, self.wl2 = seq, ack
+            self.set_window(window)
+
+    def set_window(self, window: int) -> None:
+        """SND.WND is ``window`` octets."""
+        if window > 0:
+            self.persist_at = NEVER
+            self._probes = 0
+        self.wnd = window
+        self.max_wnd = max(self.max_wnd, window)
+
+    def congested(self, now: float) -> None:
+        """ECN: the network asks for less (RFC 3168 section 6.1.2); nothing was lost."""
+        self.congestion.lost(self.nxt - self.una, now)
+
+    # -- timers --
+
+    def on_retransmit_timer(self, now: float) -> None:
+        """RFC 6298 sections 5.4 to 5.7: the earliest octet goes again, the timer doubles."""
+        self.retransmit_at = NEVER
+        self.rto.back_off()
+        self.timeouts += 1
+        self._timed_end = None
+        if self.wnd == 0 and self.iss < self.una < self.buffer.end:
+            # The window was closed over what is under way: this is a window probe (MUST-35).
+            self._forced = (self.una, self.una + 1)
+            return
+        self._forced = None
+        if self.timeouts == 1:
+            self.congestion.timed_out(self.nxt - self.una, now)
+        self.board.lose_all(self.una, self.nxt, forget=self.timeouts > 1)
+        self._recovery_point = self.nxt
+        self._timed_out = True
+
+    def on_persist_timer(self, now: float) -> None:
+        """Send an octet into a closed window (MUST-36), or as much as a silly one takes.
+
+        The interval doubles (SHLD-30). The probe is not "under way": the peer is not obliged to
+        take it, and what it answers is what counts.
+        """
+        self._probes += 1
+        interval = self.rto.value * (1 << min(self._probes, 16))
+        self.persist_at = now + min(interval, self._settings.maximum_rto)
+        length = min(self.end - self.nxt, self.wnd, self.mss)
+        if length > 0:
+            self._forced = (self.nxt, self.nxt + length)
+        elif self.end > self.nxt:
+            self._probe_due = True
+
+    def resend_syn(self) -> None:
+        """The peer repeats its SYN: it has not seen the answer."""
+        self._forced = (self.iss, self.iss + 1)
+
+    def resend_all(self, now: float) -> None:
+        """What is under way was too large for the path: it goes again, and nobody is to blame."""
+        if self.nxt > self.una > self.iss:
+            self.board.lose_all(self.una, self.nxt, forget=False)
+            self._recovery_point = self.nxt
+            self._timed_out = True
+            self._timed_end = None
+            self.retransmit_at = now + self.rto.value
