@@ -165,7 +165,7 @@ def parse_options(options: Buffer) -> Options:
     if len(options) == 12:
         first, value, echo = _TIMESTAMPS_ONLY.unpack(options)
         if first == _NOP_NOP_TIMESTAMPS:
-            return Options(timestamps=(value, echo))
+            return Options(None, None, False, (value, echo))
     mss: int | None = None
     window_scale: int | None = None
     sack_permitted = illegal = False
@@ -209,6 +209,10 @@ def encode_options(options: Options) -> bytes:
     At most 40 octets: ``ValueError`` beyond. A caller that has timestamps has room for three SACK
     blocks, otherwise for four (RFC 2018 section 3). ``illegal`` is not written.
     """
+    if options == NO_OPTIONS:
+        return b""
+    if options.timestamps is not None and options._replace(timestamps=None) == NO_OPTIONS:
+        return _TIMESTAMPS_ONLY.pack(_NOP_NOP_TIMESTAMPS, *options.timestamps)
     parts: list[bytes] = []
     if options.mss is not None:
         parts.append(struct.pack("!BBH", MAXIMUM_SEGMENT_SIZE, 4, options.mss))
