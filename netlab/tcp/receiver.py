@@ -84,6 +84,8 @@ class Receiver:
         """
         end = position + length
         if end > self.edge:
+            if position >= self.edge:
+                return False
             length -= end - self.edge
             end = self.edge
             data = _part(data, 0, length)

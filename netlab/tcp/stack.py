@@ -23,7 +23,7 @@ from netlab.tcp.envelope import Envelope, Packet, read, read_any
 from netlab.tcp.events import CONNECTED, UserError
 from netlab.tcp.segment import Segment, reset_for
 from netlab.tcp.sender import NEVER
-from netlab.tcp.seq import unwrap
+from netlab.tcp.seq import HALF, MASK, unwrap, wrap
 from netlab.tcp.settings import DEFAULTS, Settings
 from netlab.tcp.state import Role, State
 from netlab.wire import Malformed
@@ -43,6 +43,7 @@ MAXIMUM_TIME_WAIT = 16384
 MAXIMUM_PATHS = 4096
 PATH_MTU_LIFETIME = 600.0  # RFC 1191 section 6.3: ten minutes, then a larger one is tried
 ERRORS_PER_SECOND = 100
+BEYOND = 1 << 17
 
 GOING = frozenset({State.TIME_WAIT, State.CLOSED, State.LISTEN})
 
@@ -208,14 +209,20 @@ class Stack:
         place = self._places.get(key)
         if place is not None:
             connection = place.connection
-            if connection.state is not State.TIME_WAIT or not self._reopens(place, segment, now):
+            if connection.state is not State.TIME_WAIT or not _reopens(connection, segment):
                 connection.receive(segment, now)
                 self._touched[place] = None
                 return
+            self._forget(place)
+            self._receive_unknown(key, segment, now, beyond=connection.sender.max)
+            return
         self._receive_unknown(key, segment, now)
 
-    def _receive_unknown(self, key: bytes, segment: Segment, now: float) -> None:
-        """A segment that belongs to no connection: LISTEN, or CLOSED."""
+    def _receive_unknown(self, key: bytes, segment: Segment, now: float, beyond: int = 0) -> None:
+        """A segment that belongs to no connection: LISTEN, or CLOSED.
+
+        ``beyond`` is what the pair's last connection has sent: a new one begins behind it.
+        """
         envelope = Envelope(key, self.settings.ttl, self.settings.dscp)
         if not self._is_ours(envelope.local) or not is_unicast(envelope.remote):
             self.counters["not for us"] += 1  # MUST-57, MUST-63
@@ -225,7 +232,7 @@ class Stack:
             listener = self._listeners.get((None, envelope.local_port))
         if listener is not None:
             if segment.flags & (SYN | ACK | RST) == SYN:
-                self._receive_syn(listener, key, segment, now)
+                self._receive_syn(listener, key, segment, now, beyond)
                 return
             if segment.flags & (SYN | ACK | RST) == ACK and now < listener.cookies_until:
                 self._receive_cookie(listener, key, segment, now)
@@ -240,14 +247,19 @@ class Stack:
     def _is_ours(self, address: bytes) -> bool:
         return address in self.addresses if self.addresses else is_unicast(address)
 
-    def _receive_syn(self, listener: Listener, key: bytes, segment: Segment, now: float) -> None:
+    def _receive_syn(
+        self, listener: Listener, key: bytes, segment: Segment, now: float, beyond: int
+    ) -> None:
         if len(listener.ready) >= listener.backlog:
             self.counters["accept queue full"] += 1
             return
         if listener.half_open >= listener.backlog:
             self._send_cookie(listener, key, segment, now)
             return
-        place = self._place(key, now, listener.settings, listener)
+        iss = secrets.initial_sequence_number(self._key, key, now)
+        if beyond and unwrap(iss, beyond) <= beyond:
+            iss = wrap(beyond + BEYOND)
+        place = self._place(key, now, listener.settings, listener, iss)
         place.connection.open(Role.PASSIVE)
         place.connection.receive(segment, now)
         listener.half_open += 1
@@ -263,15 +275,15 @@ class Stack:
         cookie = secrets.make_cookie(self._key, key, segment.seq, mss, now)
         options = Options(self._path_mss(key[: len(key) // 2 - 2], now))
         window = min(listener.settings.receive_buffer, 0xFFFF)
-        answer = Segment(cookie, segment.seq + 1 & 0xFFFF_FFFF, SYN | ACK, window, options=options)
+        answer = Segment(cookie, segment.seq + 1 & MASK, SYN | ACK, window, options=options)
         self._packets.append(Envelope(key, self.settings.ttl).packet(answer))
         listener.cookies_until = now + 2 * secrets.COOKIE_PERIOD
         self.counters["SYN cookies sent"] += 1
 
     def _receive_cookie(self, listener: Listener, key: bytes, segment: Segment, now: float) -> None:
         """The ACK that brings a cookie back: what the cookie spared is done now, all at once."""
-        irs = segment.seq - 1 & 0xFFFF_FFFF
-        number = segment.ack - 1 & 0xFFFF_FFFF
+        irs = segment.seq - 1 & MASK
+        number = segment.ack - 1 & MASK
         cookie = secrets.open_cookie(self._key, key, irs, number, now)
         if cookie is None:
             self._refuse(key, segment)
@@ -289,18 +301,6 @@ class Stack:
         connection.receive(segment, now)
         listener.half_open += 1
         self.touch(place)
-
-    def _reopens(self, place: Place, segment: Segment, now: float) -> bool:
-        """True if a SYN may take the place of a connection in TIME-WAIT (MAY-2, RFC 6191)."""
-        if segment.flags & (SYN | ACK | RST) != SYN:
-            return False
-        old = place.connection
-        stamps = segment.options.timestamps
-        newer = stamps is not None and 0 < stamps[0] - old.recent & 0xFFFF_FFFF < 1 << 31
-        if not newer and unwrap(segment.seq, old.receiver.nxt) <= old.receiver.nxt:
-            return False
-        self._forget(place)
-        return True
 
     # -- packets that are not plain TCP --
 
@@ -328,7 +328,7 @@ class Stack:
             self._packets.append(Packet(answer))
 
     def _may_answer(self, now: float) -> bool:
-        """Not more answers to strangers in a second than is reasonable (RFC 4443 section 2.4 f)."""
+        """Not more answers to strangers in a second than is reasonable (RFC 4443 section 2.4)."""
         second, count = self._errors
         if second != int(now):
             second, count = int(now), 0
@@ -461,3 +461,12 @@ class Stack:
                 place.deadline = NEVER
                 place.connection.handle_timer(now)
                 self._touched[place] = None
+
+
+def _reopens(old: Connection, segment: Segment) -> bool:
+    """True if a SYN may take the place of a connection in TIME-WAIT (MAY-2, RFC 6191)."""
+    if segment.flags & (SYN | ACK | RST) != SYN:
+        return False
+    stamps = segment.options.timestamps
+    newer = stamps is not None and 0 < stamps[0] - old.recent & MASK < HALF
+    return newer or unwrap(segment.seq, old.receiver.nxt) > old.receiver.nxt
