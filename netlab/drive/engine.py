@@ -1,0 +1,75 @@
+"""The hand that turns a stack: packets from a device to it, packets from it to the device."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from netlab.tcp.settings import DEFAULTS, Settings
+from netlab.tcp.stack import Place, Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Protocol
+
+    from netlab.drive.tun import Arrival
+    from netlab.tcp.envelope import Packet
+
+    class Device(Protocol):
+        """What packets come from and go to; ``netlab.drive.tun.Tun`` is one."""
+
+        offload: bool
+        mtu: int
+
+        def fileno(self) -> int: ...  # noqa: D102
+        def read(self) -> Arrival | None: ...  # noqa: D102
+        def write(self, packet: Packet) -> None: ...  # noqa: D102
+
+
+BATCH = 64
+LARGEST_SEGMENT = 65160  # 45 * 1448: with its headers just below the 65,535 octets of IPv4
+
+
+class Engine:
+    """A stack, a device and the clock. Who waits, and how, is for the caller to decide.
+
+    ``addresses`` are packed and belong to the stack alone; the kernel must not own them.
+    """
+
+    def __init__(
+        self, device: Device, addresses: Iterable[bytes], settings: Settings = DEFAULTS
+    ) -> None:
+        self.device = device
+        largest = LARGEST_SEGMENT if device.offload else 0
+        settings = settings._replace(mtu=device.mtu, largest_segment=largest)
+        self.stack = Stack(addresses, os.urandom(16), settings)
+        self.now = time.monotonic
+
+    def take(self) -> bool:
+        """Read what the device has, up to a batch; True if there may be more.
+
+        ACKs go out after the whole batch, one for all its segments (MUST-58, MUST-59).
+        """
+        read, receive = self.device.read, self.stack.receive
+        now = self.now()
+        for _ in range(BATCH):
+            arrival = read()
+            if arrival is None:
+                return False
+            packet, mss, verified = arrival
+            receive(packet, now, mss=mss, verified=verified)
+        return True
+
+    def give(self) -> list[Place]:
+        """Write what the stack has to send; returns the places with news."""
+        write = self.device.write
+        for packet in self.stack.to_send(self.now()):
+            write(packet)
+        return self.stack.take_changed()
+
+    def tick(self) -> None:
+        """Let timers act whose time has come."""
+        now = self.now()
+        if self.stack.next_timer() <= now:
+            self.stack.handle_timer(now)

@@ -1,0 +1,159 @@
+"""A TUN device as a place where IP packets come and go, with the offloads that make it fast.
+
+Opened with a virtio header in front of each packet (IFF_VNET_HDR) and with TUNSETOFFLOAD, the
+device hands over segments of up to 64 KiB whose checksum is known to be right, and takes such
+segments for the kernel, or the receiver's device, to cut. One system call then moves what would
+have been 45 packets, and no octet of data is looked at on the way. Source: virtio 1.2, section
+5.1.6; Linux, ``drivers/net/tun.c``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from netlab.errors import Diagnostic, LabError, Unavailable
+from netlab.tcp.envelope import Packet, complete
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+TUNSETIFF = 0x400454CA
+TUNSETOFFLOAD = 0x400454D0
+IFF_TUN = 0x0001
+IFF_NO_PI = 0x1000
+IFF_VNET_HDR = 0x4000
+TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO_ECN = 1, 2, 4, 8
+
+NEEDS_CSUM, DATA_VALID = 1, 2
+GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_ECN = 0, 1, 4, 0x80
+
+SIOCGIFMTU, SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFTXQLEN = 0x8921, 0x8913, 0x8914, 0x8943
+IFF_UP = 1
+QUEUE_LENGTH = 8192  # packets; the kernel's 500 are few for a thousand connections
+
+_IFREQ = struct.Struct("16sH22x")
+_IFREQ_INT = struct.Struct("16si20x")
+# flags, GSO type, header length, GSO size, checksum start, checksum offset: in host byte order.
+_VIRTIO = struct.Struct("=BBHHHH")
+_VIRTIO_LENGTH = _VIRTIO.size
+_CHECKSUM_OFFSET = 16  # of the checksum in a TCP header
+_LARGEST_READ = 65536 + _VIRTIO_LENGTH
+_MAXIMUM_PIECES = 1000  # IOV_MAX is 1024
+
+
+class Arrival(NamedTuple):
+    """One packet from the device; ``mss`` and ``verified`` as ``Stack.receive`` takes them."""
+
+    packet: memoryview
+    mss: int
+    verified: bool
+
+
+class Tun:
+    """An open TUN device in the namespace of the calling thread.
+
+    The device is made if there is none. ``offload`` as above; without it, every packet is one
+    that a plain wire would carry. The device belongs to the namespace where it was opened; ``fd``
+    does not block and may be used from anywhere.
+    """
+
+    def __init__(self, name: str, *, offload: bool = True) -> None:
+        self.name = name
+        self.offload = offload
+        self.dropped = 0
+        flags = IFF_TUN | IFF_NO_PI | (IFF_VNET_HDR if offload else 0)
+        try:
+            self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            hint = "modprobe tun; for ordinary users chmod 666 /dev/net/tun"
+            raise Unavailable(
+                Diagnostic("E701", f"/dev/net/tun: {error.strerror}", hint=hint)
+            ) from None
+        try:
+            fcntl.ioctl(self.fd, TUNSETIFF, _IFREQ.pack(os.fsencode(name), flags))
+            features = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN
+            fcntl.ioctl(self.fd, TUNSETOFFLOAD, features if offload else 0)
+            self.mtu = self._bring_up()
+        except OSError as error:
+            os.close(self.fd)
+            raise LabError(
+                Diagnostic(
+                    "E702",
+                    f"TUN device {name}: {error.strerror}",
+                    hint="another program may have it open; a name has at most 15 octets",
+                )
+            ) from None
+
+    def _bring_up(self) -> int:
+        """Set the device up, lengthen its queue, and return its MTU."""
+        import socket
+
+        name = os.fsencode(self.name)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            answer = fcntl.ioctl(control, SIOCGIFFLAGS, _IFREQ.pack(name, 0))
+            flags: int = _IFREQ.unpack(answer)[1]
+            fcntl.ioctl(control, SIOCSIFFLAGS, _IFREQ.pack(name, flags | IFF_UP))
+            fcntl.ioctl(control, SIOCSIFTXQLEN, _IFREQ_INT.pack(name, QUEUE_LENGTH))
+            answer = fcntl.ioctl(control, SIOCGIFMTU, _IFREQ_INT.pack(name, 0))
+            mtu: int = _IFREQ_INT.unpack(answer)[1]
+        return mtu
+
+    def fileno(self) -> int:
+        """For ``select`` and its like."""
+        return self.fd
+
+    def read(self) -> Arrival | None:
+        """The next packet; ``None`` if none waits."""
+        try:
+            octets = os.read(self.fd, _LARGEST_READ)
+        except BlockingIOError:
+            return None
+        if not self.offload:
+            return Arrival(memoryview(octets), 0, verified=False)
+        mss = octets[4] | octets[5] << 8 if octets[1] else 0
+        return Arrival(memoryview(octets)[_VIRTIO_LENGTH:], mss, octets[0] != 0)
+
+    def write(self, packet: Packet) -> None:
+        """Send one packet; one that the kernel does not take is dropped, as on any wire."""
+        head, data, transport, mss = packet
+        try:
+            if not self.offload:
+                os.write(self.fd, complete(packet))
+                return
+            if not transport:
+                os.write(self.fd, bytes(_VIRTIO_LENGTH) + head)
+                return
+            kind = GSO_NONE
+            if mss:
+                kind = GSO_TCPV4 if transport == 20 else GSO_TCPV6
+                if head[transport + 13] & 0x80:
+                    kind |= GSO_ECN
+            start = _VIRTIO.pack(NEEDS_CSUM, kind, len(head), mss, transport, _CHECKSUM_OFFSET)
+            if not data:
+                os.write(self.fd, start + head)
+            elif len(data) < _MAXIMUM_PIECES:
+                os.writev(self.fd, (start + head, *data))
+            else:
+                os.writev(self.fd, (start + head, b"".join(data)))
+        except OSError:
+            self.dropped += 1
+
+    def close(self) -> None:
+        """Give the device back; it vanishes unless it is persistent."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
