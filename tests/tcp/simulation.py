@@ -5,14 +5,17 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.tcp.connection import Connection
-from netlab.tcp.events import READABLE
-from netlab.tcp.segment import Segment
 from netlab.tcp.sender import NEVER
-from netlab.tcp.settings import Settings
+from netlab.tcp.settings import DEFAULTS, Settings
 from netlab.tcp.state import Role, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlab.tcp.segment import Segment
 
 
 class Weather(NamedTuple):
@@ -22,6 +25,9 @@ class Weather(NamedTuple):
     duplication: float = 0.0
     delay: float = 0.01
     jitter: float = 0.0
+
+
+FAIR = Weather()
 
 
 class Side:
@@ -43,9 +49,16 @@ class Side:
             if self.outbox and not self.closed:
                 taken = c.send(self.outbox)
                 self.outbox = self.outbox[taken:]
-            if not self.outbox and self.closes and not self.closed and c.state in {
-                State.ESTABLISHED, State.CLOSE_WAIT,
-            }:
+            if (
+                not self.outbox
+                and self.closes
+                and not self.closed
+                and c.state
+                in {
+                    State.ESTABLISHED,
+                    State.CLOSE_WAIT,
+                }
+            ):
                 c.close(now)
                 self.closed = True
         if c.receiver.waiting:
@@ -56,12 +69,14 @@ class Side:
 class Simulation:
     """Runs both sides until nothing more can happen, or until a time."""
 
-    def __init__(self, a: Side, b: Side, weather: Weather = Weather(), seed: int = 0) -> None:
+    def __init__(self, a: Side, b: Side, weather: Weather = FAIR, seed: int = 0) -> None:
         self.sides = (a, b)
         self.weather = weather
         self.random = random.Random(seed)
         self.now = 0.0
         self.sent: list[tuple[float, int, Segment]] = []
+        self.lose: Callable[[int, int], bool] = lambda number, to: False  # noqa: ARG005
+        self.tick = NEVER  # how often users look for themselves whether they can do something
         self._order = itertools.count()
         self._under_way: list[tuple[float, int, int, Segment]] = []
 
@@ -74,6 +89,8 @@ class Simulation:
 
     def _transmit(self, to: int, segment: Segment) -> None:
         weather, rnd = self.weather, self.random
+        if self.lose(len(self.sent), to):
+            return
         copies = 1 + (rnd.random() < weather.duplication)
         for _ in range(copies):
             if rnd.random() >= weather.loss:
@@ -87,6 +104,8 @@ class Simulation:
             timers = [side.connection.next_timer() for side in self.sides]
             arrival = self._under_way[0][0] if self._under_way else NEVER
             due = min(*timers, arrival)
+            if any(side.connection.receiver.waiting for side in self.sides):
+                due = min(due, self.now + self.tick)
             if due == NEVER or due > until:
                 return
             self.now = max(self.now, due)
@@ -101,7 +120,7 @@ class Simulation:
 
 
 def pair(
-    settings: Settings = Settings(),
+    settings: Settings = DEFAULTS,
     other: Settings | None = None,
     *,
     iss: tuple[int, int] = (1000, 5000),
@@ -113,6 +132,3 @@ def pair(
     a.open(Role.ACTIVE)
     b.open(Role.ACTIVE if simultaneous else Role.PASSIVE)
     return a, b
-
-
-__all__ = ["READABLE", "Side", "Simulation", "Weather", "pair"]
