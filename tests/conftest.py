@@ -1,6 +1,11 @@
 """What every test gets: kernel tests see only labs of their own and must leave nothing behind."""
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is a matter of the machine and its load, never of right or wrong.
+settings.register_profile("netlab", deadline=None)
+settings.load_profile("netlab")
 
 
 @pytest.fixture(autouse=True)
