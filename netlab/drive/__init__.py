@@ -4,4 +4,5 @@ raw.py        raw sockets for any protocol number, packet sockets that see every
 conntrack.py  what connection tracking could not confirm; making it forget
 hdp.py        the HDP client and server on this machine
 sweep.py      every protocol number through a lab, watched at every hop
+stateless/    the stateless TCP server: packet socket or TUN, backends
 """

@@ -10,6 +10,7 @@ facts.py       what this machine allows, found out by doing
 
 namespaces.py  unshare, setns, mounts: every namespace switch of netlab is in this file
 netlink.py     the few hot rtnetlink messages, encoded by hand
+resets.py     the kernel's TCP kept quiet for one port, for as long as a program lives
 nftables.py  sysctl.py  tun.py  files.py   one kernel interface each
 guard.py  refusal.py   signals and limits during a build; its errors in words
 """

@@ -1,0 +1,320 @@
+"""The stateless core joined to a port and to an application.
+
+TCP itself is kept nowhere. What is kept, and ``Server.statistics`` counts it:
+
+    in flight   requests whose answer an asynchronous application still works on; at most ``limit``
+    outbox      segments that the device would not take yet; at most ``OUTBOX``
+
+Both bounds act by silence, which TCP clients answer by sending again: a request over the limit
+is not acknowledged, a segment over the bound is lost as any packet may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+from netlab.stateless import responder
+from netlab.stateless.express import Express, usable
+from netlab.stateless.segment import checksum_holds, cut, encode, parse
+from netlab.wire import Malformed, address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlab.drive.stateless.ports import Port
+    from netlab.stateless.responder import Reaction, Request, Rules
+    from netlab.stateless.segment import Segment
+
+OUTBOX = 256
+BATCH = 64
+"""Packets read before other tasks get their turn."""
+
+_PAUSE = 0.001
+_log = logging.getLogger(__name__)
+
+
+class Client(NamedTuple):
+    """Who asks; ``packed`` is the address as on the wire."""
+
+    packed: bytes
+    port: int
+
+    def __str__(self) -> str:
+        return f"{address.text(self.packed)} port {self.port}"
+
+
+Answer: TypeAlias = bytes | Iterable[bytes] | None
+Application: TypeAlias = Callable[[bytes, Client], Answer | Awaitable[Answer]]
+"""``answer(request, client)``: octets, pieces of them, ``None`` (reset), or any of these later."""
+
+
+class Core(Protocol):
+    """``netlab.stateless.responder`` or ``netlab.stateless.published``."""
+
+    def receive(self, segment: Segment, now: float, secret: bytes, rules: Rules) -> Reaction:
+        """Judge one segment."""
+
+    def reply(
+        self, request: Request, answers: Sequence[bytes | None], rules: Rules
+    ) -> list[Segment]:
+        """Turn answers into segments."""
+
+
+class _Waiting(NamedTuple):
+    request: Request
+    back: bytes
+    since: float
+    future: asyncio.Future[Any]
+
+
+class Server:
+    """One address and port served through one ``Port``, inside a running asyncio loop.
+
+    ``listen`` is the packed address and the port; what else the port delivers is ignored. Workers
+    that share the traffic share ``secret`` too. ``timeout`` in seconds: an answer that takes
+    longer becomes a reset.
+    """
+
+    def __init__(
+        self,
+        port: Port,
+        listen: tuple[bytes, int],
+        rules: Rules,
+        application: Application,
+        *,
+        core: Core,
+        secret: bytes,
+        limit: int = 1024,
+        timeout: float = 10.0,
+    ) -> None:
+        self._port = port
+        self._address, self._number = listen
+        self._rules = rules
+        self._application = application
+        self._core = core
+        self._secret = secret
+        self._limit = limit
+        self._timeout = timeout
+        self._waiting: dict[tuple[bytes, int, int], _Waiting] = {}
+        self._outbox: deque[tuple[bytes, bytes, int]] = deque()
+        self._counts: Counter[str] = Counter()
+        self._express = None
+        if core is responder and usable(rules, self._address):
+            self._express = Express(rules, secret, listen)
+        self._pause: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._loop.add_reader(self._port.fileno(), self._readable)
+        self._sweeper = self._loop.call_later(self._timeout / 4, self._sweep)
+
+    def stop(self) -> None:
+        """Stop serving and give up what is in flight; the port stays open."""
+        self._loop.remove_reader(self._port.fileno())
+        self._loop.remove_writer(self._port.fileno())
+        for timer in (self._sweeper, self._pause):
+            if timer:
+                timer.cancel()
+        for waiting in list(self._waiting.values()):
+            waiting.future.cancel()
+        self._waiting.clear()
+        self._outbox.clear()
+
+    def statistics(self) -> dict[str, int]:
+        """What happened so far, and what is kept at this moment.
+
+        ``received`` is the sum of the kinds of ``Reaction`` (SYN and FIN together as ``express``
+        where they took that way) and of ``malformed``, ``checksum`` and ``elsewhere`` (another
+        address or port). Of the ``request`` s some are ``repeated`` while
+        they are in flight, some ``busy`` (over the limit), the others asked; of what is asked some
+        ``failed`` (an exception) or ``late`` (over the time).
+        """
+        return {
+            **self._counts,
+            "in flight": len(self._waiting),
+            "outbox": len(self._outbox),
+            "bytes per connection": 0,
+        }
+
+    def _readable(self) -> None:
+        port, counts, express = self._port, self._counts, self._express
+        buffer, start = port.buffer, port.start
+        now = monotonic()
+        for _ in range(BATCH):
+            try:
+                size = port.receive()
+            except BlockingIOError:
+                return
+            except OSError as error:  # the interface went down; it may come back
+                counts["receive errors"] += 1
+                _log.warning("receiving: %s", error)
+                return
+            counts["received"] += 1
+            if express and port.trusted:
+                known = express.receive(buffer, start, size, now)
+                if isinstance(known, bytes):
+                    counts["express"] += 1
+                    self._put(known, port.back, 0)
+                    continue
+                if known is not None:
+                    counts["request"] += 1
+                    self._ask(known, port.back)
+                    continue
+            self._receive(memoryview(buffer)[start:size], now)
+
+    def _receive(self, packet: memoryview, now: float) -> None:
+        counts, port = self._counts, self._port
+        try:
+            segment = parse(packet)
+            if not port.trusted and not checksum_holds(packet):
+                counts["checksum"] += 1
+                return
+        except Malformed:
+            counts["malformed"] += 1
+            return
+        if segment.destination_port != self._number or segment.destination != self._address:
+            counts["elsewhere"] += 1
+            return
+        reaction = self._core.receive(segment, now, self._secret, self._rules)
+        counts[reaction.kind] += 1
+        for answer in reaction.segments:
+            self._send(answer, port.back)
+        if reaction.request is not None:
+            self._ask(reaction.request, port.back)
+
+    def _ask(self, request: Request, back: bytes) -> None:
+        segment = request.segment
+        key = (segment.source, segment.source_port, segment.seq)
+        if self._waiting:
+            if key in self._waiting:
+                self._counts["repeated"] += 1
+                return
+            if len(self._waiting) >= self._limit:
+                self._counts["busy"] += 1
+                return
+        client = Client(segment.source, segment.source_port)
+        answers: list[bytes | None] = []
+        later = []
+        for message in request.messages:
+            try:
+                answer = self._application(message.data, client)
+            except Exception:  # noqa: BLE001 - one bad request must not end the others
+                _log.exception("the application failed for %s", client)
+                self._counts["failed"] += 1
+                answer = None
+            if isinstance(answer, Awaitable):
+                later.append((len(answers), answer))
+                answers.append(None)
+            else:
+                answers.append(_octets(answer))
+        if not later:
+            self._reply(request, answers, back)
+            return
+        future: asyncio.Future[Any]
+        if len(answers) == 1 and isinstance(later[0][1], asyncio.Future):
+            future = later[0][1]  # no task between the application and the reply
+        else:
+            future = asyncio.ensure_future(_gather(answers, later))
+        self._waiting[key] = _Waiting(request, back, monotonic(), future)
+        future.add_done_callback(lambda done: self._done(key, done))
+
+    def _done(self, key: tuple[bytes, int, int], future: asyncio.Future[Any]) -> None:
+        waiting = self._waiting.pop(key, None)
+        if waiting is None:  # stopped
+            return
+        answers: list[bytes | None] = [None] * len(waiting.request.messages)
+        if future.cancelled():
+            self._counts["late"] += 1
+        elif error := future.exception():
+            self._counts["failed"] += 1
+            _log.error("the application failed", exc_info=error)
+        else:
+            result = future.result()
+            answers = result if isinstance(result, list) else [_octets(result)]
+        self._reply(waiting.request, answers, waiting.back)
+
+    def _sweep(self) -> None:
+        """Cancel what takes too long: all wait equally long, so the oldest stands first."""
+        limit = monotonic() - self._timeout
+        for waiting in list(self._waiting.values()):
+            if waiting.since > limit:
+                break
+            waiting.future.cancel()
+        self._sweeper = self._loop.call_later(self._timeout / 4, self._sweep)
+
+    def _reply(self, request: Request, answers: list[bytes | None], back: bytes) -> None:
+        for segment in self._core.reply(request, answers, self._rules):
+            self._send(segment, back)
+
+    def _send(self, segment: Segment, back: bytes) -> None:
+        if self._port.cuts:
+            self._put(encode(segment, partial=True), back, segment.cut)
+        else:
+            for piece in cut(segment):
+                self._put(encode(piece), back, 0)
+
+    def _put(self, packet: bytes, back: bytes, size: int) -> None:
+        if self._outbox:
+            self._queue(packet, back, size)
+            return
+        try:
+            self._port.send(packet, back, size)
+        except OSError as error:
+            if self._wait_for_room(error):
+                self._queue(packet, back, size)
+        else:
+            self._counts["sent"] += 1
+
+    def _queue(self, packet: bytes, back: bytes, size: int) -> None:
+        if len(self._outbox) < OUTBOX:
+            self._outbox.append((packet, back, size))
+        else:
+            self._counts["lost"] += 1
+
+    def _wait_for_room(self, error: OSError) -> bool:
+        """Arrange for ``_flush``; False if waiting does not help and the packet is given up."""
+        if error.errno == errno.EAGAIN:  # the socket's buffer is full, and will be writable
+            self._counts["EAGAIN"] += 1
+            self._loop.add_writer(self._port.fileno(), self._flush)
+        elif error.errno == errno.ENOBUFS:  # the device's queue is; nothing tells when it drains
+            self._counts["ENOBUFS"] += 1
+            self._pause = self._loop.call_later(_PAUSE, self._flush)
+        else:
+            self._counts["lost"] += 1
+            _log.warning("sending: %s", error)
+            return False
+        return True
+
+    def _flush(self) -> None:
+        self._loop.remove_writer(self._port.fileno())
+        while self._outbox:
+            try:
+                self._port.send(*self._outbox[0])
+            except OSError as error:
+                if self._wait_for_room(error):
+                    return
+            else:
+                self._counts["sent"] += 1
+            self._outbox.popleft()
+
+
+def _octets(answer: Answer) -> bytes | None:
+    return answer if isinstance(answer, bytes | None) else b"".join(answer)
+
+
+async def _gather(
+    answers: list[bytes | None], later: list[tuple[int, Awaitable[Answer]]]
+) -> list[bytes | None]:
+    """Put what comes later into its place."""
+    results = await asyncio.gather(*(answer for _, answer in later))
+    for (place, _), result in zip(later, results, strict=True):
+        answers[place] = _octets(result)
+    return answers
