@@ -39,6 +39,9 @@ COMMANDS = {
     "graph": Command("topology:graph", "draw a topology"),
     "schema": Command("topology:schema", "print the JSON Schema of topology files"),
     "hdp": Command("hdp:hdp", "a protocol nobody knows: server, client, sweep of all numbers"),
+    "stateless": Command(
+        "stateless:stateless", "a TCP server that remembers nothing: http, dns, echo"
+    ),
     "doctor": Command("doctor:doctor", "what this machine allows, and how to get the rest"),
     "gc": Command("lab:gc", "find and remove what a crash left behind"),
     "completion": Command("completion:completion", "print a completion script for your shell"),
