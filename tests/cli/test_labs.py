@@ -275,4 +275,6 @@ def without_identity(text: str) -> list[str]:
     import re
 
     text = re.sub(r"link-netns \S+|link-netnsid \d+|\bvalid_lft \S+|uuid \S+", "", text)
-    return [" ".join(line.split()) for line in text.splitlines()]
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    # The kernel lists neighbours in the order of a hash whose seed is the namespace's own.
+    return sorted(lines) if "PERMANENT" in text else lines
