@@ -61,7 +61,8 @@ class Bump:
         wait = longest
         if due is not None:
             wait = max(due - now, 0.0) if longest is None else min(max(due - now, 0.0), longest)
-        select.select([*self._from.values(), *others], (), (), wait)
+        sources: list[Any] = [*self._from.values(), *others]
+        select.select(sources, (), (), wait)
         self.carry(time.monotonic())
 
     def carry(self, now: float) -> None:

@@ -26,6 +26,7 @@ from netlab.plan.operations import (
     CreateNamespace,
     CreateTun,
     CreateVeth,
+    DisableOffloads,
     Enslave,
     LoadRules,
     SetSysctl,
@@ -236,6 +237,11 @@ class _Builder:
         self._indices[o.node, o.name] = index = if_nametoindex(o.name)
         self._pending.append((o, netlink.set_mtu(index, o.mtu)))
 
+    def offloads(self, o: DisableOffloads) -> None:
+        from netlab.kernel import offloads
+
+        offloads.disable(o.name)
+
     def rules(self, o: LoadRules) -> None:
         from netlab.kernel import nftables
 
@@ -270,6 +276,7 @@ _ACTIONS: dict[type, Callable[[_Builder, Any], None]] = {
     CreateNamespace: _Builder.namespace,
     SetSysctl: _Builder.sysctl,
     CreateTun: _Builder.tun,
+    DisableOffloads: _Builder.offloads,
     LoadRules: _Builder.rules,
     WriteFile: _Builder.file,
     StartProgram: _Builder.program,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.plan import nft, quiet
+from netlab.plan import boxes, nat, nft, quiet, wires
 from netlab.plan.operations import (
     AddAddress,
     AddNeighbour,
@@ -17,6 +17,7 @@ from netlab.plan.operations import (
     CreateNamespace,
     CreateTun,
     CreateVeth,
+    DisableOffloads,
     Enslave,
     InterfaceSummary,
     LoadRules,
@@ -28,6 +29,7 @@ from netlab.plan.operations import (
     VethEnd,
     WriteFile,
 )
+from netlab.topology.nat import Translator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 def build(topology: Topology) -> Plan:
     """The plan of a lab: equal topologies give equal plans."""
+    topology = wires.spread(topology)
     return Plan(
         name=topology.name,
         topology=topology.file,
@@ -53,8 +56,9 @@ def _operations(topology: Topology) -> Iterator[Operation]:
         if _has_ipv6(node):
             yield LoadRules(node.name, quiet.NO_MLD, reason="no multicast listener reports")
     yield from _wires(topology)
+    plain = set(wires.outer_ends(topology))
     for node in topology.nodes:
-        yield from _interfaces(node)
+        yield from _interfaces(node, plain)
         yield from _paths(node)
         yield from _rules(node)
         for file in node.files:
@@ -79,6 +83,14 @@ def _settings(node: Node) -> Iterator[SetSysctl]:
         yield from each(quiet.FORWARDS_IPV4)
     if node.kind == "bridge":
         yield from each(quiet.BRIDGE, optional=True)
+    for translator in node.nat:
+        if isinstance(translator, Translator):
+            for key, value in nat.sysctls(translator):
+                yield SetSysctl(node.name, key, value, reason="timeouts of the NAT")
+            if translator.hairpinning:
+                yield from each(quiet.HAIRPINNING)
+    for key, value in boxes.sysctls(node):
+        yield SetSysctl(node.name, key, value, reason="a middlebox needs it")
     for key, value in node.sysctls:
         yield SetSysctl(node.name, key, value, reason="from the topology file")
 
@@ -99,7 +111,7 @@ def _veth_end(node: str, interface: Interface) -> VethEnd:
     return VethEnd(node, interface.name, interface.ifindex, interface.mac, interface.mtu)
 
 
-def _interfaces(node: Node) -> Iterator[Operation]:
+def _interfaces(node: Node, plain: set[tuple[str, str]]) -> Iterator[Operation]:
     yield SetUp(node.name, "lo", "programs expect a loopback")
     for i in node.interfaces:
         if i.kind == "bridge":
@@ -111,6 +123,8 @@ def _interfaces(node: Node) -> Iterator[Operation]:
             yield Enslave(node.name, i.name, i.master, f"port of {i.master}")
         for address in i.addresses:
             yield AddAddress(node.name, i.name, str(address), "address")
+        if (node.name, i.name) in plain:
+            yield DisableOffloads(node.name, i.name, "a program carries its frames")
         yield SetUp(node.name, i.name, "in service")
 
 
@@ -130,7 +144,7 @@ def _paths(node: Node) -> Iterator[Operation]:
 def _rules(node: Node) -> Iterator[LoadRules]:
     own = nft.ruleset(node)
     if own:
-        yield LoadRules(node.name, own, reason="NAT and firewall")
+        yield LoadRules(node.name, own, reason="NAT, middleboxes and firewall")
     if node.nftables:
         place = node.nftables_origin
         origin = f"{place.file}:{place.line}" if place else ""

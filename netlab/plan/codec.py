@@ -20,6 +20,7 @@ _KINDS: dict[str, type[Any]] = {
     "enslave": operations.Enslave,
     "add-address": operations.AddAddress,
     "set-up": operations.SetUp,
+    "disable-offloads": operations.DisableOffloads,
     "add-route": operations.AddRoute,
     "add-neighbour": operations.AddNeighbour,
     "load-rules": operations.LoadRules,

@@ -13,6 +13,8 @@ from netlab.plan import operations as op
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+OFFLOADS = ("tx", "tso", "gso", "gro")
+
 Argv: TypeAlias = list[str]
 
 
@@ -50,6 +52,9 @@ def commands(operation: op.Operation, namespace: Callable[[str], str]) -> list[A
             return [["ip", "-n", namespace(node), "addr", "add", address, "dev", name]]
         case op.SetUp(node, name):
             return [[*_link(namespace(node), "set", name), "up"]]
+        case op.DisableOffloads(node, name):
+            off = [word for feature in OFFLOADS for word in (feature, "off")]
+            return [inside(namespace(node), "ethtool", "-K", name, *off)]
         case op.AddRoute(node, destination, gateway, name):
             via = ["via", gateway] if gateway else []
             return [["ip", "-n", namespace(node), "route", "add", destination, *via, "dev", name]]

@@ -1,4 +1,4 @@
-"""NAT and firewall of a node as nftables text.
+"""NAT, middleboxes and firewall of a node as nftables text.
 
 One table, ``inet netlab``, holds all that netlab makes itself; ``chains`` puts it together.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.plan import boxes
 from netlab.plan import nat as napt
 from netlab.plan.chains import Chains
 from netlab.topology.model import Masquerade, StaticNat
@@ -28,6 +29,8 @@ def ruleset(node: Node) -> str:
             _masquerade(chains, nat)
         elif isinstance(nat, Translator):
             napt.translate(chains, nat)
+    if node.middleboxes:
+        boxes.add(chains, node)
     if node.firewall:
         _firewall(chains, node.firewall)
     return chains.text()

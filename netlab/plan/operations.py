@@ -98,6 +98,17 @@ class SetUp(NamedTuple):
     reason: str = ""
 
 
+class DisableOffloads(NamedTuple):
+    """Give each packet its checksum and its own frame: no TSO, GSO, GRO, no checksum offload.
+
+    Where a program reads frames, what offloads leave for hardware to do would never be done.
+    """
+
+    node: str
+    name: str
+    reason: str = ""
+
+
 class AddRoute(NamedTuple):
     """A unicast route; ``gateway`` is empty for a destination on the link itself."""
 
@@ -164,6 +175,7 @@ Operation: TypeAlias = (
     | Enslave
     | AddAddress
     | SetUp
+    | DisableOffloads
     | AddRoute
     | AddNeighbour
     | LoadRules

@@ -27,6 +27,11 @@ EVERY_NODE = (
 
 FORWARDS_IPV4 = (Setting("net.ipv4.ip_forward", "1", "this node passes packets on"),)
 
+HAIRPINNING = (
+    Setting("net.ipv4.conf.all.send_redirects", "0", "a hairpinned packet is no detour"),
+    Setting("net.ipv4.conf.default.send_redirects", "0", "a hairpinned packet is no detour"),
+)
+
 NO_IPV6 = (
     Setting("net.ipv6.conf.all.disable_ipv6", "1", "the lab has no IPv6 here"),
     Setting("net.ipv6.conf.default.disable_ipv6", "1", "the lab has no IPv6 here"),

@@ -43,7 +43,7 @@ def describe(operation: op.Operation) -> str:
             return f"{name} to {master}"
         case op.AddAddress(_, name, address):
             return f"{address} on {name}"
-        case op.SetUp(_, name):
+        case op.SetUp(_, name) | op.DisableOffloads(_, name):
             return name
         case op.AddRoute(_, destination, gateway, name):
             return f"{destination} via {gateway} dev {name}" if gateway else f"{destination} {name}"

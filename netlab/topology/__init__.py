@@ -13,6 +13,8 @@ realm.py        who sees which subnet; shortest paths over the graph
 summary.py      many subnets as few prefixes
 routing.py      routes, neighbours
 translation.py  NAT
+behaviour.py    NAT as RFC 4787 describes it: nat.py holds the terms, presets/ known ones
+boxes.py        middleboxes at nodes and on links
 firewall.py     rules in the short form -> nft matches
 hosts.py        /etc/hosts
 resolve.py      all of it together: file -> Topology or every problem at once

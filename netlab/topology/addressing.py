@@ -186,17 +186,21 @@ class _Addresses:
         return ends[0]
 
     def _translated(self, end: End) -> list[Address]:
-        """Outside addresses of static NAT that lie here: this end must have them, too."""
+        """Outside addresses of NAT that lie here: this end must have them, too."""
         nat = self.draft.form.nodes[end.node].nat
+        if nat is None:
+            return []
+        written: list[tuple[Address | None, tuple[str | int, ...]]] = [
+            *((static.outside, ("static", i, "outside")) for i, static in enumerate(nat.static)),
+            *((address, ("addresses", i)) for i, address in enumerate(nat.addresses)),
+        ]
         found: list[Address] = []
-        for i, static in enumerate(nat.static if nat else ()):
-            address = static.outside
+        for address, path in written:
             if address is None or address in found or self._home(end.node, address) is not end:
                 continue
             if self.taken.get(address) == end.node:
                 continue
-            place = self.draft.at("nodes", end.node, "nat", "static", i, "outside")
-            if self._claim(address, end.node, place):
+            if self._claim(address, end.node, self.draft.at("nodes", end.node, "nat", *path)):
                 found.append(address)
         return found
 

@@ -175,6 +175,23 @@ def listed(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
+def plain_value(value: object) -> object:
+    """A number or text whose meaning is judged later; a list item by item."""
+    if isinstance(value, list):
+        return [plain_value(v) for v in value]
+    if isinstance(value, Plain):
+        return str(value) if value.trap else value.value
+    return value
+
+
+def port_range(value: object) -> object:
+    """``4000-4001`` as a pair."""
+    low, dash, high = str(value).partition("-")
+    if not (dash and low.isascii() and low.isdigit() and high.isascii() and high.isdigit()):
+        raise wrong("E205", f"`{names.show(str(value))}` is no range of ports", "as in `4000-4999`")
+    return int(low[:6]), int(high[:6])
+
+
 def nothing_is_empty(value: object) -> object:
     """``client:`` with nothing after it is ``client: {}``."""
     if isinstance(value, Plain) and value.value is None and not value.trap:

@@ -40,7 +40,12 @@ CHILDREN: dict[tuple[type[schema.Form], str], tuple[type[schema.Form], bool]] = 
     (schema.NodeForm, "routes"): (schema.RouteForm, True),
     (schema.NodeForm, "firewall"): (schema.FirewallForm, False),
     (schema.NodeForm, "programs"): (schema.ProgramForm, True),
+    (schema.NodeForm, "middleboxes"): (schema.MiddleboxForm, True),
     (schema.NatForm, "static"): (schema.StaticNatForm, True),
+    (schema.NatForm, "timeouts"): (schema.TimeoutsForm, False),
+    (schema.LinkForm, "middleboxes"): (schema.MiddleboxForm, True),
+    (schema.LinkForm, "outbound"): (schema.ImpairmentForm, False),
+    (schema.LinkForm, "inbound"): (schema.ImpairmentForm, False),
     (schema.ProgramForm, "ready"): (schema.ReadyForm, False),
 }
 """Which form stands under a key of a form, and whether there are many, by name or number."""
@@ -103,7 +108,7 @@ def _report(error: ErrorDetails, tree: Mapping, problems: Problems) -> None:
             offset += 1
         problems.add(kind, context["message"], place, context["hint"] or about, offset)
     elif kind == "extra_forbidden":
-        problems.add("E201", f"unknown key `{name}`", place, nearest(name, form.model_fields))
+        problems.add("E201", f"unknown key `{name}`", place, nearest(name, _keys(form)))
     elif kind == "missing":
         problems.add("E203", f"`{name}` is missing", place, about)
     elif kind == "literal_error":
@@ -127,6 +132,11 @@ def _bound(kind: str, context: dict[str, Any]) -> str:
         "finite_number": "a finite number wanted",
     }
     return words.get(kind, kind.replace("_", " ")).format(**context)
+
+
+def _keys(form: type[schema.Form]) -> list[str]:
+    """The keys of a form as a file writes them."""
+    return [field.alias or name for name, field in form.model_fields.items()]
 
 
 def _form(path: Path) -> tuple[type[schema.Form], str]:

@@ -11,6 +11,7 @@ Shapes::
                                 ├─ neighbours ── Neighbour
                                 ├─ nat ───────── Masquerade | StaticNat | nat.Translator
                                 ├─ firewall ──── Firewall ── Rule
+                                ├─ middleboxes ─ Box
                                 ├─ files ─────── File
                                 └─ programs ──── Program ─── Ready
 """
@@ -36,7 +37,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 InterfaceAddress: TypeAlias = IPv4Interface | IPv6Interface
 Network: TypeAlias = IPv4Network | IPv6Network
 
-NodeKind: TypeAlias = Literal["host", "router", "nat", "bridge", "stack"]
+NodeKind: TypeAlias = Literal["host", "router", "nat", "bridge", "stack", "wire"]
 InterfaceKind: TypeAlias = Literal["veth", "bridge", "tun"]
 
 
@@ -108,6 +109,9 @@ class StaticNat:
     origin: Position | None = None
 
 
+Nat: TypeAlias = "Masquerade | StaticNat | Translator"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One firewall rule in the short form of the file, already parsed.
@@ -129,6 +133,21 @@ class Firewall:
 
     policies: tuple[tuple[Literal["input", "forward", "output"], Literal["accept", "drop"]], ...]
     rules: tuple[Rule, ...]
+    origin: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A middlebox: a ``kind`` of the catalogue, or the class that ``python`` names.
+
+    ``parameters`` are as the file gives them, those that are left out not among them.
+    ``python`` is ``/ABSOLUTE/FILE.py:CLASS``.
+    """
+
+    kind: str
+    parameters: tuple[tuple[str, object], ...] = ()
+    python: str = ""
+    seed: int = 0
     origin: Position | None = None
 
 
@@ -179,8 +198,9 @@ class Node:
     interfaces: tuple[Interface, ...] = ()
     routes: tuple[Route, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
-    nat: tuple[Masquerade | StaticNat | Translator, ...] = ()
+    nat: tuple[Nat, ...] = ()
     firewall: Firewall | None = None
+    middleboxes: tuple[Box, ...] = ()
     nftables: str = ""
     nftables_origin: Position | None = None
     sysctls: tuple[tuple[str, str], ...] = ()
@@ -202,12 +222,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A veth pair. ``networks`` are the subnets of the wire, empty on a bridge port."""
+    """A veth pair. ``networks`` are the subnets of the wire, empty on a bridge port.
+
+    With ``middleboxes`` there is a program between two pairs; ``a`` is its first end.
+    """
 
     a: tuple[str, str]
     b: tuple[str, str]
     networks: tuple[Network, ...] = ()
     origin: Position | None = None
+    middleboxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

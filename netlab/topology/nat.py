@@ -102,7 +102,9 @@ def problems(nat: Translator) -> Iterator[Problem]:
         )
     low, high = nat.port_range
     if not 1 <= low <= 65535 or not 1 <= high <= 65535:
-        yield Problem("port-range", f"port range {low}-{high} is not within 1-65535", "")
+        yield Problem(
+            "port-range", f"port range {low}-{high} is not within 1-65535", "as in 1024-65535"
+        )
     elif low > high:
         yield Problem(
             "port-range", f"port range {low}-{high} is empty", f"the lower port first: {high}-{low}"
@@ -114,15 +116,17 @@ def problems(nat: Translator) -> Iterator[Problem]:
             "give it at least two ports, or say `ports: preserve`",
         )
     if not nat.addresses:
-        yield Problem("addresses", f"{nat.outside} has no IPv4 address to translate to", "")
+        yield Problem(
+            "addresses", f"{nat.outside} has no IPv4 address to translate to", "give it one"
+        )
     elif len(nat.addresses) > MAXIMUM_ADDRESSES:
         yield Problem(
             "addresses",
             f"a pool of {len(nat.addresses)} addresses; at most {MAXIMUM_ADDRESSES} are supported",
-            "",
+            "leave some out",
         )
     if len(set(nat.addresses)) < len(nat.addresses):
-        yield Problem("addresses", "the pool names an address twice", "")
+        yield Problem("addresses", "the pool names an address twice", "once is enough")
     if len(nat.addresses) == 1:
         if nat.unknown_protocols == "pool":
             yield Problem(

@@ -1,7 +1,8 @@
 """The problems of one file, gathered so that a user sees all of them at once.
 
 Codes are stable and documented in ``docs/errors.md``: E1xx the text, E20x and E21x the
-form, E22x and E230 names and wires, E24x addresses, E25x routes, E26x NAT and firewall.
+form, E22x and E230 names and wires, E24x addresses, E25x routes, E26x NAT and firewall,
+E27x middleboxes.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import networkx as nx
 
 from netlab.topology import names, source
 from netlab.topology.addressing import give_addresses
+from netlab.topology.boxes import link_boxes, node_boxes
 from netlab.topology.draft import BRIDGE, TUN, Draft
 from netlab.topology.expand import expand
 from netlab.topology.firewall import firewall
@@ -76,13 +77,14 @@ def _resolve(text: str, problems: Problems, stem: str) -> Topology:
     _check_reachable(draft, wiring)
     hosts = HostsFiles(draft, wiring, routing)
     resolved = [_node(draft, wiring, routing, hosts, name) for name in form.nodes]
+    links = tuple(_link(draft, index, ends) for index, ends in wiring.links.items())
     problems.raise_if_any()
     return Topology(
         name=form.name or names.lab_name(stem),
         file=problems.file,
         description=form.description.strip(),
         nodes=tuple(resolved),
-        links=tuple(_link(draft, index, ends) for index, ends in wiring.links.items()),
+        links=links,
     )
 
 
@@ -175,6 +177,7 @@ def _node(draft: Draft, wiring: Wiring, routing: Routing, hosts: HostsFiles, nam
         neighbours=routing.neighbours(name),
         nat=translation(draft, routing, name),
         firewall=firewall(draft, routing, name),
+        middleboxes=node_boxes(draft, name),
         nftables=node.nftables if has_nftables else "",
         nftables_origin=draft.origin(*path, "nftables") if has_nftables else None,
         sysctls=tuple(node.sysctls.items()),
@@ -224,6 +227,7 @@ def _link(draft: Draft, index: int, ends: tuple[End, End]) -> Link:
         (b.node, b.interface),
         tuple(networks),
         draft.origin("links", index),
+        link_boxes(draft, index),
     )
 
 

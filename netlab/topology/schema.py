@@ -7,7 +7,7 @@ exist? is that address free?) is resolve.py's part.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -31,7 +31,16 @@ from netlab.topology.fields import (
     Word,
     nothing_is_empty,
     one_or_more,
+    plain_value,
+    port_range,
     wrong,
+)
+from netlab.topology.nat import (
+    Dependence,
+    Pooling,
+    PortAssignment,
+    UnknownProtocols,
+    Unsolicited,
 )
 from netlab.topology.source import Plain
 
@@ -45,6 +54,12 @@ Words = Annotated[list[Word], *one_or_more(STRING)]
 Families = Annotated[
     list[Literal["ipv4", "ipv6"]],
     Field(min_length=1),
+]
+PortRange = Annotated[
+    tuple[Integer, Integer], BeforeValidator(port_range), WithJsonSchema({"type": "string"})
+]
+Quantity = Annotated[
+    Any, BeforeValidator(plain_value), WithJsonSchema({"type": ["string", "number"]})
 ]
 Environment = Annotated[dict[EnvironmentName, Text], BeforeValidator(nothing_is_empty)]
 
@@ -117,13 +132,117 @@ class StaticNatForm(Form):
         return self
 
 
+class TimeoutsForm(Form):
+    """How long an idle session of a NAT is kept, in seconds."""
+
+    udp: Integer | None = Field(None, description="RFC 4787 REQ-5; 300.")
+    tcp_established: Integer | None = Field(
+        None, alias="tcp-established", description="RFC 5382 REQ-5; 7440."
+    )
+    tcp_transitory: Integer | None = Field(
+        None, alias="tcp-transitory", description="While it opens or closes; 240."
+    )
+    icmp: Integer | None = Field(None, description="Queries, RFC 5508 REQ-2; 60.")
+    other: Integer | None = Field(None, description="All other protocols; 600.")
+
+
 class NatForm(Form):
-    """Network address translation (RFC 3022) at a node of kind `nat`."""
+    """Network address translation (RFC 3022) at a node of kind `nat`.
+
+    With none but `masquerade` and `static` it is what Linux does by itself; with any other key
+    it is what RFC 4787 calls it, see docs/nat.md.
+    """
 
     masquerade: Words = Field(
         [], description="Interfaces whose leaving IPv4 packets get the interface's own address."
     )
     static: list[StaticNatForm] = Field([], description="Fixed translations.")
+    preset: Word | None = Field(
+        None, description="A known behaviour, see `netlab preset`; other keys win over it."
+    )
+    mapping: Dependence | None = Field(
+        None, description="Whether a mapping serves all destinations (RFC 4787 section 4.1)."
+    )
+    filtering: Dependence | None = Field(
+        None, description="Who may send to a mapping (RFC 4787 section 5)."
+    )
+    ports: PortAssignment | None = Field(
+        None, description="Which outside port a mapping gets (RFC 4787 section 4.2)."
+    )
+    port_range: PortRange | None = Field(
+        None, alias="port-range", description="Outside ports, as `1024-65535`."
+    )
+    addresses: Addresses = Field(
+        [], description="Outside addresses, of the outside link's subnet; else the interface's."
+    )
+    pooling: Pooling | None = Field(
+        None, description="Whether an inside host keeps to one outside address."
+    )
+    hairpinning: Boolean | None = Field(
+        None, description="Whether inside hosts meet at outside addresses (RFC 4787 section 6)."
+    )
+    inbound_refresh: Boolean | None = Field(
+        None, alias="inbound-refresh", description="Whether packets from outside keep a mapping."
+    )
+    icmp_errors: Boolean | None = Field(
+        None, alias="icmp-errors", description="Whether ICMP errors are translated (RFC 5508)."
+    )
+    unknown_protocols: UnknownProtocols | None = Field(
+        None, alias="unknown-protocols", description="All but TCP, UDP and ICMP."
+    )
+    unsolicited: Unsolicited | None = Field(
+        None, description="What a SYN without a mapping meets (RFC 5382 REQ-4)."
+    )
+    timeouts: TimeoutsForm | None = Field(None, description="In seconds.")
+
+    @property
+    def is_described(self) -> bool:
+        """True if it says more than `masquerade` and `static`."""
+        return bool(self.model_fields_set - {"masquerade", "static"})
+
+
+def _middlebox(value: object) -> object:
+    """``first-packet-only`` is ``{kind: first-packet-only}``."""
+    short = isinstance(value, str) and not isinstance(value, Plain)
+    return {"kind": value} if short else value
+
+
+class MiddleboxForm(Form):
+    """A middlebox; further keys are the parameters of its kind, see docs/middleboxes.md."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    kind: Word | None = Field(None, description="One of `netlab boxes`.")
+    python: Word | None = Field(
+        None, description="Your own, on a link: `FILE.py:CLASS`, the file beside this one."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> MiddleboxForm:
+        if (self.kind is None) == (self.python is None):
+            raise wrong(
+                "E207", "a middlebox is incomplete", "give `kind`, or `python: FILE.py:CLASS`"
+            )
+        return self
+
+
+Middlebox = Annotated[
+    MiddleboxForm,
+    BeforeValidator(_middlebox),
+    WithJsonSchema({"anyOf": [STRING, {"$ref": "#/$defs/MiddleboxForm"}]}),
+]
+
+
+class ImpairmentForm(Form):
+    """What a link does to packets; see the kind `impair` in docs/middleboxes.md."""
+
+    delay: Quantity | None = Field(None, description="How long each packet waits: `50ms`.")
+    jitter: Quantity | None = Field(None, description="Up to this much longer, order kept.")
+    rate: Quantity | None = Field(None, description="Of IP packets: `10mbit`.")
+    queue: Quantity | None = Field(None, description="Longest wait for the rate: `100ms`.")
+    loss: Quantity | None = Field(None, description="Probability: `3%`.")
+    duplicate: Quantity | None = Field(None, description="Probability: `3%`.")
+    reorder: Quantity | None = Field(None, description="Probability of skipping the delay.")
 
 
 def _firewall(value: object) -> object:
@@ -227,6 +346,9 @@ class NodeForm(Form):
         True, description="`false`: no routes but those written here."
     )
     firewall: Filter | None = Field(None, description="Filter rules in the short form.")
+    middleboxes: list[Middlebox] = Field(
+        [], description="Kinds that are made of rules, at a node that forwards."
+    )
     nftables: Text = Field("", description="Raw nftables text, loaded after netlab's own.")
     sysctls: Annotated[dict[SysctlName, Text], BeforeValidator(nothing_is_empty)] = Field(
         {}, description="Kernel settings below `net.`."
@@ -246,7 +368,7 @@ def _link(value: object) -> object:
     return {"ends": value} if isinstance(value, list) else value
 
 
-class LinkForm(Form):
+class LinkForm(ImpairmentForm):
     """A wire between two nodes."""
 
     ends: list[EndText] = Field(description="Its two ends, each `node:interface`.")
@@ -259,6 +381,14 @@ class LinkForm(Form):
     mtu: Mtu | None = Field(None, description="MTU of both ends, in bytes.")
     addresses: Annotated[dict[NodeName, Addresses], BeforeValidator(nothing_is_empty)] = Field(
         {}, description="Addresses of the ends by node, where they matter."
+    )
+    outbound: ImpairmentForm | None = Field(
+        None, description="From the first end to the second only; wins over the link's own."
+    )
+    inbound: ImpairmentForm | None = Field(None, description="The other way only.")
+    seed: Integer = Field(0, description="Where the random numbers of the link are drawn from.")
+    middleboxes: list[Middlebox] = Field(
+        [], description="Boxes in the wire, in the order from the first end."
     )
 
     @model_validator(mode="after")

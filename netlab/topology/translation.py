@@ -1,25 +1,26 @@
-"""The ``outside:`` and ``nat:`` of the file -> Masquerade and StaticNat."""
+"""The ``outside:`` and ``nat:`` of the file -> Masquerade, Translator and StaticNat."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.topology.behaviour import translator
 from netlab.topology.fields import ip
 from netlab.topology.model import Masquerade, StaticNat
 from netlab.topology.problems import nearest
 
 if TYPE_CHECKING:
     from netlab.topology.draft import Draft
-    from netlab.topology.model import Address
+    from netlab.topology.model import Address, Nat
     from netlab.topology.routing import Routing
 
 
-def translation(draft: Draft, routing: Routing, name: str) -> tuple[Masquerade | StaticNat, ...]:
+def translation(draft: Draft, routing: Routing, name: str) -> tuple[Nat, ...]:
     """All translations of a node, masquerading first."""
     node = draft.form.nodes[name]
     if node.kind != "nat":
         return ()
-    found: list[Masquerade | StaticNat] = []
+    found: list[Nat] = []
     written: list[tuple[str, tuple[str | int, ...]]] = [
         (n, ("outside", i)) for i, n in enumerate(node.outside)
     ]
@@ -28,7 +29,11 @@ def translation(draft: Draft, routing: Routing, name: str) -> tuple[Masquerade |
     interfaces = [e.interface for e in routing.wiring.by_node[name]]
     for interface, path in written:
         if interface in interfaces:
-            found.append(Masquerade(interface, draft.origin("nodes", name, *path)))
+            if node.nat and node.nat.is_described:
+                described = translator(draft, routing.wiring, name, interface)
+                found += [described] if described else []
+            else:
+                found.append(Masquerade(interface, draft.origin("nodes", name, *path)))
         elif not draft.partial:
             draft.problems.add(
                 "E261",
@@ -44,7 +49,7 @@ def translation(draft: Draft, routing: Routing, name: str) -> tuple[Masquerade |
             f"add `outside: {interfaces[-1] if interfaces else 'wan'}`",
         )
         return ()
-    outsides = [m.outside for m in found if isinstance(m, Masquerade)]
+    outsides = [n.outside for n in found]
     for index in range(len(node.nat.static) if node.nat else 0):
         static = _static(draft, routing, name, index, outsides)
         if static:
