@@ -77,11 +77,15 @@ class Reply(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """A rule of ``node`` is known to have dropped this probe; ``rule`` is its label."""
+    """A witness saw ``node`` drop this probe: the label of its ``rule``, or the kernel's reason.
+
+    The kernel's reason is a word of its own (``IP_CSUM``: SKB_DROP_REASON_IP_CSUM).
+    """
 
     probe: Probe
     node: str
-    rule: str
+    rule: str = ""
+    reason: str = ""
 
 
 class Evidence(NamedTuple):
@@ -193,6 +197,14 @@ def token(transport: Buffer, protocol: int, run: int) -> Probe | None:
     if of_run != run or numbers.on_the_wire(argument) != protocol:
         return None
     return Probe(argument, serial)
+
+
+def glimpse(start: Buffer, run: int) -> Probe | None:
+    """Whose probe begins like this; a witness may keep no more than header and token."""
+    if not start or start[0] >> 4 not in (4, 6):
+        return None
+    offset, field = ((start[0] & 15) * 4, 9) if start[0] >> 4 == 4 else (ipv6.HEADER_LENGTH, 6)
+    return token(start[offset:], start[field], run) if len(start) > offset else None
 
 
 class Seen(NamedTuple):
@@ -351,9 +363,10 @@ def _accepted(attempt: Attempt) -> bool:
 def _losses(
     accepted: dict[Probe, int], there: dict[Probe, int], of_number: _Gathered
 ) -> Iterator[verdict.Loss]:
-    """Where each packet that did not arrive was seen last, and the rule that took it, if known."""
+    """Where each packet that did not arrive was seen last, and what took it, if known."""
     last = {s.probe: s for s in sorted(of_number.sightings, key=lambda s: s.time)}
-    rules = {d.probe: d for d in of_number.drops}
+    rules = {d.probe: d for d in of_number.drops if d.rule}
+    reasons = {(d.probe, d.node): d.reason for d in of_number.drops if d.reason}
     for probe in accepted:
         if probe in there:
             continue
@@ -361,7 +374,8 @@ def _losses(
             yield verdict.Loss(probe.serial, rules[probe].node, rules[probe].rule)
         elif probe in last:
             place = last[probe]
-            yield verdict.Loss(probe.serial, place.node, after_leaving=place.outgoing)
+            reason = reasons.get((probe, place.node), "")
+            yield verdict.Loss(probe.serial, place.node, "", reason, place.outgoing and not reason)
         else:
             yield verdict.Loss(probe.serial, "")
 

@@ -25,14 +25,16 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 class Loss(NamedTuple):
-    """Packet ``serial``, from 0, was lost at ``node`` (empty: seen nowhere), by ``rule`` if known.
+    """Packet ``serial``, from 0, was lost at ``node`` (empty: seen nowhere).
 
+    ``rule`` and ``reason`` are what a witness said: the label of the rule, the kernel's own word.
     ``after_leaving``: it was seen to leave that node and not to reach the next.
     """
 
     serial: int
     node: str
     rule: str = ""
+    reason: str = ""
     after_leaving: bool = False
 
 
@@ -169,12 +171,12 @@ def _place(loss: Loss, case: Case) -> str:
     if not loss.node:
         return "sent, and seen nowhere"
     if loss.rule:
-        return f"{loss.node}: rule {loss.rule} dropped"
+        return f"{loss.node}: {loss.rule} dropped"
     if loss.after_leaving:
         return f"lost after leaving {loss.node}"
     if loss.node in case.clashed:
         return f"{loss.node}: conntrack clash (insert_failed), dropped"
-    return f"{loss.node}: dropped"
+    return f"{loss.node}: dropped, {loss.reason}" if loss.reason else f"{loss.node}: dropped"
 
 
 def _notes(case: Case) -> list[str]:

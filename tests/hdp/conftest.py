@@ -38,7 +38,7 @@ def imagined(fate: Fate, arguments: range = range(-1, 263), packets: int = 3) ->
         elif end == "refused":
             replies.append(sweep.Reply(probe, "icmp 3/2", packed("198.51.100.2")))
         elif end == "rule":
-            drops.append(sweep.Drop(probe, "nat", "allow-list"))
+            drops.append(sweep.Drop(probe, "nat", "rule allow-list"))
         clashed += end == "clash"
     return sweep.Evidence(
         4,

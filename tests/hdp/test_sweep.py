@@ -93,6 +93,30 @@ def test_nothing_on_the_wire_raises(content: bytes) -> None:
     sweep.recognise(content, RUN)
 
 
+@given(PROBES, st.sampled_from([4, 6]), st.integers(0, 100))
+def test_a_witness_may_keep_the_first_octets_only(probe: Probe, family: int, size: int) -> None:
+    content = packet(probe, family, size)
+    start = content[: 60 if family == 6 else 40]
+    assert sweep.glimpse(start, RUN) == probe
+    assert sweep.glimpse(start, RUN ^ 1) is None
+
+
+@given(st.binary(max_size=60))
+def test_a_glimpse_of_anything_raises_nothing(start: bytes) -> None:
+    sweep.glimpse(start, RUN)
+
+
+def test_the_kernel_s_reason_counts_where_the_packet_was_last() -> None:
+    evidence = imagined(lambda probe: "rule" if probe.argument == 99 else "received")
+    drops = tuple(
+        sweep.Drop(drop.probe, node, reason=reason)
+        for drop in evidence.drops
+        for node, reason in (("nat", "IP_CSUM"), ("client", "OTHER"))
+    )
+    made = sweep.join(evidence._replace(drops=drops))
+    assert row(made, 99).reason == "nat: dropped, IP_CSUM"
+
+
 def row(made: sweep.Sweep, argument: int) -> sweep.Row:
     return next(row for row in made.rows if row.argument == argument)
 

@@ -6,6 +6,7 @@ import contextlib
 import secrets
 from typing import TYPE_CHECKING, TypeVar
 
+from netlab.cli.hdp import witnesses
 from netlab.drive import sweep as drive
 from netlab.errors import Diagnostic, LabError
 from netlab.hdp import numbers
@@ -69,9 +70,9 @@ def sweep(
         return namespaces.inside(lab[node].namespace, action)
 
     limits = contextlib.nullcontext() if listen else _without_limits(lab[server])
-    with limits:
+    with limits, witnesses.watching(task, inside) as witness:
         evidence = drive.run(task, inside)
-    return core.join(evidence)
+    return core.join(evidence._replace(drops=witness.drops()))
 
 
 def _address(node: LabNode, family: int | None) -> tuple[str, int]:
