@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from netlab.fate.watch import Watch
     from netlab.kernel import ownership
-    from netlab.kernel.process import Started
+    from netlab.kernel.program import Program
     from netlab.observe.session import Kind
     from netlab.plan.operations import InterfaceSummary, NodeSummary
     from netlab.topology.model import Topology
@@ -54,7 +54,7 @@ class Lab:
         self.plan = plan._replace(name=check_name(plan.name if name is None else name))
         self._claim: ownership.Claim | None = None
         self._found: ownership.Lab | None = None
-        self._programs: tuple[Started, ...] = ()
+        self._programs: tuple[Program, ...] = ()
 
     @classmethod
     def attach(cls, name: str | None = None) -> Self:
@@ -92,8 +92,8 @@ class Lab:
             teardown.remove(self._claim)
         elif self._found:
             teardown.down(self._found.name)
-        for started in self._programs:
-            started.process.wait()  # it is dead; this buries it
+        for program in self._programs:
+            program.wait()  # it is dead; this buries it
         self._programs = ()
         self._claim = self._found = None
 

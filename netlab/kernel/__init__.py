@@ -2,7 +2,8 @@
 
 apply.py       Plan -> running lab; any error takes all of it back
 teardown.py    the way back: down, and gc for what a crash left
-process.py     programs in nodes: become one, start one, wait until it is ready
+process.py     commands in nodes: become one, or start one
+program.py     the topology's own programs: start, wait until ready
 ownership.py   labs on disk: the record and the lock that make down and gc find everything
 marks.py       the processes of a lab: found by mark, stopped through pidfds
 rootless.py    a user namespace for ordinary users, and the process that keeps it

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from netlab.kernel.ownership import Claim, Lab
-    from netlab.kernel.process import Started
+    from netlab.kernel.program import Program
     from netlab.plan.operations import Operation, Plan
 
     Progress = Callable[[int, int], None]
@@ -59,8 +59,6 @@ def claim(
 
     See ``ownership.claim``. The claim goes to ``build``.
     """
-    from netlab.kernel import rootless
-
     if os.path.exists(f"{ownership.state_directory()}/{plan.name}"):
         from netlab.kernel import teardown
 
@@ -71,13 +69,13 @@ def claim(
         topology=os.path.abspath(plan.topology),
         digest=digest,
         library=library,
-        rootless=rootless.is_needed(),
+        rootless=os.geteuid() != 0,
         listed=listed,
         documents=documents,
     )
 
 
-def build(plan: Plan, claim: Claim, progress: Progress | None = None) -> tuple[Started, ...]:
+def build(plan: Plan, claim: Claim, progress: Progress | None = None) -> tuple[Program, ...]:
     """Build the lab of ``claim`` and return its programs, started and ready.
 
     On any error, and on SIGINT or SIGTERM, everything is taken back and the claim released. A
@@ -101,7 +99,7 @@ def build(plan: Plan, claim: Claim, progress: Progress | None = None) -> tuple[S
 
             teardown.remove(claim)
             for program in builder.started:
-                program.process.wait()  # it has ended; this lets its process id go
+                program.wait()  # it has ended; this lets its process id go
             raise
     if not lab.record.library:
         claim.close()
@@ -128,7 +126,7 @@ class _Builder:
         self._indices: dict[tuple[str, str], int] = {}
         self._pending: list[tuple[Operation, netlink.Request]] = []
         self._route: socket | None = None
-        self.started: list[Started] = []
+        self.started: list[Program] = []
 
     def run(self) -> None:
         try:
@@ -255,11 +253,11 @@ class _Builder:
         files.store(self._lab.files(o.node), o.path, o.content)
 
     def program(self, o: StartProgram) -> None:
-        from netlab.kernel import process
+        from netlab.kernel import program
 
-        started = process.start(self._lab, o.node, o.program, o.argv, dict(o.environment))
+        started = program.start(self._lab, o.node, o.program, o.argv, dict(o.environment))
         self.started.append(started)
-        process.wait_ready(self._lab, started, o.ready, o.timeout, self._signals.arrived)
+        program.wait_ready(self._lab, started, o.ready, o.timeout, self._signals.arrived)
 
 
 _REQUESTS: dict[type, Callable[[_Builder, Any], netlink.Request]] = {

@@ -88,7 +88,7 @@ def test_tun_rules_files_and_programs() -> None:
     assert not Path("/etc/netlab-was-here").exists()
     assert run(lab, "a", "ls", "/sys/class/net").split() == ["lo", "tun0"]
     assert teardown.down("kall").stopped == 2
-    assert program.process.wait() == -15
+    assert program.wait() == -15
 
 
 def test_a_refused_operation_is_named_and_nothing_stays(state: str) -> None:

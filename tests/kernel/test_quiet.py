@@ -76,7 +76,7 @@ def test_no_frame_is_sent_unless_somebody_sends_one() -> None:
         heard[a_plan.name] = [line for log in logs for line in log.splitlines()[1:]]
         teardown.down(a_plan.name)
         for sniffer in sniffers:
-            sniffer.process.wait()
+            sniffer.wait()
     assert heard["kquiet"] == []
     # The sniffers do hear: without the rule there are multicast listener reports.
     assert any(line.startswith("eth0 86dd") for line in heard["kloud"])

@@ -1,0 +1,127 @@
+"""Programs of a topology: when they are ready, and what is said when they are not."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from netlab.errors import LabError
+from netlab.kernel import apply, marks, namespaces, program, teardown
+from netlab.kernel.ownership import Claim
+from netlab.plan.operations import CreateNamespace, SetUp
+
+from .plans import plan
+
+pytestmark = pytest.mark.kernel
+
+SERVER = """
+import socket, sys, time
+kind = getattr(socket, sys.argv[1])
+server = socket.socket(getattr(socket, sys.argv[2]), kind)
+server.bind(("", 5353))
+if kind == socket.SOCK_STREAM:
+    server.listen()
+print("serving", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def claim(state: str) -> Iterator[Claim]:
+    assert state
+    empty = plan("kprog", CreateNamespace("a", "host"), SetUp("a", "lo"))
+    claim = apply.claim(empty, library=True, listed=False)
+    apply.build(empty, claim)
+    yield claim
+    teardown.remove(claim)
+
+
+def begin(claim: Claim, *argv: str) -> program.Program:
+    return program.start(claim.lab, "a", "it", argv, {"GREETING": "hello"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "family", "ready"),
+    [
+        ("SOCK_STREAM", "AF_INET", "port tcp 5353"),
+        ("SOCK_STREAM", "AF_INET6", "port tcp 5353"),
+        ("SOCK_DGRAM", "AF_INET", "port udp 5353"),
+        ("SOCK_DGRAM", "AF_INET6", "port udp 5353"),
+        ("SOCK_DGRAM", "AF_INET", "log ^serving$"),
+    ],
+)
+def test_a_server_is_ready_when_it_serves(claim: Claim, kind: str, family: str, ready: str) -> None:
+    server = begin(claim, sys.executable, "-c", SERVER, kind, family)
+    program.wait_ready(claim.lab, server, ready, 10)
+    assert server.poll() is None
+    assert marks.processes(claim.lab)[0][0].program == "it"
+
+
+def test_a_program_may_be_ready_by_having_ended(claim: Claim) -> None:
+    ended = begin(claim, "sh", "-c", "echo $GREETING $NETLAB_NODE; pwd; exit 3")
+    program.wait_ready(claim.lab, ended, "exit 3", 10)
+    assert ended.returncode == 3
+    assert Path(ended.log).read_text() == "hello a\n/\n"
+
+
+def test_an_end_before_being_ready_shows_the_log(claim: Claim) -> None:
+    failing = begin(claim, "sh", "-c", "echo no such luck; exit 4")
+    with pytest.raises(LabError) as caught:
+        program.wait_ready(claim.lab, failing, "port tcp 80", 10)
+    assert str(caught.value) == (
+        "error[E410]: program it in a ended with exit code 4 before it was ready (port tcp 80)\n"
+        "  it printed:\n"
+        "    no such luck"
+    )
+
+
+def test_time_runs_out(claim: Claim) -> None:
+    idle = begin(claim, "sleep", "60")
+    with pytest.raises(LabError, match=r"was not ready after 0\.01 s"):
+        program.wait_ready(claim.lab, idle, "log never", 0.01)
+
+
+def test_waiting_ends_early_when_the_build_is_interrupted(claim: Claim) -> None:
+    idle = begin(claim, "sleep", "60")
+    program.wait_ready(claim.lab, idle, "log never", 60, lambda: True)
+    assert idle.poll() is None
+
+
+def test_a_program_that_does_not_exist(claim: Claim) -> None:
+    with pytest.raises(LabError, match="cannot run no-such-thing in a: "):
+        begin(claim, "no-such-thing")
+    with pytest.raises(LabError, match=r"cannot run /etc/passwd in a: Permission denied"):
+        begin(claim, "/etc/passwd")
+
+
+def test_a_stubborn_program_is_killed_and_its_children_too(claim: Claim) -> None:
+    script = "trap '' TERM HUP; (trap '' TERM HUP; setsid sleep 60) & echo ready; wait; sleep 60"
+    stubborn = begin(claim, "sh", "-c", script)
+    program.wait_ready(claim.lab, stubborn, "log ready", 10)
+    inodes = marks.nodes_by_inode(claim.lab)
+    stopped = marks.stop(lambda pid: marks.is_ours(pid, claim.lab, inodes), grace=0.05)
+    assert stubborn.pid in stopped
+    assert len(stopped) >= 2
+    assert stubborn.wait() == -9
+
+
+@pytest.mark.usefixtures("state")
+def test_only_marked_processes_are_stopped() -> None:
+    """Somebody's own `ip netns exec` is reported and left alone."""
+    lonely = plan("klone", CreateNamespace("a", "host"))
+    claim = apply.claim(lonely, library=True, listed=False)
+    apply.build(lonely, claim)
+    unmarked = {"PATH": os.environ["PATH"]}
+    stranger = namespaces.inside(
+        claim.lab.namespace("a"), lambda: subprocess.Popen(["sleep", "60"], env=unmarked)
+    )
+    ours, foreign = marks.processes(claim.lab)
+    assert (ours, [process.pid for process in foreign]) == ([], [stranger.pid])
+    removed = teardown.remove(claim)
+    assert [process.pid for process in removed.foreign] == [stranger.pid]
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
