@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 
 from netlab.report import graph
 from netlab.report.ink.metrics import cells
+from netlab.topology import load
 from tests.report import strategies
 from tests.report.labs import LABS
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlab.topology.model import Topology
+
+
+SHIPPED = sorted((Path(__file__).parents[2] / "topologies").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", LABS)
@@ -27,16 +32,28 @@ def test_the_same_picture_in_ascii(golden: Callable[[str, str], None]) -> None:
     golden("lan.ascii.txt", drawing)
 
 
-@pytest.mark.parametrize("name", ["nat", "lan", "firewall", "stack", "dual-stack", "single"])
+@pytest.mark.parametrize("name", ["nat", "lan", "firewall", "stack", "two-clients", "cgn", "ring"])
 def test_small_labs_are_pictures(name: str) -> None:
     drawing = graph.text(LABS[name])
-    assert "╭" in drawing
+    assert "┴" in drawing or "┤" in drawing
     assert max(map(cells, drawing.splitlines())) <= 100
 
 
-def test_more_room_makes_more_of_a_picture() -> None:
-    assert "╭" not in graph.text(LABS["two-clients"], width=60)
-    assert "╭" in graph.text(LABS["two-clients"], width=160)
+def test_less_room_turns_a_picture_and_then_makes_it_a_list() -> None:
+    lying, standing, listed = (graph.text(LABS["nat"], width=n) for n in (100, 60, 15))
+    assert "├──" in lying
+    assert "┴" not in lying
+    assert "┴" in standing
+    assert "├──" not in standing
+    assert "╭" not in listed
+    assert "╰─ eth0  192.168.1.2  → nat lan" in listed
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_what_is_shipped_is_a_picture(path: Path) -> None:
+    drawing = graph.text(load(path))
+    assert "╮" in drawing
+    assert max(map(cells, drawing.splitlines())) <= 100
 
 
 @given(strategies.topologies())

@@ -30,10 +30,12 @@ def assign(
     names: Sequence[str],
     edges: Sequence[tuple[str, str]],
     sides: frozenset[tuple[str, str]] = frozenset(),
+    shape: float = SLIDE,
 ) -> dict[str, int]:
     """Columns of the nodes of one connected graph, from 0 at the left.
 
-    ``sides`` are pairs of neighbours of which the first would better stand left of the second.
+    ``sides`` are pairs of neighbours of which the first would better stand left of the second;
+    ``shape`` is the best ratio of width to height.
     """
     near: dict[str, list[str]] = {name: [] for name in names}
     for a, b in edges:
@@ -47,7 +49,7 @@ def assign(
         pivots = sorted(names, key=lambda name: -len(near[name]))[:4]
     best = min(
         (columns for pivot in pivots for columns in _spread(pivot, near, sides)),
-        key=lambda columns: _objections(columns, names, edges, sides),
+        key=lambda columns: _objections(columns, names, edges, sides, shape),
     )
     left = min(best.values())
     return {name: best[name] - left for name in names}
@@ -91,22 +93,29 @@ def _spread(
 
 
 def _distances(start: str, pivot: str, near: Mapping[str, list[str]]) -> dict[str, int]:
-    """Columns counted from the pivot: one more than any neighbour that was met before."""
-    met = {start: 1}
+    """Columns of the branch of ``start``, counted from the pivot, breadth first.
+
+    Every node stands one further than any neighbour that was met before it.
+    """
+    branch = {start}
     todo = [start]
     for name in todo:
+        fresh = [peer for peer in near[name] if peer != pivot and peer not in branch]
+        branch.update(fresh)
+        todo += fresh
+    columns = {pivot: 0}
+    todo = [pivot]
+    for name in todo:
+        if name != pivot:
+            columns[name] = 1 + max(
+                columns[peer] for peer in near[name] if columns.get(peer, -1) >= 0
+            )
         for peer in near[name]:
-            if peer != pivot and peer not in met:
-                met[peer] = 0
+            if peer in branch and peer not in columns:
+                columns[peer] = -1
                 todo.append(peer)
-    order = {name: index for index, name in enumerate(todo)}
-    for name in todo[1:]:
-        met[name] = 1 + max(
-            0 if peer == pivot else met[peer]
-            for peer in near[name]
-            if peer == pivot or order[peer] < order[name]
-        )
-    return met
+    del columns[pivot]
+    return columns
 
 
 def _objections(
@@ -114,6 +123,7 @@ def _objections(
     names: Sequence[str],
     edges: Sequence[tuple[str, str]],
     sides: frozenset[tuple[str, str]],
+    shape: float,
 ) -> float:
     """What speaks against a drawing; the weights were found by looking at many."""
     rows = Counter(columns.values())
@@ -127,7 +137,7 @@ def _objections(
         forks.setdefault((a, columns[a] < columns[b]), []).append(b in leaves)
         forks.setdefault((b, columns[b] < columns[a]), []).append(a in leaves)
     return (
-        0.6 * abs(log2(ratio / SLIDE))
+        2.0 * abs(log2(ratio / shape))
         # More than proportional, so that a star spreads to both sides.
         + 2.0 * sum(float((len(peers) - 1) ** 1.3) for peers in forks.values())
         + 1.5 * sum(any(peers) and not all(peers) for peers in forks.values())

@@ -120,11 +120,13 @@ class _Part:
         self.boxes = boxes
         self.wires = wires
         self.spacing = spacing
+        self.nats = {nat for box in boxes for nat in box.realm}
         names = [box.name for box in boxes]
         self.column = layers.assign(
             names,
             [(w.a, w.b) for w in wires.values()],
             frozenset(p for p in sides if p[0] in names),
+            spacing.shape,
         )
         self.items = {box.name: _Item(self.column[box.name], box, box.realm) for box in boxes}
         self.chains: dict[int, list[_Item]] = {}
@@ -268,11 +270,20 @@ class _Part:
         return other.order, index
 
     def _gap(self, upper: _Item, lower: _Item) -> int:
-        """Room between two items of a column, with that of the realms that begin or end there."""
-        shared = sum(a == b for a, b in zip(upper.realm, lower.realm, strict=False))
-        ends, begins = len(upper.realm) - shared, len(lower.realm) - shared
+        """Room between two items of a column, with that of the realms that begin or end there.
+
+        A NAT counts as inside, for its realm reaches to its middle.
+        """
+        one, other = self._shade(upper), self._shade(lower)
+        shared = sum(a == b for a, b in zip(one, other, strict=False))
+        ends, begins = len(one) - shared, len(other) - shared
         space = self.spacing
         return space.row_gap + (ends + begins) * space.realm_pad + begins * space.realm_title
+
+    def _shade(self, item: _Item) -> tuple[str, ...]:
+        if item.box and item.box.name in self.nats:
+            return (*item.realm, item.box.name)
+        return item.realm
 
     def _settle(self) -> None:
         """Set the rows: first where all neighbours pull, then outward from one column.

@@ -40,7 +40,8 @@ class Spacing:
     """The measures of a medium.
 
     ``stroke`` is the thickness of a wire; ``track`` the distance of vertical pieces in a bend, 0
-    if bends are curves that may share their room; ``gutter`` the least room between columns.
+    if bends are curves that may share their room; ``gutter`` the least room between columns;
+    ``shape`` the best ratio of width to height.
     With ``mirrored`` labels a right end's label hangs below its wire, so that where a single
     wire runs straight both ends share one zone.
     """
@@ -57,6 +58,7 @@ class Spacing:
     realm_pad: int
     realm_title: int
     margin: int
+    shape: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ def _card(node: Node, realm: Realm, networks: tuple[str, ...], links: Iterable[L
         realm=realm,
         networks=networks,
         devices=tuple(
-            f"{interface.name} {address}"
+            f"{interface.name} {address}".rstrip()
             for interface in node.interfaces
             if (node.name, interface.name) not in wired
             for address in interface.addresses or (() if interface.kind == "bridge" else ("",))

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 from netlab.report.ink import metrics
 from netlab.report.ink.markup import document, element, text
 from netlab.report.topology import icons
+from netlab.report.topology.layers import SLIDE
 from netlab.report.topology.layout import arrange
 from netlab.report.topology.places import Box, Label, Spacing, Wire
 
@@ -41,6 +42,7 @@ SPACING = Spacing(
     realm_pad=16,
     realm_title=26,
     margin=36,
+    shape=SLIDE,
 )
 
 _MARK_COLOUR: dict[MarkKind, str] = {"nat": "nat", "firewall": "danger"}

@@ -1,4 +1,8 @@
-"""The drawing for a terminal: a picture in box characters, or a list where that is too wide."""
+"""The drawing for a terminal: a picture in box characters, or a list where that is too wide.
+
+A picture lies, its wires running to the right, or stands, its wires running down, which makes
+it narrower. One that stands is laid out on its side, with rows for columns.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from netlab.report.ink.canvas import Canvas, Overlap, to_ascii
 from netlab.report.ink.metrics import cells
+from netlab.report.topology.layers import SLIDE
 from netlab.report.topology.layout import arrange
-from netlab.report.topology.places import Box, Label, Spacing, Wire
+from netlab.report.topology.places import Box, Label, Rect, Spacing, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.report.topology.places import Path, Rect
+    from netlab.report.topology.places import Path
     from netlab.report.topology.portrait import Card, End, Portrait
 
 SPACING = Spacing(
@@ -29,6 +34,23 @@ SPACING = Spacing(
     realm_pad=0,
     realm_title=0,
     margin=0,
+    shape=SLIDE,
+)
+STANDING = Spacing(
+    stroke=1,
+    row_gap=2,
+    port_gap=1,
+    label_gap=0,
+    bend=0,
+    track=1,
+    mirrored=False,
+    gutter=1,
+    box_pad=2,
+    realm_pad=0,
+    realm_title=0,
+    margin=0,
+    # A terminal scrolls down, not sideways.
+    shape=4 * SLIDE,
 )
 PICTURE_NODES = 24
 """More nodes than these are better read as a list than scrolled as a picture."""
@@ -41,6 +63,7 @@ def draw(portrait: Portrait, *, width: int = 100, unicode: bool = True) -> str:
     drawing = (
         _picture(portrait, width, subnets=True)
         or _picture(portrait, width, subnets=False, below=below)
+        or _standing(portrait, width, below)
         or "\n".join([*_list(portrait), "", *below]).rstrip() + "\n"
     )
     head = [portrait.title, *wrap(portrait.description, width)]
@@ -61,8 +84,7 @@ def _picture(
     portrait: Portrait, width: int, *, subnets: bool, below: list[str] | None = None
 ) -> str | None:
     """A picture, with the subnets on the wires or below it; ``None`` if it does not fit."""
-    loops = any(wire.a.node == wire.b.node for wire in portrait.wires)
-    if loops or len(portrait.cards) > PICTURE_NODES:
+    if not _can_be_drawn(portrait):
         return None
     contents = {card.name: list(_lines(card)) for card in portrait.cards}
     middles = [f" {' '.join(w.notes)} " if subnets and w.notes else "" for w in portrait.wires]
@@ -91,6 +113,63 @@ def _picture(
         # Wires that cross in a way which no choice of tracks sorts out.
         return None
     return "\n".join([str(canvas), *(below or [])]).rstrip() + "\n"
+
+
+def _can_be_drawn(portrait: Portrait) -> bool:
+    loops = any(wire.a.node == wire.b.node for wire in portrait.wires)
+    return not loops and len(portrait.cards) <= PICTURE_NODES
+
+
+def _standing(portrait: Portrait, width: int, below: list[str]) -> str | None:
+    """A picture whose wires run down; ``None`` if it does not fit."""
+    if not _can_be_drawn(portrait):
+        return None
+    contents = {card.name: list(_lines(card)) for card in portrait.cards}
+    layout = arrange(
+        [
+            Box(name, len(lines) + 2, max(cells(line) for line in lines) + 4)
+            for name, lines in contents.items()
+        ],
+        [
+            Wire(wire.a.node, wire.b.node, _side_label(wire.a), _side_label(wire.b))
+            for wire in portrait.wires
+        ],
+        STANDING,
+        portrait.sides,
+    )
+    if layout.height > width:
+        return None
+    canvas = Canvas()
+    try:
+        for name, place in layout.boxes.items():
+            _card(canvas, Rect(place.y, place.x, place.height, place.width), contents[name])
+        for wire, path in zip(portrait.wires, layout.paths, strict=True):
+            _falling_wire(canvas, wire.a, wire.b, path)
+    except Overlap:
+        return None
+    return "\n".join([str(canvas), *below]).rstrip() + "\n"
+
+
+def _side_label(end: End) -> Label:
+    lines = (end.interface, *end.notes)
+    return Label(len(lines), above=0, below=max(cells(line) for line in lines) + 1)
+
+
+def _falling_wire(canvas: Canvas, a: End, b: End, path: Path) -> None:
+    upper, lower = (a, b) if path.left_is_a else (b, a)
+    first, last = path.runs[0], path.runs[-1]
+    for row, line in enumerate((upper.interface, *upper.notes)):
+        canvas.write(first.y + 2, first.x0 + row, line)
+    lines = (lower.interface, *lower.notes)
+    for row, line in enumerate(lines):
+        canvas.write(last.y + 2, last.x1 - len(lines) + row, line)
+    top = first.x0 - 1
+    for run, following in zip(path.runs, (*path.runs[1:], None), strict=True):
+        bottom = run.turn if following else run.x1
+        canvas.down(run.y, top, bottom)
+        if following:
+            canvas.across(min(run.y, following.y), max(run.y, following.y), bottom)
+            top = bottom
 
 
 def _lines(card: Card) -> Iterator[str]:
@@ -158,10 +237,14 @@ def _list(portrait: Portrait) -> Iterator[str]:
     for number, card in enumerate(portrait.cards):
         if number:
             yield ""
-        name, *rest = _lines(card)
         behind = f", inside {card.realm[-1]}" if card.realm else ""
-        yield f"{name} ({rest[0]}{behind})"
-        branches = [f"{line}" for line in rest[1:]]
+        yield f"{card.name} ({card.kind}{behind})"
+        branches = [*card.networks, *card.devices]
+        branches += [
+            f"{'firewall: ' if mark.kind == 'firewall' else ''}{' '.join(mark.lines)}"
+            for mark in card.marks
+        ]
+        branches += [f"▸ {program}" for program in card.programs]
         width = max((cells(end.interface) for end, _ in peers[card.name]), default=0)
         notes = max((cells(" ".join(end.notes)) for end, _ in peers[card.name]), default=0)
         branches += [
