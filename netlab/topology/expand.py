@@ -61,7 +61,7 @@ def _templates(node: Mapping, templates: Mapping, problems: Problems) -> list[Ma
                 "E208",
                 f"there is no template `{each.value}`",
                 each,
-                nearest(each.value, templates.entries) or "templates stand under `templates:`",
+                nearest(each.value, templates.entries),
             )
         elif isinstance(template[1], Mapping):
             if "template" in template[1].entries:

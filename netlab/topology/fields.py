@@ -18,6 +18,10 @@ from netlab.topology import names
 from netlab.topology.source import Plain, describe_value
 
 if TYPE_CHECKING:
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
     from netlab.topology.model import Address as IpAddress
     from netlab.topology.model import Network
 
@@ -315,6 +319,22 @@ Argv = Annotated[
     Field(min_length=1),
     WithJsonSchema({"anyOf": [_STRING, {"type": "array", "items": _SCALAR, "minItems": 1}]}),
 ]
+
+
+class Short:
+    """Marks a value that may also be written shorter, for the JSON Schema."""
+
+    def __init__(self, *forms: dict[str, Any]) -> None:
+        self.forms = forms
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(core), *self.forms]}
+
+
+NULL = Short({"type": "null"})
+"""Nothing may be written for an empty mapping."""
 
 
 def one_or_more(schema: dict[str, Any]) -> tuple[BeforeValidator, WithJsonSchema]:

@@ -101,14 +101,14 @@ def _report(error: ErrorDetails, tree: Mapping, problems: Problems) -> None:
     place = find(tree, path, key=on_key or kind == "extra_forbidden")
     found = describe(find(tree, path))
     form, name = _form(path)
-    about = form.model_fields[name].description or "" if name in form.model_fields else ""
+    about = form.described().get(name, "")
     if kind[0] == "E":
         offset = int(context["offset"])
         if offset and isinstance(place, Scalar) and place.quoted:
             offset += 1
         problems.add(kind, context["message"], place, context["hint"] or about, offset)
     elif kind == "extra_forbidden":
-        problems.add("E201", f"unknown key `{name}`", place, nearest(name, _keys(form)))
+        problems.add("E201", f"unknown key `{name}`", place, nearest(name, form.described()))
     elif kind == "missing":
         problems.add("E203", f"`{name}` is missing", place, about)
     elif kind == "literal_error":
@@ -132,11 +132,6 @@ def _bound(kind: str, context: dict[str, Any]) -> str:
         "finite_number": "a finite number wanted",
     }
     return words.get(kind, kind.replace("_", " ")).format(**context)
-
-
-def _keys(form: type[schema.Form]) -> list[str]:
-    """The keys of a form as a file writes them."""
-    return [field.alias or name for name, field in form.model_fields.items()]
 
 
 def _form(path: Path) -> tuple[type[schema.Form], str]:

@@ -19,6 +19,10 @@ LONGEST_LINE = 400
 """Characters of the offending line that are shown; a longer one would fill the terminal."""
 
 
+MOST = 100
+"""Problems that are shown; nobody reads more, and a hostile file may hold a million."""
+
+
 class Place(Protocol):
     """Anything that knows its line and column, both from 1."""
 
@@ -44,13 +48,8 @@ class Problems:
     def __len__(self) -> int:
         return len(self._found)
 
-    def add(
-        self, code: str, message: str, place: Place | None = None, hint: str = "", offset: int = 0
-    ) -> None:
+    def add(self, code: str, message: str, place: Place, hint: str, offset: int = 0) -> None:
         """Note one problem at ``place``, ``offset`` characters to its right."""
-        if place is None:
-            self._found[Diagnostic(code, message, None, "", hint)] = None
-            return
         position = Position(self.file, place.line, place.column + offset)
         self._found[Diagnostic(code, message, position, self._line(position), hint)] = None
 
@@ -67,8 +66,14 @@ class Problems:
 
     def raise_if_any(self) -> None:
         """Raise InputError with every problem, in the order of the file."""
-        if self._found:
-            raise InputError(*sorted(self._found, key=_order))
+        found = sorted(self._found, key=_order)
+        if len(found) > MOST:
+            more = found[MOST]
+            message = f"{len(found) - MOST} more problems, from here on"
+            hint = "these may go away with the ones above"
+            found[MOST:] = [Diagnostic("E114", message, more.position, more.source, hint)]
+        if found:
+            raise InputError(*found)
 
 
 def _order(diagnostic: Diagnostic) -> tuple[int, int]:
@@ -83,6 +88,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean `{close[0]}`?"
     if not words:
-        return ""
+        return "there are none"
     shown = ", ".join(words[:16])
     return f"known here: {shown}{', …' if len(words) > 16 else ''}"

@@ -46,8 +46,8 @@ def load(path: str | Path) -> Topology:
 def loads(text: str, file: str = "<string>") -> Topology:
     """The topology in a text; ``file`` is what messages call it."""
     problems = Problems(file)
-    # A lone surrogate is what Python makes of bytes that are no text.
-    text = source.decode(text.encode("utf-8", "surrogateescape"), problems)
+    # A lone surrogate becomes bytes that are not UTF-8, and is refused as such.
+    text = source.decode(text.encode("utf-8", "surrogatepass"), problems)
     return _resolve(text, problems, Path(file).stem)
 
 

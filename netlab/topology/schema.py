@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from netlab.topology.fields import (
+    NULL,
     Address,
     Argv,
     Boolean,
@@ -25,6 +26,7 @@ from netlab.topology.fields import (
     Number,
     Port,
     Regex,
+    Short,
     Subnet,
     SysctlName,
     Text,
@@ -45,6 +47,7 @@ from netlab.topology.nat import (
 from netlab.topology.source import Plain
 
 STRING = {"type": "string"}
+LIST = {"type": "array", "items": {"type": ["string", "number"]}}
 
 Kind = Literal["host", "router", "nat", "bridge", "stack"]
 Mtu = Annotated[Integer, Field(ge=68, le=65535)]
@@ -61,13 +64,18 @@ PortRange = Annotated[
 Quantity = Annotated[
     Any, BeforeValidator(plain_value), WithJsonSchema({"type": ["string", "number"]})
 ]
-Environment = Annotated[dict[EnvironmentName, Text], BeforeValidator(nothing_is_empty)]
+Environment = Annotated[dict[EnvironmentName, Text], BeforeValidator(nothing_is_empty), NULL]
 
 
 class Form(BaseModel):
     """A mapping of the file; a key that is not named here is refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @classmethod
+    def described(cls) -> dict[str, str]:
+        """The keys as the file writes them, each with its description."""
+        return {f.alias or name: f.description or "" for name, f in cls.model_fields.items()}
 
 
 class ReadyForm(Form):
@@ -226,11 +234,7 @@ class MiddleboxForm(Form):
         return self
 
 
-Middlebox = Annotated[
-    MiddleboxForm,
-    BeforeValidator(_middlebox),
-    WithJsonSchema({"anyOf": [STRING, {"$ref": "#/$defs/MiddleboxForm"}]}),
-]
+Middlebox = Annotated[MiddleboxForm, BeforeValidator(_middlebox), Short(STRING)]
 
 
 class ImpairmentForm(Form):
@@ -299,20 +303,11 @@ def _stack(value: object) -> object:
     return {"address": value} if isinstance(value, (str, list)) else value
 
 
-Stack = Annotated[StackForm, BeforeValidator(_stack)]
-Filter = Annotated[FirewallForm, BeforeValidator(_firewall)]
-Routes = Annotated[
-    list[
-        Annotated[
-            RouteForm,
-            BeforeValidator(_route),
-            WithJsonSchema({"anyOf": [STRING, {"$ref": "#/$defs/RouteForm"}]}),
-        ]
-    ],
-    Field(),
-]
-Program = Annotated[ProgramForm, BeforeValidator(_run)]
-Programs = Annotated[dict[Label, Program], BeforeValidator(nothing_is_empty)]
+Stack = Annotated[StackForm, BeforeValidator(_stack), Short(STRING, LIST, {"type": "null"})]
+Filter = Annotated[FirewallForm, BeforeValidator(_firewall), Short(LIST)]
+Routes = list[Annotated[RouteForm, BeforeValidator(_route), Short(STRING)]]
+Program = Annotated[ProgramForm, BeforeValidator(_run), Short(STRING, LIST)]
+Programs = Annotated[dict[Label, Program], BeforeValidator(nothing_is_empty), NULL]
 
 
 class NodeForm(Form):
@@ -350,13 +345,13 @@ class NodeForm(Form):
         [], description="Kinds that are made of rules, at a node that forwards."
     )
     nftables: Text = Field("", description="Raw nftables text, loaded after netlab's own.")
-    sysctls: Annotated[dict[SysctlName, Text], BeforeValidator(nothing_is_empty)] = Field(
+    sysctls: Annotated[dict[SysctlName, Text], BeforeValidator(nothing_is_empty), NULL] = Field(
         {}, description="Kernel settings below `net.`."
     )
     hosts: Boolean = Field(
         True, description="Whether /etc/hosts holds all nodes, so that names work."
     )
-    files: Annotated[dict[FilePath, Text], BeforeValidator(nothing_is_empty)] = Field(
+    files: Annotated[dict[FilePath, Text], BeforeValidator(nothing_is_empty), NULL] = Field(
         {}, description="Files that programs in this node see, by absolute path."
     )
     environment: Environment = Field({}, description="Variables of all programs in this node.")
@@ -379,8 +374,8 @@ class LinkForm(ImpairmentForm):
         None, description="Families of the subnets that are given when `subnet` is left out."
     )
     mtu: Mtu | None = Field(None, description="MTU of both ends, in bytes.")
-    addresses: Annotated[dict[NodeName, Addresses], BeforeValidator(nothing_is_empty)] = Field(
-        {}, description="Addresses of the ends by node, where they matter."
+    addresses: Annotated[dict[NodeName, Addresses], BeforeValidator(nothing_is_empty), NULL] = (
+        Field({}, description="Addresses of the ends by node, where they matter.")
     )
     outbound: ImpairmentForm | None = Field(
         None, description="From the first end to the second only; wins over the link's own."
@@ -423,9 +418,9 @@ class DefaultsForm(Form):
     stack: NodeForm | None = Field(None, description="Keys for every node of kind stack.")
 
 
-Node = Annotated[NodeForm, BeforeValidator(nothing_is_empty)]
-Nodes = Annotated[dict[NodeName, Node], BeforeValidator(nothing_is_empty)]
-Templates = Annotated[dict[Label, Node], BeforeValidator(nothing_is_empty)]
+Node = Annotated[NodeForm, BeforeValidator(nothing_is_empty), NULL]
+Nodes = Annotated[dict[NodeName, Node], BeforeValidator(nothing_is_empty), NULL]
+Templates = Annotated[dict[Label, Node], BeforeValidator(nothing_is_empty), NULL]
 
 
 class TopologyForm(Form):
@@ -433,13 +428,13 @@ class TopologyForm(Form):
 
     name: Label | None = Field(None, description="The lab's name; else the file's.")
     description: Text = Field("", description="What this lab shows.")
-    defaults: Annotated[DefaultsForm, BeforeValidator(nothing_is_empty)] = Field(
+    defaults: Annotated[DefaultsForm, BeforeValidator(nothing_is_empty), NULL] = Field(
         DefaultsForm(),  # type: ignore[call-arg]
         description="What holds where a link or a node says nothing.",
     )
     templates: Templates = Field({}, description="Named sets of node keys to build nodes on.")
     nodes: Nodes = Field(description="The nodes by name.", min_length=1)
-    links: list[Annotated[LinkForm, BeforeValidator(_link)]] = Field(
+    links: list[Annotated[LinkForm, BeforeValidator(_link), Short(LIST)]] = Field(
         [], description="The wires; their order gives subnets and addresses."
     )
     uplink: Boolean = Field(

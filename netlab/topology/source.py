@@ -10,12 +10,15 @@ a value stays marked as ambiguous until the schema knows whether text was wanted
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import yaml
+
+from netlab.topology.problems import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,33 +91,32 @@ START = Scalar("", 1, 1)
 
 def read(path: Path, problems: Problems) -> str:
     """The text of a topology file; raises InputError if it cannot be one."""
-    hint = "is the path right?"
     try:
-        with path.open("rb") as file:
-            mode = path.stat().st_mode
-            if not stat.S_ISREG(mode):
-                # A pipe or device could deliver bytes without end.
-                problems.add(
-                    "E102", "this is not a regular file", START, "a pipe or device has no end"
-                )
-                problems.raise_if_any()
-            raw = file.read(MAX_BYTES + 1)
-    except IsADirectoryError:
-        inside = sorted(p.name for p in path.glob("*.yaml"))
-        hint = f"name a file in it: {path / inside[0]}" if inside else "name a file"
-        problems.add("E102", "this is a directory, not a topology file", START, hint)
+        # Without O_NONBLOCK the opening of a pipe waits for somebody to write to it.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        mode = os.fstat(handle).st_mode
+        raw = b""
+        if stat.S_ISREG(mode):
+            with os.fdopen(handle, "rb") as file:
+                raw = file.read(MAX_BYTES + 1)
+        else:
+            os.close(handle)
     except FileNotFoundError:
         beside = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-        if beside:
-            from netlab.topology.problems import nearest
-
-            hint = nearest(path.name, beside)
+        hint = nearest(path.name, beside) if beside else "is the path right?"
         problems.add("E101", "this file does not exist", START, hint)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         problems.add(
             "E101", f"this file cannot be read: {reason}", START, "look at its owner and mode"
         )
+    else:
+        if stat.S_ISDIR(mode):
+            inside = sorted(p.name for p in path.glob("*.yaml"))
+            hint = f"name a file in it: {path / inside[0]}" if inside else "name a file"
+            problems.add("E102", "this is a directory, not a topology file", START, hint)
+        elif not stat.S_ISREG(mode):
+            problems.add("E102", "this is not a regular file", START, "name a file on a disk")
     problems.raise_if_any()
     return decode(raw, problems)
 
@@ -156,7 +158,7 @@ def parse(text: str, problems: Problems) -> Mapping:
         tree = _Composer(problems).compose(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Scalar("", mark.line + 1, mark.column + 1) if mark else None
+        place = Scalar("", mark.line + 1, mark.column + 1) if mark else START
         problems.add("E106", f"not YAML: {_reason(error)}", place, _syntax_hint(error, problems))
     except yaml.reader.ReaderError as error:
         before = text[: error.position]

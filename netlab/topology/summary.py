@@ -34,7 +34,7 @@ class Summary:
         """The fewest prefixes that hold exactly the networks of ``keys``, in order."""
         ranks = sorted(map(self._rank.__getitem__, keys))
         spans: list[tuple[int, int]] = []
-        todo = [(0, len(ranks) - 1)]
+        todo = [(0, len(ranks) - 1)] if ranks else []
         while todo:
             left, right = todo.pop()
             low, high = ranks[left], ranks[right]
