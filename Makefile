@@ -1,7 +1,7 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Both set up what they need.
 # DEBIAN: what the lab and its tests use from Debian or Ubuntu, installed only where missing.
 DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping busybox curl
-DEBIAN_TESTS := apache2-utils bind9-dnsutils chromium dnsperf knot-dnsutils nginx-light \
+DEBIAN_TESTS := apache2-utils bind9-dnsutils chromium dnsperf ethtool knot-dnsutils nginx-light \
 	tshark unbound wget wrk procps tcpdump util-linux
 
 PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 python3; do \

@@ -34,7 +34,7 @@ def held_back(address: str, port: int) -> Iterator[None]:
         message = f"rules need libnftables: {error}"
         raise Unavailable(Diagnostic("E407", message, hint=HINT)) from None
     family = "ip6" if ipaddress.ip_address(address).version == 6 else "ip"
-    name = f"netlab_quiet_{os.getpid()}_{port}"
+    name = f"netlab_resets_{os.getpid()}_{port}"
     code, _, errors = context.cmd(
         f"table {family} {name} {{ flags owner; chain output {{"
         f" type filter hook output priority 0;"

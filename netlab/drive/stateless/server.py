@@ -105,7 +105,8 @@ class Server:
         self._outbox: deque[tuple[bytes, bytes, int]] = deque()
         self._counts: Counter[str] = Counter()
         self._express = None
-        if core is responder and usable(rules, self._address):
+        # Its packets have partial checksums.
+        if port.cuts and core is responder and usable(rules, self._address):
             self._express = Express(rules, secret, listen)
         self._pause: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
