@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,6 +108,12 @@ def test_markup_in_names_stays_text() -> None:
     document = graph.svg(hostile)
     assert "<script" not in document
     assert '<script>"&' in {text.what for text in shapes.read(document).texts}
+
+
+def test_control_characters_reach_neither_a_terminal_nor_a_parser() -> None:
+    topology = replace(LABS["single"], description="ring\a the \x1b[31mbell\x00")
+    legible(graph.svg(topology))
+    assert "ring the [31mbell" in graph.text(topology)
 
 
 def test_needs_nothing_from_outside() -> None:

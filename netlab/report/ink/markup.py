@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape, quoteattr
+from html import escape as _escape
 
 SANS = "'Segoe UI',Roboto,'Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
 MONO = "ui-monospace,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace"
@@ -69,10 +69,15 @@ def style() -> str:
     )
 
 
+def escape(content: str) -> str:
+    """``content`` as XML text or attribute; what XML 1.0 cannot hold (section 2.2) is left out."""
+    return _escape("".join(c for c in content if c.isprintable() or c == "\n"))
+
+
 def element(name: str, content: str = "", **attributes: object) -> str:
     """One element; ``_`` of an attribute name stands for ``-``, a trailing one for nothing."""
     given = "".join(
-        f" {key.rstrip('_').replace('_', '-')}={quoteattr(_number(value))}"
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_number(value))}"'
         for key, value in attributes.items()
         if value is not None
     )

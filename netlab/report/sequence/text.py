@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TIME = 9
 """Columns of the margin with the times."""
-NARROWEST, WIDEST = 14, 34
+NARROWEST, WIDEST = 12, 34
 """Distances of two lifelines."""
 
 
@@ -38,15 +38,16 @@ class _Drawing:
 
     def __init__(self, ladder: Ladder, width: int) -> None:
         self.columns = ladder.columns
-        count = len(ladder.columns)
-        titles = [max(cells(c.name), cells(c.subtitle)) + 4 for c in ladder.columns]
-        first = max(titles[0] // 2 if titles else 0, 4)
-        room = width - TIME - first - (titles[-1] // 2 + 1 if titles else 0)
-        step = max(NARROWEST, min(WIDEST, room // max(1, count - 1)))
-        # A picture of few columns needs no more room than its texts.
-        self.xs = [TIME + first + number * step for number in range(count)]
-        self.width = max(width, self.xs[-1] + 8) if self.xs else width
-        self.step = step
+        count = max(1, len(ladder.columns))
+        # Half the frame of the first and of the last name stand outside the lifelines.
+        margin = max(NARROWEST, (width - TIME - 2) // count) // 2
+        frames = [max(cells(c.name), cells(c.subtitle)) + 4 for c in ladder.columns] or [0]
+        first, last = (min(frame // 2 + 1, margin) for frame in (frames[0], frames[-1]))
+        room = (width - TIME - first - last) // max(1, count - 1)
+        self.step = max(NARROWEST, min(WIDEST, room))
+        self.xs = [TIME + first + number * self.step for number in range(len(ladder.columns))]
+        self.width = max(width, max(self.xs, default=0) + last)
+        self.name_width = min(self.step - 5, 2 * margin - 5)
 
     def line(self, written: dict[int, str], time: str = "") -> str:
         """A line of lifelines with texts over it, by the place where each starts."""
@@ -67,8 +68,8 @@ class _Drawing:
         """The names in frames."""
         frames: list[dict[int, str]] = [{}, {}, {}, {}]
         for x, column in zip(self.xs, self.columns, strict=True):
-            name = shorten(column.name, self.step - 5)
-            subtitle = shorten(column.subtitle, self.step - 5)
+            name = shorten(column.name, self.name_width)
+            subtitle = shorten(column.subtitle, self.name_width)
             inner = max(cells(name), cells(subtitle)) + 2
             left = x - inner // 2 - 1
             middle = x - left - 1

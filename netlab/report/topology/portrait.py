@@ -107,7 +107,8 @@ def portray(topology: Topology) -> Portrait:
     sides = _sides(topology.nodes, neighbours)
     return Portrait(
         title=topology.name,
-        description=" ".join(topology.description.split()),
+        # Free text of the author's, which must not drive the terminal it is shown on.
+        description="".join(c for c in " ".join(topology.description.split()) if c.isprintable()),
         cards=tuple(
             _card(node, _realm(node.name, insides), lans.get(node.name, ()), topology.links)
             for node in topology.nodes

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 from netlab.report.ink import metrics
-from netlab.report.ink.markup import document, element, text
+from netlab.report.ink.markup import document, element, escape, text
 from netlab.report.topology import icons
 from netlab.report.topology.layers import SLIDE
 from netlab.report.topology.layout import arrange
