@@ -83,7 +83,7 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"netlab {name}",
         description=_sentence(COMMANDS[name].summary),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     _describe(name, parser)
     return parser
@@ -95,7 +95,7 @@ def full_parser() -> argparse.ArgumentParser:
         prog="netlab",
         description="Network labs of Linux namespaces that can say why a packet died.",
         epilog="example:\n  netlab up topologies/nat.yaml\n  netlab exec client -- ping -c1 server",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -106,7 +106,7 @@ def full_parser() -> argparse.ArgumentParser:
                 name,
                 help=command.summary,
                 description=_sentence(command.summary),
-                formatter_class=argparse.RawDescriptionHelpFormatter,
+                formatter_class=_Help,
             ),
         )
     return parser
@@ -119,6 +119,27 @@ def _describe(name: str, parser: argparse.ArgumentParser) -> None:
 
 def _sentence(summary: str) -> str:
     return summary[0].upper() + summary[1:] + "."
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal.
+
+    argparse makes a formatter for each argument that is added, and would import shutil (3 ms)
+    only to learn the width.
+    """
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width() - 2)
+
+
+def _width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
 
 
 class _Version(argparse.Action):

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, LabError
-from netlab.kernel import namespaces, process
+from netlab.kernel import namespaces, process, sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -154,23 +154,9 @@ def _logged(_: Lab, program: Program, pattern: str) -> bool:
 
 def _listening(lab: Lab, program: Program, endpoint: str) -> bool:
     protocol, port = endpoint.split()
-    return namespaces.inside(lab.namespace(program.node), lambda: port_is_open(protocol, int(port)))
+    return namespaces.inside(
+        lab.namespace(program.node), lambda: sockets.is_open(protocol, int(port))
+    )
 
 
 _CONDITIONS = {"exit": _exited, "log": _logged, "port": _listening}
-
-
-def port_is_open(protocol: str, port: int) -> bool:
-    """Whether a socket of the calling thread's namespace is bound to the port (TCP: listens)."""
-    wanted_state = {"tcp": "0A", "udp": "07"}[protocol]  # TCP_LISTEN; TCP_CLOSE = unconnected UDP
-    for table in (protocol, f"{protocol}6"):
-        try:
-            with open(f"/proc/thread-self/net/{table}", encoding="ascii") as stream:
-                rows = [line.split() for line in stream][1:]
-        except FileNotFoundError:
-            continue  # a kernel without IPv6
-        for row in rows:
-            local, state = row[1], row[3]
-            if state == wanted_state and int(local.rpartition(":")[2], 16) == port:
-                return True
-    return False

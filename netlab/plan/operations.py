@@ -5,10 +5,9 @@ script or carried out. Each says its ``reason`` in a few words. Order matters an
 the plan: all namespaces, then all wires, then node by node.
 
 They are NamedTuples, not dataclasses: a stored plan is read back without importing
-``dataclasses``, which alone would double the time of a small ``netlab up``.
+``dataclasses``, which alone would double the time of a small ``netlab up``. Annotations are not
+postponed, since a NamedTuple compiles each one that is a string.
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
