@@ -42,6 +42,7 @@ COMMANDS = {
     "stateless": Command(
         "stateless:stateless", "a TCP server that remembers nothing: http, dns, echo"
     ),
+    "tcp": Command("tcp:tcp", "a TCP of our own on a TUN device: netcat, servers, states"),
     "doctor": Command("doctor:doctor", "what this machine allows, and how to get the rest"),
     "gc": Command("lab:gc", "find and remove what a crash left behind"),
     "completion": Command("completion:completion", "print a completion script for your shell"),

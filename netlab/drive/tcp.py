@@ -4,7 +4,7 @@
         listener = await tcp.listen(80)
         connection = await listener.accept()
         request = await connection.read()
-        await connection.write(b"HTTP/1.0 200 OK\\r\\n\\r\\nhello\\n")
+        await connection.write(request.upper())
         await connection.close()
 
 The stack runs inside the event loop: no thread, no lock. Everything that TCP is stands in
@@ -24,7 +24,7 @@ from netlab.tcp.state import State
 from netlab.wire.address import packed, text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from types import TracebackType
 
     from netlab.drive.engine import Device
@@ -251,6 +251,10 @@ class TcpStack:
         self, device: Device, addresses: Iterable[str], settings: Settings = DEFAULTS
     ) -> None:
         self.engine = Engine(device, [packed(address) for address in addresses], settings)
+        self.addresses = [text(address) for address in self.engine.stack.addresses]
+        self.on_state: Callable[[str, str, str], None] | None = None
+        """Called with both ends and the new state of each connection that changed its state."""
+        self._states: dict[Place, State] = {}
         self._listeners: dict[Listener, TcpListener] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
@@ -344,7 +348,22 @@ class TcpStack:
         self.engine.tick()
         self._flush()
 
+    def _tell_states(self) -> None:
+        """Look at all states: slow, and only for those who asked."""
+        assert self.on_state is not None
+        present = {place: place.connection.state for place in self.engine.stack.places()}
+        gone = dict.fromkeys(self._states.keys() - present.keys(), State.CLOSED)
+        for place, state in (present | gone).items():
+            if self._states.get(place) is not state:
+                envelope = place.envelope
+                local = f"{text(envelope.local)}.{envelope.local_port}"
+                remote = f"{text(envelope.remote)}.{envelope.remote_port}"
+                self.on_state(local, remote, state.value)
+        self._states = present
+
     def _flush(self) -> None:
+        if self.on_state is not None:
+            self._tell_states()
         for place in self.engine.give():
             connection = place.connection
             user = place.user

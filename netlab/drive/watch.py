@@ -1,0 +1,77 @@
+"""A device that is watched: what passes is written to a capture file, or told line by line."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, BinaryIO
+
+from netlab.tcp.envelope import complete, read
+from netlab.wire import Malformed, pcapng
+from netlab.wire.address import text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlab.drive.engine import Device
+    from netlab.drive.tun import Arrival
+    from netlab.tcp.envelope import Packet
+    from netlab.wire import Buffer
+
+
+class Watched:
+    """A ``Device`` in front of another; ``watcher`` sees each packet, and whether it goes out."""
+
+    def __init__(self, device: Device, watcher: Callable[[Buffer, bool], None]) -> None:
+        self._device = device
+        self._watcher = watcher
+        self.offload = device.offload
+        self.mtu = device.mtu
+
+    def fileno(self) -> int:
+        """For ``select`` and its like."""
+        return self._device.fileno()
+
+    def read(self) -> Arrival | None:
+        """As the device's."""
+        arrival = self._device.read()
+        if arrival is not None:
+            self._watcher(arrival.packet, False)
+        return arrival
+
+    def write(self, packet: Packet) -> None:
+        """As the device's."""
+        self._watcher(complete(packet), True)
+        self._device.write(packet)
+
+
+def recorder(file: BinaryIO) -> Callable[[Buffer, bool], None]:
+    """A watcher that writes a pcapng file."""
+    file.write(pcapng.header())
+
+    def record(packet: Buffer, outgoing: bool) -> None:  # noqa: ARG001, FBT001
+        file.write(pcapng.packet(bytes(packet), time.time()))
+        file.flush()
+
+    return record
+
+
+def teller(tell: Callable[[str], None]) -> Callable[[Buffer, bool], None]:
+    """A watcher that says each segment: source, destination, octets, flags."""
+
+    def show(packet: Buffer, outgoing: bool) -> None:  # noqa: FBT001
+        sign = "->" if outgoing else "<-"
+        try:
+            found = read(packet, 0, verified=True)
+        except Malformed as reason:
+            tell(f"{sign} {len(packet)} octets: {reason}")
+            return
+        if found is None:
+            tell(f"{sign} {len(packet)} octets, protocol {packet[9 if packet[0] >> 4 == 4 else 6]}")
+            return
+        key, segment = found
+        size = len(key) // 2 - 2
+        source, target = text(key[:size]), text(key[size : 2 * size])
+        ports = int.from_bytes(key[-4:-2], "big"), int.from_bytes(key[-2:], "big")
+        tell(f"{sign} {source}.{ports[0]} > {target}.{ports[1]}: {segment}")
+
+    return show

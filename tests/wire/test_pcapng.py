@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import io
+import warnings
+
+import pytest
+
+from netlab.wire import ipv4, pcapng
+
+
+def test_scapy_reads_what_was_written() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from scapy.utils import RawPcapNgReader
+    packets = [ipv4.encode(ipv4.Header(bytes(4), bytes(4), 253), bytes(n)) for n in (0, 1, 5, 1400)]
+    octets = pcapng.header() + b"".join(
+        pcapng.packet(p, 1000.5 + n, "a word" if n % 2 else "") for n, p in enumerate(packets)
+    )
+    found = list(RawPcapNgReader(io.BytesIO(octets)))
+    assert [bytes(data) for data, _ in found] == packets
+    for n, (_, meta) in enumerate(found):
+        assert meta.linktype == pcapng.LINKTYPE_RAW
+        stamp = (meta.tshigh << 32 | meta.tslow) / 1e9
+        assert stamp == pytest.approx(1000.5 + n)
