@@ -427,7 +427,7 @@ class Stack:
         return packets
 
     def _note(self, place: Place) -> None:
-        """Something happened to a connection: who has to know, and does it still exist?"""
+        """Something happened to a connection: tell who has to know, drop it if it is gone."""
         connection = place.connection
         if place.half_open and place.listener is not None:
             if connection.events & CONNECTED:

@@ -1,0 +1,356 @@
+"""The userspace TCP against Linux and its programs, in a lab."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import random
+import re
+import shutil
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+from netlab.drive import services, watch
+from netlab.drive.routes import addresses_behind
+from netlab.drive.tcp import TcpConnection, TcpStack
+from netlab.drive.tun import Tun
+from netlab.kernel import namespaces
+from netlab.tcp.settings import DEFAULTS, Settings
+from netlab.tcp.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from pathlib import Path
+
+    from netlab.lab import Lab, LabNode
+    from netlab.wire import Buffer
+
+pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="tcp_stack.yaml")]
+offloads = pytest.mark.parametrize("offload", [True, False], ids=["offload", "plain"])
+families = pytest.mark.parametrize("family", [4, 6])
+
+ADDRESS = {4: "10.1.0.100", 6: "fd00:1::100"}
+HOST = {4: "10.2.0.2", 6: "fd00:2::2"}
+URL = {4: "http://10.1.0.100", 6: "http://[fd00:1::100]"}
+FAR = "203.0.113.2"
+DEADLINE = 60.0
+
+
+def run(test: Coroutine[None, None, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(DEADLINE):
+            await test
+
+    asyncio.run(bounded())
+
+
+@contextlib.asynccontextmanager
+async def stack_in(
+    lab: Lab,
+    settings: Settings = DEFAULTS,
+    *,
+    offload: bool = True,
+    watcher: Callable[[Buffer, bool], None] | None = None,
+) -> AsyncIterator[TcpStack]:
+    tun, addresses = namespaces.inside(
+        lab["stack"].namespace,
+        lambda: (Tun("tun0", offload=offload), addresses_behind("tun0")),
+    )
+    assert sorted(addresses) == sorted(ADDRESS.values())
+    with tun:
+        device = watch.Watched(tun, watcher) if watcher else tun
+        async with TcpStack(device, addresses, settings) as tcp:
+            yield tcp
+
+
+@contextlib.asynccontextmanager
+async def serving(tcp: TcpStack, port: int, service: services.Service) -> AsyncIterator[None]:
+    listener = await tcp.listen(port, backlog=1024)
+    task = asyncio.create_task(services.serve(listener, service))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await listener.close()
+
+
+async def output(node: LabNode, *argv: str, text: str | None = None) -> str:
+    ran = await asyncio.to_thread(node.run, list(argv), input=text, timeout=DEADLINE)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - the core changes without telling anyone
+        await asyncio.sleep(0.01)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@offloads
+@families
+def test_curl_and_wget_fetch_what_is_there(
+    netlab: Lab, tmp_path: Path, family: int, *, offload: bool
+) -> None:
+    big = random.Random(1).randbytes(8_000_000)
+    (tmp_path / "big").write_bytes(big)
+    (tmp_path / "index.html").write_text("hello\n")
+
+    async def test() -> None:
+        url = URL[family]
+        async with (
+            stack_in(netlab, offload=offload) as tcp,
+            serving(tcp, 80, services.http(tmp_path)),
+        ):
+            host = netlab["host"]
+            assert await output(host, "curl", "-gsS", url + "/") == "hello\n"
+            assert await output(host, "wget", "-qO-", url + "/") == "hello\n"
+            fetch = f"curl -gsS {url}/big {url}/big | sha256sum"
+            assert (await output(host, "sh", "-c", fetch)).split()[0] == digest(big + big)
+            gone = await output(host, "curl", "-gso/dev/null", "-w%{http_code}", url + "/../x")
+            assert gone == "404"
+            assert not tcp.engine.stack.counters
+
+    run(test())
+
+
+@offloads
+@families
+def test_socat_gets_its_octets_back(netlab: Lab, family: int, *, offload: bool) -> None:
+    where = "10.1.0.100" if family == 4 else "[fd00:1::100]"
+    make = "head -c 5000000 /dev/urandom > $HOME/x; sha256sum < $HOME/x;"
+    command = f"{make} socat -t 20 - TCP{family}:{where}:7 < $HOME/x | sha256sum; rm $HOME/x"
+
+    async def test() -> None:
+        async with stack_in(netlab, offload=offload) as tcp, serving(tcp, 7, services.echo):
+            sent, came = (await output(netlab["host"], "sh", "-c", command)).splitlines()
+            assert sent == came
+
+    run(test())
+
+
+async def opened(
+    tcp: TcpStack, node: LabNode, family: int = 4
+) -> tuple[socket.socket, TcpConnection]:
+    """A connection from a node's kernel to the stack: its two ends."""
+    listener = await tcp.listen(99)
+    kind = socket.AF_INET if family == 4 else socket.AF_INET6
+    peer = node.socket(kind, socket.SOCK_STREAM)
+    peer.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(peer, (ADDRESS[family], 99))
+    connection = await listener.accept()
+    await listener.close()
+    return peer, connection
+
+
+@offloads
+@families
+def test_bulk_both_ways_at_once(netlab: Lab, family: int, *, offload: bool) -> None:
+    size = 50_000_000 if offload else 3_000_000
+    text = random.Random(2).randbytes(1_000_000)
+
+    async def test() -> None:
+        async with stack_in(netlab, offload=offload) as tcp:
+            peer, connection = await opened(tcp, netlab["host"], family)
+            loop = asyncio.get_running_loop()
+            there, here = hashlib.sha256(), hashlib.sha256()
+
+            async def peer_sends() -> None:
+                for _ in range(size // len(text)):
+                    await loop.sock_sendall(peer, text)
+                peer.shutdown(socket.SHUT_WR)
+
+            async def peer_reads() -> None:
+                while data := await loop.sock_recv(peer, 1 << 18):
+                    there.update(data)
+
+            async def we_send() -> None:
+                for _ in range(size // len(text)):
+                    await connection.write(text)
+                await connection.write_eof()
+
+            async def we_read() -> None:
+                while data := await connection.read():
+                    here.update(data)
+
+            with peer:
+                await asyncio.gather(peer_sends(), peer_reads(), we_send(), we_read())
+            expected = digest(text * (size // len(text)))
+            assert there.hexdigest() == here.hexdigest() == expected
+            await connection.closed()
+
+    run(test())
+
+
+def test_a_connection_out_through_the_nat(netlab: Lab) -> None:
+    async def test() -> None:
+        async with stack_in(netlab) as tcp:
+            server = netlab["far"].socket(socket.AF_INET, socket.SOCK_STREAM)
+            with server:
+                server.bind((FAR, 4000))
+                server.listen()
+                server.setblocking(False)
+                loop = asyncio.get_running_loop()
+                ours = asyncio.create_task(tcp.connect(FAR, 4000))
+                peer, address = await loop.sock_accept(server)
+                connection = await ours
+                assert address[0] == "203.0.113.1"  # the NAT's
+                with peer:
+                    await connection.write(b"question")
+                    assert await loop.sock_recv(peer, 100) == b"question"
+                    await loop.sock_sendall(peer, b"answer")
+                    peer.shutdown(socket.SHUT_WR)  # the peer closes first
+                    assert await connection.read() == b"answer"
+                    assert await connection.read() == b""
+                    assert connection.core.state is State.CLOSE_WAIT
+                    await connection.write(b"late")
+                    await connection.close()
+                    assert await loop.sock_recv(peer, 100) == b"late"
+                    assert await loop.sock_recv(peer, 100) == b""
+                await connection.closed()
+
+    run(test())
+
+
+def test_nobody_there(netlab: Lab) -> None:
+    async def test() -> None:
+        async with stack_in(netlab) as tcp:
+            with pytest.raises(ConnectionRefusedError):
+                await tcp.connect(FAR, 4001)
+            with pytest.raises(ConnectionRefusedError):
+                await tcp.connect(HOST[6], 4001)
+
+    run(test())
+
+
+def test_a_peer_that_resets_in_the_middle(netlab: Lab) -> None:
+    async def test() -> None:
+        async with stack_in(netlab) as tcp:
+            peer, connection = await opened(tcp, netlab["host"])
+            await connection.write(bytes(1000))
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+            await until(lambda: connection.core.state is State.CLOSED)
+            with pytest.raises(ConnectionResetError):
+                await connection.read()
+            with pytest.raises(ConnectionResetError):
+                await connection.write(b"x")
+            assert tcp.engine.stack.places() == []
+
+    run(test())
+
+
+def test_we_reset(netlab: Lab) -> None:
+    async def test() -> None:
+        async with stack_in(netlab) as tcp:
+            peer, connection = await opened(tcp, netlab["host"])
+            connection.abort()
+            with peer, pytest.raises(ConnectionResetError):
+                await asyncio.get_running_loop().sock_recv(peer, 1)
+
+    run(test())
+
+
+def test_a_peer_that_never_reads_and_then_does(netlab: Lab) -> None:
+    size = 20_000_000
+
+    async def test() -> None:
+        async with stack_in(netlab) as tcp:
+            peer, connection = await opened(tcp, netlab["host"])
+            writing = asyncio.create_task(connection.write(bytes(size)))
+            sender = connection.core.sender
+            await until(lambda: sender.wnd == 0)
+            assert not writing.done()
+            count, loop = 0, asyncio.get_running_loop()
+            with peer:
+                while count < size:
+                    count += len(await loop.sock_recv(peer, 1 << 20))
+                await writing
+            assert sender.retransmissions < 10
+
+    run(test())
+
+
+def test_a_peer_that_sends_one_octet_at_a_time(netlab: Lab) -> None:
+    text = random.Random(3).randbytes(3000)
+
+    async def test() -> None:
+        async with stack_in(netlab) as tcp:
+            peer, connection = await opened(tcp, netlab["host"])
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            loop = asyncio.get_running_loop()
+
+            async def send() -> None:
+                for octet in text:
+                    await loop.sock_sendall(peer, bytes([octet]))
+
+            with peer:
+                sending = asyncio.create_task(send())
+                assert await connection.readexactly(len(text)) == text
+                await sending
+
+    run(test())
+
+
+@pytest.mark.skipif(not shutil.which("ab"), reason="no ab (apache2-utils)")
+def test_a_thousand_connections_of_apache_bench(netlab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_bytes(bytes(100))
+
+    async def test() -> None:
+        async with stack_in(netlab) as tcp, serving(tcp, 80, services.http(tmp_path)):
+            printed = await output(
+                netlab["host"], "ab", "-q", "-n", "3000", "-c", "1000", URL[4] + "/index.html"
+            )
+            assert re.search(r"Complete requests:\s+3000\b", printed)
+            assert re.search(r"Failed requests:\s+0\b", printed)
+            places = tcp.engine.stack.places
+            await until(lambda: all(p.connection.state is State.TIME_WAIT for p in places()))
+
+    run(test())
+
+
+@families
+def test_ping(netlab: Lab, family: int) -> None:
+    async def test() -> None:
+        async with stack_in(netlab):
+            await output(netlab["host"], "ping", "-c3", "-i0.01", "-W2", "-s1000", ADDRESS[family])
+
+    run(test())
+
+
+@pytest.mark.skipif(not shutil.which("tshark"), reason="no tshark")
+@offloads
+def test_tshark_finds_nothing_wrong(netlab: Lab, tmp_path: Path, *, offload: bool) -> None:
+    capture = tmp_path / "trace.pcapng"
+    (tmp_path / "file").write_bytes(bytes(2_000_000))
+
+    async def test() -> None:
+        with capture.open("wb") as file:
+            async with (
+                stack_in(netlab, offload=offload, watcher=watch.recorder(file)) as tcp,
+                serving(tcp, 80, services.http(tmp_path)),
+            ):
+                await output(netlab["host"], "curl", "-so/dev/null", URL[4] + "/file")
+
+    run(test())
+    wrong = "_ws.malformed || tcp.analysis.retransmission || tcp.analysis.lost_segment"
+    # What the device hands over with its offloads has no finished checksum to look at.
+    wrong += "" if offload else " || tcp.checksum.status == 0 || ip.checksum.status == 0"
+    judge = ["tshark", "-r", str(capture), "-o", "tcp.check_checksum:TRUE"]
+    judge += ["-o", "ip.check_checksum:TRUE"]
+
+    async def judged(*more: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *judge, *more, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        out, _ = await process.communicate()
+        return out.decode()
+
+    assert asyncio.run(judged("-Y", wrong)) == ""
+    assert len(asyncio.run(judged("-Y", "tcp.len > 0")).splitlines()) > 20
