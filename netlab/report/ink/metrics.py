@@ -7,7 +7,11 @@ fits everywhere.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from unicodedata import combining, east_asian_width
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MONOSPACE = 0.61
 """Advance of one monospaced character, in em; Consolas 0.55, Menlo and DejaVu Sans Mono 0.602."""
@@ -57,3 +61,19 @@ def shorten(text: str, limit: int) -> str:
     while text and cells(text) >= limit:
         text = text[:-1]
     return text + "…"
+
+
+def wrap(paragraph: str, room: float, measure: Callable[[str], float] = cells) -> list[str]:
+    """Lines of ``paragraph`` no wider than ``room`` by ``measure``; only long words are broken."""
+    lines: list[str] = []
+    for word in paragraph.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and measure(longer) <= room:
+            lines[-1] = longer
+            continue
+        lines.append("")
+        for character in word:
+            if lines[-1] and measure(lines[-1] + character) > room:
+                lines.append("")
+            lines[-1] += character
+    return lines

@@ -293,14 +293,4 @@ def _wrapped(paragraph: str, width: float, size: int, *, mono: bool) -> list[str
     def measure(line: str) -> float:
         return metrics.mono(line, size) if mono else metrics.sans(line, size, bold=True)
 
-    lines: list[str] = []
-    for word in paragraph.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and measure(longer) <= width:
-            lines[-1] = longer
-        else:
-            fitting = word
-            while measure(fitting) > width:
-                fitting = metrics.shorten(fitting, metrics.cells(fitting) - 1)
-            lines.append(fitting)
-    return lines
+    return metrics.wrap(paragraph, width, measure)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from netlab.report.ink.canvas import to_ascii
-from netlab.report.ink.metrics import cells, shorten
+from netlab.report.ink.metrics import cells, shorten, wrap
 from netlab.report.sequence.rows import clock, rows
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ NARROWEST, WIDEST = 12, 34
 def draw(ladder: Ladder, *, width: int, unicode: bool) -> str:
     """The whole text."""
     drawing = _Drawing(ladder, width)
-    lines = [ladder.title, *wrap(" ".join(ladder.description.split()), width), ""]
+    lines = [ladder.title, *wrap(ladder.description, width), ""]
     lines += drawing.head()
     for row in rows(ladder):
         lines += drawing.row(row)
@@ -85,10 +84,10 @@ class _Drawing:
         """A blank line, the texts above, the arrows and the texts below."""
         if not row.legs:
             return [self.line({}), *self._note(row)]
-        above = [self._beside(leg, _wrapped(leg.above, self._room(leg))) for leg in row.legs]
+        above = [self._beside(leg, wrap(leg.above, self._room(leg))) for leg in row.legs]
         below = [
             self._beside(
-                leg, [line for _, text in leg.below for line in _wrapped(text, self._room(leg))]
+                leg, [line for _, text in leg.below for line in wrap(text, self._room(leg))]
             )
             for leg in row.legs
         ]
@@ -131,7 +130,7 @@ class _Drawing:
         return {x0 + (d if rightward else -d): part for d, part in sorted(shaft.items())}
 
     def _note(self, row: Row) -> list[str]:
-        lines = _wrapped(row.text, min(self.width - TIME - 6, max(24, self.step)))
+        lines = wrap(row.text, min(self.width - TIME - 6, max(24, self.step)))
         inner = max(map(cells, lines), default=0) + 2
         left = max(TIME, min(self.xs[row.at] - inner // 2 - 1, self.width - inner - 2))
         return [
@@ -157,12 +156,6 @@ def _placed(written: dict[int, str]) -> str:
 
 def _merged(parts: Iterable[dict[int, str]]) -> dict[int, str]:
     return {x: text for part in parts for x, text in part.items()}
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return [
-        shorten(line, width) for line in wrap(" ".join(text.split()), width, break_on_hyphens=False)
-    ]
 
 
 def _centred(text: str, width: int) -> str:

@@ -116,25 +116,17 @@ def _head(portrait: Portrait, layout: Layout) -> tuple[list[str], int, int]:
     margin = SPACING.margin
     title = metrics.shorten(portrait.title, 60)
     width = max(layout.width, 640, ceil(metrics.sans(title, TITLE, bold=True)) + 2 * margin)
-    lines = _wrapped(portrait.description, width - 2 * margin)
+    lines = metrics.wrap(
+        portrait.description,
+        width - 2 * margin,
+        lambda line: metrics.sans(line, DESCRIPTION),
+    )
     top = margin + TITLE
     parts = [text(margin, top - 4, title, size=TITLE, bold=True)]
     for line in lines:
         top += DESCRIPTION + 9
         parts.append(text(margin, top, line, size=DESCRIPTION, colour="muted"))
     return parts, top - margin // 2 + 12, width
-
-
-def _wrapped(paragraph: str, width: float) -> list[str]:
-    lines: list[str] = []
-    for word in paragraph.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and metrics.sans(longer, DESCRIPTION) <= width:
-            lines[-1] = longer
-        else:
-            # A word that is wider than the drawing is the author's joke, not a reason to overflow.
-            lines.append(metrics.shorten(word, int(width / DESCRIPTION)))
-    return lines
 
 
 # -- wires -------------------------------------------------------------------------------------

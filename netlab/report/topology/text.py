@@ -6,11 +6,10 @@ it narrower. One that stands is laid out on its side, with rows for columns.
 
 from __future__ import annotations
 
-from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from netlab.report.ink.canvas import Canvas, Overlap, to_ascii
-from netlab.report.ink.metrics import cells
+from netlab.report.ink.metrics import cells, wrap
 from netlab.report.topology.layers import SLIDE
 from netlab.report.topology.layout import arrange
 from netlab.report.topology.places import Box, Label, Rect, Spacing, Wire
