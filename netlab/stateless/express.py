@@ -15,7 +15,7 @@ from hashlib import blake2s
 from typing import TYPE_CHECKING
 
 from netlab.stateless.cookie import SEGMENT_SIZES, SLOT
-from netlab.stateless.responder import ADVERTISED_MSS, DEFAULT_MSS, REACH, Request
+from netlab.stateless.responder import ADVERTISED_MSS, DEFAULT_MSS, HIGHEST, LOWEST, Request
 from netlab.stateless.segment import Segment
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Express:
     def receive(
         self, buffer: bytearray, start: int, size: int, now: float
     ) -> bytes | Request | None:
-        """Judge the packet in ``buffer[start:size]``, its checksum being right.
+        """Judge the packet in ``buffer[start:size]`` without a look at its checksum.
 
         The answer to a SYN or FIN, as a packet with a partial checksum; a whole first request; or
         ``None``, which leaves the packet to the responder.
@@ -97,7 +97,7 @@ class Express:
             return Request(segment, messages, cut)
         elif kind == 0x11 and total == 40:  # FIN, ACK
             balance = (ack - seq - key + 0x10000000 & 0x1FFFFFFF) - 0x10000000
-            if not -REACH <= balance <= REACH:
+            if not LOWEST <= balance <= HIGHEST:
                 return None
             out, received = ack, seq + 1 & 0xFFFFFFFF
             flags = 0x5011 if balance == 0 or not self._framing.closes else 0x5010

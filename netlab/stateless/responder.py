@@ -38,6 +38,7 @@ Kind: TypeAlias = Literal[
     "flags",  # nothing to do: RST, SYN+ACK, no ACK
     "cookie",  # no SYN+ACK of ours came before it
     "early",  # sent before the last answer arrived; its retransmission will be answered
+    "late",  # after the server has closed
     "incomplete",  # a request that is not whole
     "ack",  # a pure ACK
 ]
@@ -87,10 +88,13 @@ DEFAULT_MSS = 536
 DEFAULT_MSS_V6 = 1220
 """What a client takes that names no MSS (RFC 9293 section 3.7.1, MUST-15)."""
 
-REACH = 1 << 17
-"""How many octets a connection may have been sent more than received, or less: its life's length.
+LOWEST, ENOUGH = -(1 << 16), 1 << 15
+HIGHEST = ENOUGH + (1 << 16)
+"""Between which bounds "sent less received" of a connection is believed to be one of ours.
 
-Each octet is one more number that passes as a cookie.
+A connection that was sent ``ENOUGH`` more than it has sent is closed with that answer, which is at
+most a window long. Each number is one more that passes as a cookie: of blind guesses one in 8,192
+passes for a later request, and one in 1,638 for a FIN, whose answer is no longer than itself.
 """
 
 
@@ -118,10 +122,10 @@ def receive(segment: Segment, now: float, secret: bytes, rules: Rules) -> Reacti
         return _FLAGS
     token = _token(segment) if rules.source else None
     if rules.cookie:
-        highest = REACH
+        highest = HIGHEST
         if token is not None and rules.source:
             highest = max(highest, rules.source.length(token.resource) + 1)
-        where = position(segment, now, secret, -REACH, highest)
+        where = position(segment, now, secret, LOWEST, highest)
         if where is None:
             return _COOKIE
     else:
@@ -141,6 +145,7 @@ def receive(segment: Segment, now: float, secret: bytes, rules: Rules) -> Reacti
 _FLAGS = Reaction("flags")
 _COOKIE = Reaction("cookie")
 _EARLY = Reaction("early")
+_LATE = Reaction("late")
 _INCOMPLETE = Reaction("incomplete")
 _ACK = Reaction("ack")
 
@@ -149,8 +154,11 @@ def _receive_data(segment: Segment, where: Position, rules: Rules) -> Reaction:
     framing = rules.framing
     if where.balance < 0:
         return _EARLY
-    if where.balance > 0 and framing.closes and not rules.withhold:
-        return Reaction("refused", (_reset(segment),))
+    # The one request of a connection that the server closes comes first; withheld, it is repeated
+    # with the client's position in the answer.
+    once = HIGHEST if rules.withhold else 0
+    if where.balance > (once if framing.closes else ENOUGH):
+        return _LATE
     messages, refusal = framing.take(segment.payload)
     cut = _cut(segment, where, rules)
     if refusal is not None:
@@ -196,7 +204,8 @@ def reply(request: Request, answers: Sequence[bytes | None], rules: Rules) -> li
     flags = ACK | PSH
     client_closes = segment.flags & FIN and consumed == len(segment.payload)
     # An answer shorter than its request would make the next one look as if it came too early.
-    if framing.closes or client_closes or len(stream) < consumed:
+    balance = len(stream) - consumed
+    if framing.closes or client_closes or balance < 0 or have + balance > ENOUGH:
         flags |= FIN
     ack = segment.seq + consumed + bool(client_closes)
     if rules.withhold and framing.closes:

@@ -8,7 +8,7 @@ from netlab.stateless import http
 from netlab.stateless.dns import Dns
 from netlab.stateless.framing import Echo
 from netlab.stateless.http import Http
-from netlab.stateless.responder import receive, respond
+from netlab.stateless.responder import ENOUGH, receive, respond
 from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment
 from netlab.wire import tcp
 from tests.stateless.peers import (
@@ -154,11 +154,12 @@ def test_a_client_that_closes_without_asking_gets_a_fin() -> None:
     assert client.fin_seen
 
 
-def test_a_second_request_on_a_closed_connection_is_reset() -> None:
+def test_a_second_request_on_a_closed_connection_gets_nothing() -> None:
     client = Client(respond, HTTP, page)
     client.send(GET)
     client.send(GET)
-    assert client.reset
+    assert client.received == PAGE
+    assert client.flight == GET
 
 
 class TestLoss:
@@ -172,7 +173,7 @@ class TestLoss:
         assert not client.flight, "it has nothing to repeat"
         assert len(client.received) < 5000
 
-    @given(st.sets(st.integers(1, 6), max_size=6), st.integers(0, 9000))
+    @given(st.sets(st.integers(1, 60), max_size=6), st.integers(0, 9000) | st.just(60_000))
     def test_withholding_the_acknowledgement_mends_it(self, losses: set[int], size: int) -> None:
         answer = of(size)
         client = Client(respond, rules(Http(), withhold=True), answer)
@@ -222,6 +223,16 @@ class TestSeveralRequests:
         assert client.received == b"\x04\xb0" + b"a" * 1200
         client.timer()
         assert client.received == b"\x04\xb0" + b"a" * 1200 + b"\x04\xb0" + b"b" * 1200
+
+    def test_a_connection_that_has_got_enough_is_closed(self) -> None:
+        client = Client(respond, rules(Dns()), lambda query: query * 1000)
+        while not client.fin_seen:
+            before = len(client.received)
+            client.send(b"\0\x0caaaaaaaaaaaa")
+            assert len(client.received) == before + 12002
+        assert before < ENOUGH <= len(client.received)
+        client.close()
+        assert client.fin_acked
 
     def test_an_answer_shorter_than_its_request_is_the_last(self) -> None:
         client = Client(respond, rules(Dns()), lambda _: b"x" * 12)

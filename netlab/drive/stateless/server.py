@@ -159,17 +159,15 @@ class Server:
                 _log.warning("receiving: %s", error)
                 return
             counts["received"] += 1
-            if express and port.trusted:
-                known = express.receive(buffer, start, size, now)
-                if isinstance(known, bytes):
-                    counts["express"] += 1
-                    self._put(known, port.back, 0)
-                    continue
-                if known is not None:
-                    counts["request"] += 1
-                    self._ask(known, port.back)
-                    continue
-            self._receive(memoryview(buffer)[start:size], now)
+            known = express and express.receive(buffer, start, size, now)
+            if not known or not (port.trusted or checksum_holds(buffer[start:size])):
+                self._receive(memoryview(buffer)[start:size], now)
+            elif isinstance(known, bytes):
+                counts["express"] += 1
+                self._put(known, port.back, 0)
+            else:
+                counts["request"] += 1
+                self._ask(known, port.back)
 
     def _receive(self, packet: memoryview, now: float) -> None:
         counts, port = self._counts, self._port

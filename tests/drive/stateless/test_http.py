@@ -45,7 +45,18 @@ def test_curl_gets_a_page(netlab, serve, address: str, mode: list[str]) -> None:
     served = serve("http", *listen(address, 80), "--text", "Hello", *mode)
     assert fetched(netlab, address, 80) == "Hello\n"
     statistics = served.stop()
-    kinds = ("express", "syn", "request", "fin", "flags", "ack", "refused", "early", "cookie")
+    kinds = (
+        "express",
+        "syn",
+        "request",
+        "fin",
+        "flags",
+        "ack",
+        "refused",
+        "early",
+        "late",
+        "cookie",
+    )
     assert statistics["received"] == sum(statistics.get(kind, 0) for kind in kinds)
     assert statistics["bytes per connection"] == 0
 
