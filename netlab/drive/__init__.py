@@ -2,7 +2,9 @@
 
 raw.py        raw sockets for any protocol number, packet sockets that see everything
 conntrack.py  what connection tracking could not confirm; making it forget
+burst.py      floods: hundreds of frames with one call of the kernel
 hdp.py        the HDP client and server on this machine
+latency.py    from one program to another, HDP against UDP
 sweep.py      every protocol number through a lab, watched at every hop
 stateless/    the stateless TCP server: packet socket or TUN, backends
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def hdp(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab hdp`` and what comes below it."""
-    from netlab.cli.hdp import endpoints, files, sweep
+    from netlab.cli.hdp import endpoints, files, latency, sweep
 
     parser.epilog = (
         "examples:\n"
@@ -37,6 +37,7 @@ def hdp(parser: argparse.ArgumentParser) -> None:
     add("server", "receive HDP under one protocol number or under all", endpoints.server)
     add("client", "send HDP under one protocol number or under many", endpoints.client)
     add("sweep", "find out what becomes of each protocol number, and why", sweep.sweep)
+    add("latency", "compare HDP with UDP through a running lab", latency.latency)
     add("merge", "join the tables of a client and a server", files.merge)
     add("diff", "say what changed between two sweeps", files.diff)
     add("decode", "print the HDP datagrams of a pcap or pcapng file", files.decode)

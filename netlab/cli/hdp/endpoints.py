@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+    from netlab.drive.hdp import Target
     from netlab.hdp.endpoint import Garbage, Received
     from netlab.hdp.endpoint import Server as ServerEnd
     from netlab.hdp.table import Row
@@ -126,7 +127,8 @@ def client(parser: argparse.ArgumentParser) -> None:
         "--grow, datagram n carries n octets.\n\n"
         "examples:\n"
         "  fortune | cowsay | netlab hdp client 192.0.2.10\n"
-        "  netlab hdp client 192.0.2.10 --protocol all --count 3 --interval 0 --format csv"
+        "  netlab hdp client 192.0.2.10 --protocol all --count 3 --interval 0 --format csv\n"
+        "  netlab exec client -- netlab hdp client server --flood --count 1000000"
     )
     parser.add_argument("target", metavar="TARGET", help="an address or a name")
     _common(parser, default=str(EXPERIMENT))
@@ -137,6 +139,14 @@ def client(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interval", type=within(0, 3600, float), default=0.2, metavar="S",
         help="seconds between two datagrams (default: 0.2)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--flood", action="store_true",
+        help="copies of one frame as fast as this machine can; no table, --seconds at most",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seconds", type=within(0, 60, float), default=10, metavar="S",
+        help="how long a flood may last (default: 10)",
     )  # fmt: skip
     parser.add_argument("--grow", action="store_true", help="leave standard input alone")
     parser.add_argument(
@@ -152,12 +162,26 @@ def _client(arguments: argparse.Namespace) -> int:
     target = drive.resolve(arguments.target, arguments.family)
     everything = arguments.protocol == "all"
     which = numbers.arguments(target.family) if everything else spans(arguments.protocol)
+    if arguments.flood:
+        return _flood(arguments, target, which)
     end = endpoint.Client(arguments.framing, _payload(arguments))
     rows: list[Row] = []
     with _interruptible():
         rows.extend(drive.client(end, target, which, arguments.count, arguments.interval))
     print_table(arguments.format, table.ClientRow, rows)
     return 0 if any(row.succeeded for row in rows if isinstance(row, table.ClientRow)) else 1
+
+
+def _flood(arguments: argparse.Namespace, target: Target, which: Sequence[int]) -> int:
+    from netlab.drive import burst
+
+    if len(which) != 1:
+        raise InputError(Diagnostic("E606", "a flood has one number", hint="--protocol 253"))
+    template = burst.learn(target.family, which[0], target.address)
+    done = burst.flood(template, count=arguments.count, seconds=arguments.seconds)
+    refused = f", {done.refused} refused" if done.refused else ""
+    print(f"{done.sent} sent{refused} in {done.seconds:.3f} s: {done.rate:.0f} a second")
+    return 0
 
 
 def _payload(arguments: argparse.Namespace) -> bytes | None:

@@ -1,0 +1,87 @@
+"""``hdp latency``: HDP against UDP through a running lab."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netlab.cli import console
+from netlab.cli.hdp import within
+from netlab.errors import Diagnostic, LabError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netlab.lab import Lab
+
+ROUNDS = 1000
+
+
+def latency(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab hdp latency``."""
+    parser.epilog = (
+        "From the sender's clock before sending to the listener's after waking up; both are\n"
+        "programs of one machine and read one clock.\n\n"
+        "example:\n"
+        "  netlab hdp latency --from client --to server --svg latency.svg"
+    )
+    parser.add_argument("--lab", metavar="LAB", help="may be left out if only one is running")
+    parser.add_argument("--from", dest="source", metavar="NODE", required=True, help="who sends")
+    parser.add_argument("--to", dest="destination", metavar="NODE", required=True, help="to whom")
+    parser.add_argument(
+        "--rounds", type=within(2, 100_000), default=ROUNDS, metavar="N",
+        help=f"datagrams of each kind (default: {ROUNDS})",
+    )  # fmt: skip
+    parser.add_argument("--svg", metavar="FILE", help="also draw the distributions into this file")
+    parser.add_argument("--json", action="store_true", help="print every single latency, in ns")
+    parser.set_defaults(run=_latency)
+
+
+def _latency(arguments: argparse.Namespace) -> int:
+    from netlab.hdp import plot
+    from netlab.lab import Lab
+
+    lab = Lab.attach(arguments.lab)
+    found = measure(lab, arguments.source, arguments.destination, arguments.rounds)
+    if arguments.svg:
+        subtitle = f"{arguments.source} to {arguments.destination} in {lab.name}, "
+        subtitle += f"{arguments.rounds} of each kind, one at a time, in turns"
+        picture = plot.svg(found, "From one program to another", subtitle)
+        try:
+            Path(arguments.svg).write_text(picture, "utf-8")
+        except OSError as error:
+            raise LabError(Diagnostic("E605", f"{arguments.svg}: {error.strerror}")) from None
+    if arguments.json:
+        console.print_json(found)
+        return 0
+    rows = [("KIND", "LEAST", "QUARTER", "MEDIAN", "3 QUARTERS", "95 OF 100 (us)")]
+    for name, values in found.items():
+        least, lower, middle, upper, p95 = map(str, plot.summary(values))
+        rows.append((name, least, lower, middle, upper, p95))
+    print(console.columns(rows))
+    return 0
+
+
+def measure(lab: Lab, client: str, server: str, rounds: int) -> dict[str, list[int]]:
+    """Nanoseconds of each datagram from node ``client`` to node ``server``, by kind."""
+    from netlab.drive import latency as drive
+    from netlab.kernel import namespaces
+
+    address = lab[server].address
+    family = 6 if ":" in address else 4
+    with lab[server].popen(
+        [sys.executable, "-m", "netlab.drive.latency", str(family)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as listener:  # fmt: skip
+        assert listener.stdin is not None
+        assert listener.stdout is not None
+        told = listener.stdout.fileno()
+        try:
+            return namespaces.inside(
+                lab[client].namespace, lambda: drive.measure(family, address, told, rounds)
+            )
+        finally:
+            listener.stdin.close()  # it ends when it has nobody to tell
+            listener.wait(10)
