@@ -7,7 +7,7 @@ knows the line on which it was written.
 from __future__ import annotations
 
 from netlab.topology.problems import Problems, nearest
-from netlab.topology.source import Listing, Mapping, Scalar, Tree
+from netlab.topology.source import MAX_VALUES, Listing, Mapping, Scalar, Tree
 
 KINDS = ("host", "router", "nat", "bridge", "stack")
 
@@ -16,11 +16,13 @@ def expand(tree: Mapping, problems: Problems) -> None:
     """Replace each node in ``tree`` by the node merged from all its sources.
 
     From weak to strong: ``defaults: node:``, the defaults of its kind, its templates in order,
-    its own keys. Mappings are merged key by key, anything else is replaced as a whole.
+    its own keys. Mappings are merged key by key, anything else is replaced as a whole. Raises
+    InputError if that grows out of bounds.
     """
     templates = _mapping(tree, "templates")
     defaults = _mapping(tree, "defaults")
     nodes = _mapping(tree, "nodes")
+    values = 0
     for name, (key, own) in list(nodes.entries.items()):
         if isinstance(own, Scalar) and own.value == "" and not own.quoted:
             node: Tree = Mapping(key.line, key.column)
@@ -28,13 +30,23 @@ def expand(tree: Mapping, problems: Problems) -> None:
             node = own
         if not isinstance(node, Mapping):
             continue
+        common = _mapping(defaults, "node")
         layers = [*_templates(node, templates, problems), node]
         kind = "host"
-        for layer in layers:
+        for layer in [common, *layers]:
             written = layer.entries.get("kind")
             if written and isinstance(written[1], Scalar) and written[1].value in KINDS:
                 kind = written[1].value
-        layers = [_mapping(defaults, "node"), _mapping(defaults, kind), *layers]
+        layers = [common, _mapping(defaults, kind), *layers]
+        values += sum(layer.size for layer in layers)
+        if values > MAX_VALUES:
+            problems.add(
+                "E109",
+                f"templates and defaults expand to more than {MAX_VALUES} values",
+                key,
+                "what a program needs in many nodes may stand in a file of its own",
+            )
+            problems.raise_if_any()
         merged = Mapping(node.line, node.column)
         for layer in layers:
             _merge(merged, layer)

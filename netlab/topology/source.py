@@ -60,6 +60,7 @@ class Scalar:
     column: int
     quoted: bool = False
     size: int = 1
+    height: int = 0
 
 
 @dataclass(slots=True)
@@ -70,6 +71,7 @@ class Mapping:
     column: int
     entries: dict[str, tuple[Scalar, Tree]] = field(default_factory=dict)
     size: int = 1
+    height: int = 1
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ class Listing:
     column: int
     items: list[Tree] = field(default_factory=list)
     size: int = 1
+    height: int = 1
 
 
 Tree: TypeAlias = Scalar | Mapping | Listing
@@ -288,14 +291,16 @@ class _Composer:
 
     def _begin(self, event: yaml.CollectionStartEvent, place: Scalar) -> None:
         if len(self.open) >= MAX_DEPTH:
-            self._stop(
-                "E110", f"more than {MAX_DEPTH} levels of nesting", place, "a topology needs seven"
-            )
+            self._too_deep(place)
         kind = Mapping if isinstance(event, yaml.MappingStartEvent) else Listing
         if self.open and isinstance(self.open[-1].node, Mapping) and self.open[-1].key is None:
             self._stop("E113", "a key must be a plain word", place, "quote it if it is text")
         self._name(event.anchor, None)
         self.open.append(_Open(kind(place.line, place.column), event.anchor))
+
+    def _too_deep(self, place: Place) -> None:
+        hint = "a topology needs seven"
+        self._stop("E110", f"more than {MAX_DEPTH} levels of nesting", place, hint)
 
     def _end(self) -> None:
         done = self.open.pop()
@@ -314,11 +319,14 @@ class _Composer:
                 place or node,
                 "an anchor of anchors grows without bound",
             )
+        if len(self.open) + node.height > MAX_DEPTH:
+            self._too_deep(place or node)
         if not self.open:
             self.root = node
             return
         above = self.open[-1]
         above.node.size += node.size
+        above.node.height = max(above.node.height, node.height + 1)
         if isinstance(above.node, Listing):
             above.node.items.append(node)
         elif above.key is None:

@@ -123,6 +123,19 @@ def test_an_anchor_bomb_costs_no_more_than_its_text():
         loads(bomb)
 
 
+def test_anchors_cannot_be_stacked_to_a_depth_that_recursion_cannot_bear():
+    levels = [f"a{n}: &a{n} {'[' * 30}*a{n - 1}{']' * 30}" for n in range(1, 300)]
+    with pytest.raises(InputError, match="E110"):
+        loads("\n".join(["a0: &a0 [x]", *levels]))
+
+
+def test_a_large_template_in_many_nodes_is_bounded():
+    variables = "".join(f"      V{n}: x\n" for n in range(3000))
+    nodes = "".join(f"  n{n}: {{template: big}}\n" for n in range(3000))
+    with pytest.raises(InputError, match="E109"):
+        loads(f"templates:\n  big:\n    environment:\n{variables}nodes:\n{nodes}")
+
+
 def test_a_merge_bomb_is_bounded():
     levels = [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 60)]
     with pytest.raises(InputError, match=r"E1\d\d|E201"):
