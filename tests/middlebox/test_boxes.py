@@ -101,6 +101,11 @@ def test_duplicates_come_right_behind():
     assert [n for _, n in arrived] == [0, 0, 1, 1, 2, 2]
 
 
+def test_a_duplicator_repeats_every_nth_packet():
+    assert [n for _, n in fates(wire("duplicator"), 2)] == [0, 0, 1, 1]
+    assert [n for _, n in fates(wire("duplicator", every=3), 4)] == [0, 1, 2, 2, 3]
+
+
 def test_a_reordered_packet_overtakes():
     arrived = fates(wire("impair", delay="1s", reorder="1/4", seed=5), 100)
     early = [n for t, n in arrived if t == 0]
@@ -245,6 +250,14 @@ def test_a_rewritten_stream_has_no_holes_and_acks_come_back_right(chunks, replac
     assert ack.tcp.ack == at
 
 
+def test_a_segment_that_grows_too_long_leaves_as_two():
+    made = wire("payload-rewrite", find="PORT", replace="longer")
+    data = b"-" * 1400 + b"PORT" + b"-" * 44
+    out = through(made, segment(data, seq=5, flags=tcp.ACK | tcp.PSH))
+    assert [len(p.payload) for p in out] == [1448, 2]
+    assert stream(out, 5) == data.replace(b"PORT", b"longer")
+
+
 def test_within_an_insertion_nothing_new_is_acknowledged():
     made = wire("payload-rewrite", find="a", replace="aaaaaa")
     through(made, segment(b"a", seq=10), segment(b"b", seq=11))
@@ -259,6 +272,20 @@ def test_the_first_copy_wins():
     assert first.payload == second.payload == b"good"
     (overlap,) = through(made, segment(b"EVIL!", seq=7))
     assert overlap.payload == b"odIL!"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.binary(min_size=1, max_size=20)), max_size=20),
+    st.integers(0, MODULUS - 1),
+)
+def test_each_octet_is_what_it_was_first(pieces, start):
+    made = wire("first-copy")
+    first = {}
+    through(made, segment(b"!", seq=start))
+    for at, data in pieces:
+        (out,) = through(made, segment(data, seq=(start + 1 + at) % MODULUS))
+        expected = bytes(first.setdefault(at + i, octet) for i, octet in enumerate(data))
+        assert out.payload == expected
 
 
 # Options.
@@ -342,7 +369,8 @@ def test_no_box_falls_over_what_it_cannot_read(kind, octets):
     made = Wire(kind.make_box(parameters(kind)))
     made.send("outbound", octets)
     made.send("inbound", octets)
-    assert len(made.run()) == 2 * len(octets)
+    copies = 2 if kind.name == "duplicator" else 1
+    assert len(made.run()) == 2 * len(octets) * copies
 
 
 @pytest.mark.parametrize("kind", BOXES, ids=lambda k: k.name)

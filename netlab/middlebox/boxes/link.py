@@ -98,6 +98,22 @@ class _Way:
                 yield pkt
 
 
+class Duplicator(Middlebox):
+    """Sends every nth packet of a direction twice."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._seen = {"outbound": 0, "inbound": 0}
+
+    def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
+        """The packet, and now and then once more."""
+        del now
+        yield pkt
+        self._seen[direction] += 1
+        if self._seen[direction] % self._every == 0:
+            yield pkt
+
+
 def _link(
     *,
     delay: float,
@@ -146,5 +162,13 @@ KINDS = (
             Parameter("seed", "integer", "where the numbers are drawn from", 0),
         ),
         box=_link,
+    ),
+    Kind(
+        "duplicator",
+        "Sends packets twice, each of them or every nth of a direction.",
+        "RFC 2680 section 2 (a path may duplicate); RFC 5560",
+        "The packet arrives twice, the second right behind the first.",
+        (Parameter("every", "integer", "which packets; 1 for each", 1, 1, 1_000_000),),
+        box=Duplicator,
     ),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from netlab.middlebox.box import Direction, Middlebox
-from netlab.middlebox.boxes.sequence import MODULUS, Flow, ahead, length, reverse
+from netlab.middlebox.boxes.sequence import MODULUS, Flow, ahead, reverse
 from netlab.middlebox.kind import Kind
 from netlab.middlebox.parameters import Parameter
 from netlab.wire import tcp
@@ -18,6 +18,25 @@ if TYPE_CHECKING:
     from netlab.middlebox.packet import Packet
 
 
+SAFE_PACKET = 1280
+"""Octets that every link carries (RFC 8200 section 5): below, a packet may grow as it likes."""
+
+
+def pieces(pkt: Packet, size: int) -> Iterator[Packet]:
+    """A segment in pieces of at most ``size`` octets of data.
+
+    Options are copied to each, PSH and FIN go with the last.
+    """
+    head, data = pkt.tcp, pkt.payload
+    if head is None or len(data) <= size:
+        yield pkt
+        return
+    for at in range(0, len(data), size):
+        last = at + size >= len(data)
+        flags = head.flags if last else head.flags & ~(tcp.PSH | tcp.FIN)
+        yield pkt.with_tcp(data[at : at + size], seq=(head.seq + at) % MODULUS, flags=flags)
+
+
 class Split(Middlebox):
     """Cuts segments to at most ``size`` octets of data."""
 
@@ -25,18 +44,13 @@ class Split(Middlebox):
         self._size = size
 
     def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
-        """The pieces in order; options are copied to each, PSH and FIN go with the last."""
+        """The pieces in order."""
         del direction, now
         head = pkt.tcp
-        data = pkt.payload if head else b""
-        if head is None or len(data) <= self._size or head.flags & tcp.SYN:
+        if head is None or head.flags & tcp.SYN:
             yield pkt
-            return
-        for at in range(0, len(data), self._size):
-            piece = data[at : at + self._size]
-            last = at + self._size >= len(data)
-            flags = head.flags if last else head.flags & ~(tcp.PSH | tcp.FIN)
-            yield pkt.with_tcp(piece, seq=(head.seq + at) % MODULUS, flags=flags)
+        else:
+            yield from pieces(pkt, self._size)
 
 
 class Coalesce(Middlebox):
@@ -131,7 +145,8 @@ class _Shift:
 class PayloadRewrite(Middlebox):
     """Replaces octets of TCP data by others of any length, as an application-level gateway does.
 
-    Sequence and acknowledgement numbers are mended both ways. Only a pattern that lies within one
+    Sequence and acknowledgement numbers are mended both ways; a segment that might become too
+    long for the link leaves as two. Only a pattern that lies within one
     segment is found, which is what the simple ones of its kind do.
     """
 
@@ -158,7 +173,44 @@ class PayloadRewrite(Middlebox):
         if len(changed) != len(data):
             own.add((head.seq + len(data)) % MODULUS, len(changed) - len(data))
         ack = other.back(head.ack) if head.flags & tcp.ACK else head.ack
-        yield pkt.with_tcp(changed, seq=seq, ack=ack)
+        rewritten = pkt.with_tcp(changed, seq=seq, ack=ack)
+        if len(changed) <= len(data) or len(rewritten) <= SAFE_PACKET:
+            yield rewritten
+        else:
+            yield from pieces(rewritten, len(data))
+
+
+class _Memory:
+    """The octets of one flow that have passed, as far back as ``room`` goes."""
+
+    def __init__(self, start: int, room: int) -> None:
+        self._start = start
+        self._room = room
+        self._octets = bytearray()
+        self._known = bytearray()  # 1 where the octet has passed
+
+    def first(self, seq: int, data: bytes) -> bytes:
+        """``data``, or for each octet that has passed before what it was then."""
+        at = ahead(seq, self._start)
+        if at < 0:
+            # Older than what is remembered.
+            return data[:-at] + (self.first(self._start, data[-at:]) if len(data) > -at else b"")
+        end = at + len(data)
+        missing = end - len(self._octets)
+        if missing > 0:
+            self._octets += bytes(missing)
+            self._known += bytes(missing)
+        known = self._known[at:end]
+        if any(known):
+            old = self._octets[at:end]
+            data = bytes(o if k else d for o, k, d in zip(old, known, data, strict=True))
+        self._octets[at:end] = data
+        self._known[at:end] = b"\1" * len(data)
+        excess = len(self._octets) - self._room
+        if excess > 0:
+            del self._octets[:excess], self._known[:excess]
+            self._start = (self._start + excess) % MODULUS
+        return data
 
 
 class FirstCopy(Middlebox):
@@ -166,7 +218,7 @@ class FirstCopy(Middlebox):
 
     def __init__(self, remember: int) -> None:
         self._remember = remember
-        self._passed: dict[Flow, dict[int, int]] = {}
+        self._flows: dict[Flow, _Memory] = {}
 
     def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
         """The segment, each octet as it was when it passed first."""
@@ -176,12 +228,10 @@ class FirstCopy(Middlebox):
         if head is None or flow is None or not data:
             yield pkt
             return
-        start = head.seq + length(head, b"") * bool(head.flags & tcp.SYN)
-        passed = self._passed.setdefault(flow, {})
-        old = bytes(passed.setdefault((start + i) % MODULUS, octet) for i, octet in enumerate(data))
-        while len(passed) > self._remember:
-            del passed[next(iter(passed))]
-        yield pkt if old == data else pkt.with_tcp(old)
+        seq = (head.seq + bool(head.flags & tcp.SYN)) % MODULUS
+        memory = self._flows.setdefault(flow, _Memory(seq, self._remember))
+        first = memory.first(seq, data)
+        yield pkt if first == data else pkt.with_tcp(first)
 
 
 KINDS = (

@@ -162,8 +162,9 @@ KINDS = (
     ),
     Kind(
         "proxy-ack",
-        "A performance proxy that acknowledges data on its way. If the data is lost behind it, the"
-        " sender has forgotten it.",
+        "A performance proxy of the simple kind: it acknowledges data on its way and keeps no copy."
+        " What is lost behind it, or exceeds the receiver's window, the sender has forgotten: the"
+        " connection hangs.",
         "RFC 3135 section 3.1.1; Honda et al. 2011 (proxy ACK)",
         "An ACK comes back although the receiver is silent.",
         box=ProxyAck,

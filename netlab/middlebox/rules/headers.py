@@ -48,10 +48,10 @@ def option_drop(options: tuple[str, ...], on: str) -> Rules:
 
 def ecn(to: str) -> Rules:
     """The ECN field of every packet that is ECN-capable, or of every packet."""
-    which = "!= not-ect " if to == "ce" else ""
+    which = "{ ect0, ect1 }" if to == "ce" else f"!= {to}"
     return _forward(
-        f"meta nfproto ipv4 ip ecn {which}counter ip ecn set {to}",
-        f"meta nfproto ipv6 ip6 ecn {which}counter ip6 ecn set {to}",
+        f"meta nfproto ipv4 ip ecn {which} counter ip ecn set {to}",
+        f"meta nfproto ipv6 ip6 ecn {which} counter ip6 ecn set {to}",
     )
 
 

@@ -28,21 +28,6 @@ def policer(packets: int, burst: int, protocols: tuple[str, ...]) -> Rules:
     )
 
 
-def duplicate(toward: str, gateway: str) -> Rules:
-    """A second copy of each packet that leaves by one interface."""
-    version = "ipv6" if ":" in gateway else "ipv4"
-    return Rules(
-        (
-            Row(
-                "postrouting",
-                BEFORE_FILTER,
-                f'oifname "{toward}" meta nfproto {version} counter'
-                f' dup to {gateway} device "{toward}"',
-            ),
-        )
-    )
-
-
 def idle_timeout(seconds: float) -> Rules:
     """A flow that was silent for too long is forgotten, and its packets with it."""
     flow = "ct original ip saddr . meta l4proto . ct original proto-src . ct original proto-dst"
@@ -62,12 +47,15 @@ def idle_timeout(seconds: float) -> Rules:
     )
 
 
+SYN_ONLY = "tcp flags & (fin | syn | rst | ack) == syn"
+
+
 def syn_proxy(mss: int, window_scale: int, ports: tuple[int, ...]) -> Rules:
     """The box completes the handshake with the client before the server hears of it."""
     where = f"tcp dport {{ {', '.join(map(str, ports))} }}" if ports else "meta l4proto tcp"
     return Rules(
         (
-            Row("prerouting", BEFORE_CONNTRACK, f"{where} tcp flags syn counter notrack"),
+            Row("prerouting", BEFORE_CONNTRACK, f"{where} {SYN_ONLY} counter notrack"),
             # No `timestamp`: with it the server drops the ACK that the box forges.
             Row(
                 "forward",
@@ -107,17 +95,6 @@ KINDS = (
             Parameter("protocols", "words", "IP protocols", ("tcp", "udp", "icmp")),
         ),
         rules=policer,
-    ),
-    Kind(
-        "duplicator",
-        "Sends each packet that leaves by one interface twice.",
-        "RFC 3234; RFC 2663 (a path may duplicate)",
-        "Each packet arrives twice, the second right behind the first.",
-        (
-            Parameter("toward", "word", "the interface", required=True),
-            Parameter("gateway", "word", "the next hop behind it", required=True),
-        ),
-        rules=duplicate,
     ),
     Kind(
         "idle-timeout",
