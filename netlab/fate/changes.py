@@ -30,7 +30,7 @@ _OPTION_NAMES = {
 
 def changes(before: View, after: View) -> tuple[str, ...]:
     """Every header field that differs, outermost first; a packet cut or joined says so."""
-    return tuple(_changes(before, after))
+    return () if before is after else tuple(_changes(before, after))
 
 
 def _changes(before: View, after: View) -> Iterator[str]:

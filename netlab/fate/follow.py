@@ -82,6 +82,7 @@ class _Follower:
             self._interfaces[node] = [(node, i.name) for i in place.interfaces] + [(node, "lo")]
         self._inside: dict[str, Room] = {}
         self._wires: dict[tuple[str, str], Room] = {}
+        self._under_way: dict[bytes, View] = {}
         self._gone: dict[tuple[str, Key], Track] = {}
         self._clock: dict[str, list[tuple[int, int]]] = {}
 
@@ -95,7 +96,7 @@ class _Follower:
 
     def frame(self, frame: Frame, index: int) -> None:
         """One frame: in or out of a node."""
-        packet = frame_view(frame.data, ethernet=frame.ethernet)
+        packet = self._view(frame)
         if packet is None:
             return
         seen = Sighting(frame.time_ns, frame.node, frame.interface, frame.direction, packet, index)
@@ -103,6 +104,15 @@ class _Follower:
             self._comes_in(seen)
         else:
             self._goes_out(seen)
+
+    def _view(self, frame: Frame) -> View | None:
+        """The packet of a frame. What leaves one end of a wire comes in at the other as it was."""
+        if frame.direction == "in" and frame.data in self._under_way:
+            return self._under_way.pop(frame.data)
+        packet = frame_view(frame.data, ethernet=frame.ethernet)
+        if packet and frame.direction == "out":
+            self._under_way[frame.data] = packet
+        return packet
 
     def _comes_in(self, seen: Sighting) -> None:
         wire = self._wire((seen.node, seen.interface))

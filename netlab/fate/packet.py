@@ -32,8 +32,8 @@ MALFORMED = -1
 KEPT = 84
 """Octets of the transport that a view keeps: what nft shows, and 64 more for likeness."""
 
-TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
-WITH_PORTS = frozenset({TCP, UDP, 33, 132, 136})  # and DCCP, SCTP, UDP-Lite
+TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
+WITH_PORTS = frozenset({TCP, UDP, SCTP, 33, 136})  # and DCCP, UDP-Lite
 
 _IPV4 = struct.Struct("!BBHHHBBH4s4s")
 _PORTS = struct.Struct("!HH")
@@ -149,23 +149,14 @@ def _ipv4(octets: bytes) -> View:
     length = (total_length or len(octets)) - header_length
     if header_length < 20 or length < 0:
         return _malformed(4, octets)
-    return _read(
-        View(
-            4,
-            source,
-            destination,
-            protocol,
-            (),
-            length,
-            octets[header_length : header_length + min(length, KEPT)],
-            ttl=ttl,
-            traffic_class=traffic_class,
-            identification=identification,
-            dont_fragment=bool(flags_offset & 0x4000),
-            fragment_offset=(flags_offset & 0x1FFF) * 8,
-            more_fragments=bool(flags_offset & 0x2000),
-        )
-    )
+    transport = octets[header_length : header_length + min(length, KEPT)]
+    offset = (flags_offset & 0x1FFF) * 8
+    key, ports, tcp_fields = _upper(protocol, offset, length, transport)
+    return View(
+        4, source, destination, protocol, key, length, transport, *ports,
+        ttl, traffic_class, identification, bool(flags_offset & 0x4000),
+        offset, bool(flags_offset & 0x2000), *tcp_fields,
+    )  # fmt: skip
 
 
 def _ipv6(octets: bytes) -> View:
@@ -184,74 +175,57 @@ def _ipv6(octets: bytes) -> View:
     length = (payload_length or len(octets) - 40) + 40 - offset
     if length < 0:
         return _malformed(6, octets)
-    return _read(
-        View(
-            6,
-            octets[8:24],
-            octets[24:40],
-            protocol,
-            (),
-            length,
-            octets[offset : offset + min(length, KEPT)],
-            ttl=octets[7],
-            traffic_class=first >> 20 & 0xFF,
-            identification=fragment.identification if fragment else first & 0xFFFFF,
-            dont_fragment=True,
-            fragment_offset=fragment.offset if fragment else 0,
-            more_fragments=fragment.more if fragment else False,
-        )
-    )
+    start = octets[offset : offset + min(length, KEPT)]
+    piece = fragment.offset if fragment else 0
+    key, ports, tcp_fields = _upper(protocol, piece, length, start)
+    return View(
+        6, octets[8:24], octets[24:40], protocol, key, length, start, *ports,
+        octets[7], first >> 20 & 0xFF,
+        fragment.identification if fragment else first & 0xFFFFF, True,
+        piece, fragment.more if fragment else False, *tcp_fields,
+    )  # fmt: skip
 
 
-def _read(bare: View) -> View:
-    """Fill in ports, TCP's fields and the content key."""
-    transport, protocol, length = bare.transport, bare.protocol, bare.length
-    if bare.fragment_offset:
-        start = transport[:20]
-        return bare._replace(key=("fragment", protocol, bare.fragment_offset, length, start))
+_NO_PORTS = (0, 0)
+_NO_FIELDS = (0, 0, 0, 0)
+
+
+def _upper(
+    protocol: int, offset: int, length: int, transport: bytes
+) -> tuple[Key, tuple[int, int], tuple[int, int, int, int]]:
+    """Content key; ports; sequence and acknowledgement number, flags, length of the header."""
+    if offset:
+        return ("fragment", protocol, offset, length, transport[:20]), _NO_PORTS, _NO_FIELDS
     if protocol == TCP and len(transport) >= 20:
         (
-            source_port, destination_port, sequence, acknowledgement, offset, flags, _, _,
+            source_port, destination_port, sequence, acknowledgement, words, flags, _, _,
         ) = _TCP.unpack_from(transport)  # fmt: skip
-        header_length = (offset >> 4) * 4
+        header = (words >> 4) * 4
         # The two ECN flags are left out: boxes bleach them.
-        key: Key = (TCP, sequence, acknowledgement, flags & 0x3F, length - header_length)
-        return bare._replace(
-            key=key,
-            source_port=source_port,
-            destination_port=destination_port,
-            sequence=sequence,
-            acknowledgement=acknowledgement,
-            flags=flags,
-            header_length=header_length,
-        )
+        key: Key = (TCP, sequence, acknowledgement, flags & 0x3F, length - header)
+        fields = (sequence, acknowledgement, flags, header)
+        return key, (source_port, destination_port), fields
     if protocol in (ICMP, ICMPV6) and len(transport) >= 8:
-        return bare._replace(key=_icmp_key(bare))
+        return _icmp_key(protocol, length, transport), _NO_PORTS, _NO_FIELDS
     if protocol in WITH_PORTS and len(transport) >= 4:
-        source_port, destination_port = _PORTS.unpack_from(transport)
         # SCTP's checksum stands where the others begin their payload.
-        start = transport[4:8] + transport[12:20] if protocol == 132 else transport[8:20]
-        return bare._replace(
-            key=(protocol, length, start),
-            source_port=source_port,
-            destination_port=destination_port,
-            header_length=8 if protocol == UDP else 0,
-        )
-    return bare._replace(key=(protocol, length, transport[:20]))
+        start = transport[4:8] + transport[12:20] if protocol == SCTP else transport[8:20]
+        fields = (0, 0, 0, 8 if protocol == UDP else 0)
+        return (protocol, length, start), _PORTS.unpack_from(transport), fields
+    return (protocol, length, transport[:20]), _NO_PORTS, _NO_FIELDS
 
 
-def _icmp_key(bare: View) -> Key:
-    transport = bare.transport
+def _icmp_key(protocol: int, length: int, transport: bytes) -> Key:
     kind, code = transport[0], transport[1]
-    if bare.protocol == ICMP and kind in (icmp.ECHO_REQUEST, icmp.ECHO_REPLY):
+    if protocol == ICMP and kind in (icmp.ECHO_REQUEST, icmp.ECHO_REPLY):
         # ICMPv6's numbers: a translator (NAT64) changes the type, and only the type.
         kind = icmp.V6_ECHO_REQUEST if kind == icmp.ECHO_REQUEST else icmp.V6_ECHO_REPLY
-        return ("echo", kind, bare.length, transport[6:8], transport[8:20])
-    if bare.protocol == ICMPV6 and kind in (icmp.V6_ECHO_REQUEST, icmp.V6_ECHO_REPLY):
-        return ("echo", kind, bare.length, transport[6:8], transport[8:20])
+        return ("echo", kind, length, transport[6:8], transport[8:20])
+    if protocol == ICMPV6 and kind in (icmp.V6_ECHO_REQUEST, icmp.V6_ECHO_REPLY):
+        return ("echo", kind, length, transport[6:8], transport[8:20])
     # Of the quoted packet only its first twelve octets are in reach of every witness. In IPv4's
     # they are free of what a NAT changes, but for the checksum; TTL is the quoting router's.
-    return (bare.protocol, kind, code, bare.length, transport[4:18])
+    return (protocol, kind, code, length, transport[4:18])
 
 
 def likeness(a: View, b: View) -> int:

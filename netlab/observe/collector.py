@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from netlab.observe.evidence import Gap
 
 T = TypeVar("T")
+
+
+REST = 0.005
+"""Seconds between two rounds of reading."""
 
 
 class Inside(Protocol):
@@ -63,6 +68,8 @@ class Reader:
                 if fd == self._wake:
                     return
                 self._drain[fd]()
+            # Buffers hold far more than this; to wake up for each packet would cost the lab dear.
+            time.sleep(REST)
 
     def stop(self) -> None:
         """End the thread; what is still in the buffers stays there."""
