@@ -133,12 +133,10 @@ class Lab:
         """
         from netlab.fate.surroundings import surroundings
         from netlab.fate.watch import Watch
-        from netlab.kernel import namespaces
 
         def inside(node: str, action: Callable[[], T], /) -> T:
-            return namespaces.inside(running.namespace(node), action)
+            return self[node].inside(action)
 
-        running = self.running
         return Watch(surroundings(self.plan), inside, kinds)
 
     def logs(self) -> Iterator[tuple[str, str]]:
@@ -243,6 +241,12 @@ class LabNode:
 
         extra = {**dict(self.summary.environment), **(env or {})}
         return process.spawn(self.lab.running, self.name, argv, extra, **options)
+
+    def inside(self, action: Callable[[], T], /) -> T:
+        """The result of ``action`` when it runs in this node; the calling thread stays."""
+        from netlab.kernel import namespaces
+
+        return namespaces.inside(self.namespace, action)
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket:
         """A socket that lives in this node, while the calling thread stays where it is."""

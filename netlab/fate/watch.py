@@ -7,6 +7,7 @@ assert watch.fates.where(proto=1).arrived
 
 from __future__ import annotations
 
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -14,12 +15,12 @@ from netlab.fate.join import join
 from netlab.observe.session import Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from types import TracebackType
 
     from netlab.fate.fates import Fates
     from netlab.observe.collector import Inside
-    from netlab.observe.evidence import Evidence, Place
+    from netlab.observe.evidence import Evidence, Frame, Place
     from netlab.observe.session import Kind
 
 
@@ -42,6 +43,20 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         self._observation.__exit__(kind, error, trace)
+
+    def live(self) -> Iterator[Frame]:
+        """The frames since the last time, in order of time; while the observation lasts."""
+        return self._observation.live()
+
+    def settle(self, quiet: float = 0.05, limit: float = 5.0) -> None:
+        """Wait until no frame was seen for ``quiet`` seconds, at most ``limit`` seconds."""
+        now = time.monotonic()
+        end, seen, since = now + limit, self._observation.activity(), now
+        while now < end and now - since < quiet:
+            time.sleep(quiet / 10)
+            now, count = time.monotonic(), self._observation.activity()
+            if count != seen:
+                seen, since = count, now
 
     @property
     def evidence(self) -> Evidence:

@@ -73,6 +73,7 @@ class Capture:
         self._nodes = nodes
         self._rings: list[_Ring] = []
         self._room = [KEPT]
+        self._told: list[int] = []
 
     def start(self) -> None:
         """Open every ring; from here on nothing is missed."""
@@ -110,9 +111,25 @@ class Capture:
                 text = f"{ring.lost} frames came faster than they could be read"
                 self.gaps.append(Gap("capture", text, ring.node))
 
+    def seen(self) -> int:
+        """How many frames were copied so far."""
+        return sum(ring.count for ring in self._rings)
+
     def frames(self) -> list[Frame]:
         """All frames in order of time."""
-        found = [frame for ring in self._rings for frame in ring.frames()]
+        return self._read([0] * len(self._rings))
+
+    def news(self) -> list[Frame]:
+        """The frames that were copied since the last time, in order of time."""
+        self._told = self._told or [0] * len(self._rings)
+        return self._read(self._told)
+
+    def _read(self, told: list[int]) -> list[Frame]:
+        """The frames after the first ``told`` blocks of each ring, which is brought up to date."""
+        found = []
+        for number, ring in enumerate(self._rings):
+            found += ring.frames(told[number])
+            told[number] = len(ring.copies)
         found.sort(key=lambda frame: frame.time_ns)
         return found
 
@@ -131,7 +148,8 @@ class _Ring:
         self._room = room
         self._count = blocks
         self._next = 0
-        self._copies: list[bytes] = []
+        self.count = 0
+        self.copies: list[bytes] = []
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         try:
             self._socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
@@ -152,9 +170,10 @@ class _Ring:
             status, packets, _, length = _BLOCK.unpack_from(self._memory, at)
             if not status & _USER:
                 return
+            self.count += packets
             if length <= self._room[0]:
                 self._room[0] -= length
-                self._copies.append(self._memory[at : at + length])
+                self.copies.append(self._memory[at : at + length])
             else:
                 self.lost += packets
             _STATUS.pack_into(self._memory, at + 8, 0)
@@ -174,9 +193,9 @@ class _Ring:
         self._memory.close()
         self._socket.close()
 
-    def frames(self) -> Iterator[Frame]:
-        """Read the copies."""
-        for block in self._copies:
+    def frames(self, first: int) -> Iterator[Frame]:
+        """Read the copies from the block number ``first`` on."""
+        for block in self.copies[first:]:
             _, packets, at, _ = _BLOCK.unpack_from(block)
             for _ in range(packets):
                 (

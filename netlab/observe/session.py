@@ -12,11 +12,11 @@ from netlab.observe.evidence import Evidence, Gap
 from netlab.observe.nft_trace import NftTrace
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from types import TracebackType
 
     from netlab.observe.collector import Collector, Inside
-    from netlab.observe.evidence import Place
+    from netlab.observe.evidence import Frame, Place
 
 Kind = Literal["capture", "nft", "drops", "counters"]
 ALL: tuple[Kind, ...] = ("counters", "drops", "nft", "capture")
@@ -84,6 +84,14 @@ class Observation:
         for collector in reversed(self._running):
             collector.stop()
             self._gaps += collector.gaps
+
+    def activity(self) -> int:
+        """How many frames were seen so far."""
+        return self._capture.seen()
+
+    def live(self) -> Iterator[Frame]:
+        """The frames since the last time, in order of time."""
+        return iter(self._capture.news())
 
     @property
     def evidence(self) -> Evidence:

@@ -1,0 +1,372 @@
+"""``trace``, ``explain``, ``capture``, ``ladder``: what became of the packets."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from netlab import lab as labs
+from netlab.cli import console
+from netlab.errors import Diagnostic, InputError, LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from netlab.fate.explain import Outcome
+    from netlab.fate.fates import Fates
+    from netlab.fate.watch import Watch
+    from netlab.lab import Lab, LabNode
+
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "hdp": 255}
+
+
+def trace(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab trace``."""
+    parser.usage = "netlab trace [-h] [--json] [-w FILE] [LAB/]NODE|LAB -- CMD..."
+    parser.epilog = (
+        "The command runs in NODE, or outside of the lab if only LAB is named. The exit code is "
+        "the command's.\n\n"
+        "examples:\n"
+        "  netlab trace client -- ping -c1 server\n"
+        "  netlab trace -w ping.pcapng nat/client -- ping -c1 server"
+    )
+    _command(parser)
+    parser.add_argument("--json", action="store_true", help="print the fates as JSON")
+    parser.add_argument("-w", dest="file", metavar="FILE", help="also write a pcapng file")
+    parser.set_defaults(run=_trace, parser=parser)
+
+
+def _command(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "target", metavar="[LAB/]NODE|LAB", help="LAB may be left out if only one runs"
+    )
+    parser.add_argument("command", metavar="CMD", nargs=argparse.REMAINDER, help="what to run")
+
+
+def _trace(arguments: argparse.Namespace) -> int:
+    # With --json the answer alone belongs on standard output.
+    lab, watch, code = _watched(arguments, quiet=arguments.json)
+    del lab
+    if arguments.file:
+        _write(arguments.file, watch)
+    if arguments.json:
+        console.print_json(watch.fates.to_json())
+    else:
+        from netlab.report.journey import text
+
+        print(text(watch.fates), end="")
+    return code
+
+
+def _watched(arguments: argparse.Namespace, *, quiet: bool) -> tuple[Lab, Watch, int]:
+    """Run the command of ``arguments`` while the lab is watched."""
+    command = arguments.command
+    if command[:1] == ["--"]:
+        command = command[1:]
+    if not command:
+        arguments.parser.error("no command: -- ping -c1 server")
+    lab, node = _target(arguments.target)
+    sys.stdout.flush()
+    with lab.observe() as watch:
+        out = sys.stderr if quiet else None
+        try:
+            if node is None:
+                process = subprocess.Popen(command, stdout=out)
+            else:
+                process = node.popen(command, stdout=out)
+        except OSError as error:
+            message = f"cannot run {command[0]}: {error.strerror}"
+            raise LabError(Diagnostic("E406", message)) from None
+        code = _wait(process)
+        watch.settle()
+    return lab, watch, code
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """The exit code; Ctrl-C ends the command, not the observation."""
+    while True:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            continue
+        return code if code >= 0 else 128 - code
+
+
+def _target(target: str) -> tuple[Lab, LabNode | None]:
+    """The lab of ``[LAB/]NODE`` and the node, or the lab of that name alone."""
+    from netlab.kernel import ownership
+
+    if "/" not in target and any(found.name == target for found in ownership.labs()):
+        return labs.Lab.attach(target), None
+    found, node = labs.find_node(target)
+    lab = labs.Lab.attach(found.name)
+    return lab, lab[node]
+
+
+def _write(path: str, watch: Watch) -> None:
+    from netlab.report.pcapng import blocks
+
+    try:
+        with open(path, "wb") as stream:
+            stream.writelines(blocks(watch.evidence, watch.fates))
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror}"
+        raise LabError(Diagnostic("E511", message)) from None
+
+
+def explain(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab explain``."""
+    parser.epilog = (
+        "Exit code 0 if the last packet arrived, 1 if not.\n\n"
+        "examples:\n"
+        "  netlab explain client server --proto 255 --count 3\n"
+        "  netlab explain nat/client nat/server --proto tcp --dport 80 --json"
+    )
+    parser.add_argument("source", metavar="[LAB/]FROM", help="the node that sends")
+    parser.add_argument("destination", metavar="[LAB/]TO", help="a node of the lab, or an address")
+    parser.add_argument(
+        "--proto",
+        type=_protocol,
+        default=1,
+        metavar="P",
+        help="IP protocol: a number, or icmp, tcp, udp, hdp (default: icmp)",
+    )
+    parser.add_argument("--count", type=_positive, default=1, metavar="N", help="how many packets")
+    parser.add_argument("--dport", type=_port, metavar="PORT", help="destination port (tcp, udp)")
+    parser.add_argument(
+        "--size", type=_positive, default=32, metavar="OCTETS", help="payload (default: 32)"
+    )
+    parser.add_argument(
+        "--listen",
+        action="store_true",
+        help="hold a socket open at the destination, as a server would",
+    )
+    parser.add_argument("-6", dest="six", action="store_true", help="over IPv6")
+    parser.add_argument("--json", action="store_true", help="print the fates as JSON")
+    parser.set_defaults(run=_explain)
+
+
+def _protocol(text: str) -> int:
+    number = PROTOCOLS.get(text)
+    if number is None:
+        number = int(text)
+    if not 0 < number < 256:
+        raise ValueError(text)
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= 100_000:
+        raise ValueError(text)
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise ValueError(text)
+    return number
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from netlab.drive.probe import PORT, Probes
+    from netlab.fate.explain import sentence
+
+    lab, node = _target(arguments.source)
+    if node is None:
+        raise InputError(Diagnostic("E512", f"{arguments.source} is a lab; which node sends?"))
+    address, other = _destination(lab, arguments.destination, six=arguments.six)
+    probes = Probes(
+        address,
+        arguments.proto,
+        port=arguments.dport or PORT,
+        count=arguments.count,
+        size=arguments.size,
+    )
+    with contextlib.ExitStack() as stack:
+        if arguments.listen and other:
+            stack.enter_context(_listener(other, probes.family, probes.proto, probes.port))
+        watch = stack.enter_context(lab.observe())
+        probes.send(node.inside)
+        watch.settle()
+    fates, results = _probed(watch.fates, probes)
+    if arguments.json:
+        console.print_json(fates.to_json())
+    else:
+        print(sentence(results))
+        for gap in fates.gaps:
+            print(console.style(f"({gap.collector}: {gap.text})", "dim"))
+    return 0 if results[-1].arrived else 1
+
+
+def _destination(lab: Lab, text: str, *, six: bool) -> tuple[str, LabNode | None]:
+    """The address of a node, or the one that was given."""
+    import ipaddress
+
+    with contextlib.suppress(ValueError):
+        address = str(ipaddress.ip_address(text))
+        return address, next((node for node in lab if address in node.addresses), None)
+    name, slash, node_name = text.rpartition("/")
+    if slash and name != lab.name:
+        raise InputError(Diagnostic("E513", f"{text} is in another lab than {lab.name}"))
+    node = lab[node_name]
+    for address in node.addresses:
+        if (":" in address) == six:
+            return address, node
+    raise LabError(Diagnostic("E409", f"{node.name} has no {'IPv6' if six else 'IPv4'} address"))
+
+
+def _listener(node: LabNode, family: int, proto: int, port: int) -> contextlib.closing[object]:
+    from netlab.drive.probe import listener
+
+    try:
+        return contextlib.closing(node.inside(lambda: listener(family, proto, port)))
+    except OSError as error:
+        message = f"cannot listen at {node.name}: {error.strerror}"
+        raise LabError(Diagnostic("E514", message)) from None
+
+
+def _probed(fates: Fates, probes: Probes) -> tuple[Fates, list[Outcome]]:
+    """The fates of the probes among all, and the outcome of each probe."""
+    from netlab.fate.explain import Outcome, decisive
+    from netlab.fate.fates import Fates
+
+    parts: dict[int, list[int]] = {number: [] for number in range(1, probes.count + 1)}
+    datagrams: dict[tuple[object, ...], int] = {}
+    everything = {fate.id: fate for fate in fates}
+    for fate in fates:
+        packet = fate.packet
+        if fate.parents:
+            continue
+        ports = (packet.source_port, packet.destination_port)
+        number = probes.number_of(fate.proto, ports, packet.transport)
+        datagram = (packet.source, packet.destination, *packet.datagram)
+        if number is None and packet.fragment_offset:
+            number = datagrams.get(datagram)
+        elif number is not None and packet.is_fragment:
+            datagrams[datagram] = number
+        if number in parts and not (fate.proto == 6 and not packet.flags & 2):
+            parts[number].append(fate.id)
+    results = [
+        Outcome(
+            number,
+            decisive([everything[part] for part in of], everything),
+            probes.refusals.get(number, ""),
+        )
+        for number, of in parts.items()
+    ]
+    chosen = {part for of in parts.values() for part in of}
+    return Fates((fate for fate in fates if fate.id in chosen), fates.gaps), results
+
+
+def capture(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab capture``."""
+    parser.epilog = (
+        "Runs until Ctrl-C. With -w every packet of the file has its fate as a comment, and "
+        "interfaces are named node:interface.\n\n"
+        "examples:\n"
+        "  netlab capture\n"
+        "  netlab capture nat -w lab.pcapng --seconds 10"
+    )
+    parser.add_argument("lab", metavar="LAB", nargs="?", help="may be left out if only one runs")
+    parser.add_argument("-w", dest="file", metavar="FILE", help="write a pcapng file")
+    parser.add_argument("--seconds", type=float, metavar="S", help="end after so long")
+    parser.set_defaults(run=_capture)
+
+
+def _capture(arguments: argparse.Namespace) -> int:
+    lab = labs.Lab.attach(arguments.lab)
+    if arguments.file:
+        # A path that cannot be written should be told before, not after.
+        _try(arguments.file)
+    with lab.observe() as watch:
+        for _ in _until_told(arguments.seconds):
+            if not arguments.file:
+                _show(watch)
+    if arguments.file:
+        _write(arguments.file, watch)
+        frames, packets = len(watch.evidence.frames), len(watch.fates)
+        print(f"{arguments.file}: {frames} frames of {packets} packets")
+    return 0
+
+
+def _try(path: str) -> None:
+    try:
+        with open(path, "ab"):
+            pass
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror}"
+        raise LabError(Diagnostic("E511", message)) from None
+
+
+def _until_told(seconds: float | None) -> Iterator[None]:
+    """Ten times a second, until Ctrl-C or for so long; a last time at the end."""
+    end = None if seconds is None else time.monotonic() + seconds
+    with contextlib.suppress(KeyboardInterrupt):
+        while end is None or time.monotonic() < end:
+            time.sleep(0.1)
+            yield
+    yield
+
+
+def _show(watch: Watch) -> None:
+    from netlab.fate.join import label
+    from netlab.fate.packet import frame_view
+
+    for frame in watch.live():
+        packet = frame_view(frame.data, ethernet=frame.ethernet)
+        what = label(packet) if packet else f"{frame.length} octets, not IP"
+        clock = time.strftime("%H:%M:%S", time.localtime(frame.time_ns // 10**9))
+        place = f"{frame.node}:{frame.interface}"
+        print(f"{clock}.{frame.time_ns % 10**9:09} {place:<20} {frame.direction:<3} {what}")
+    sys.stdout.flush()
+
+
+def ladder(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab ladder``."""
+    parser.usage = "netlab ladder [-h] [--format FORMAT] [-o FILE] [LAB/]NODE|LAB -- CMD..."
+    parser.epilog = (
+        "examples:\n"
+        "  netlab ladder client -- ping -c1 server\n"
+        "  netlab ladder --format svg -o ping.svg nat/client -- ping -c1 server"
+    )
+    _command(parser)
+    parser.add_argument(
+        "--format", choices=("text", "svg", "mermaid"), default="text", help="how to draw"
+    )
+    parser.add_argument("-o", dest="output", metavar="FILE", help="where to (default: here)")
+    parser.set_defaults(run=_ladder, parser=parser)
+
+
+def _ladder(arguments: argparse.Namespace) -> int:
+    from netlab.report import ladder as drawing
+    from netlab.report import journey
+
+    lab, watch, code = _watched(arguments, quiet=True)
+    title = f"{lab.name}: {' '.join(_shown(arguments.command))}"
+    steps = journey.ladder(watch.fates, lab.plan, title)
+    if arguments.format == "text":
+        width = os.get_terminal_size().columns if sys.stdout.isatty() else 100
+        drawn = drawing.text(steps, width=width)
+    else:
+        drawn = getattr(drawing, arguments.format)(steps)
+    if not arguments.output:
+        print(drawn, end="")
+        return code
+    try:
+        with open(arguments.output, "w", encoding="utf-8") as stream:
+            stream.write(drawn)
+    except OSError as error:
+        message = f"cannot write {arguments.output}: {error.strerror}"
+        raise LabError(Diagnostic("E511", message)) from None
+    return code
+
+
+def _shown(command: Sequence[str]) -> Sequence[str]:
+    return command[1:] if command[:1] == ["--"] else command
