@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab import lab as labs
@@ -15,8 +16,10 @@ from netlab.cli import console
 from netlab.errors import Diagnostic, InputError, LabError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator, Sequence
 
+    from netlab.drive.probe import Probes
     from netlab.fate.explain import Outcome
     from netlab.fate.fates import Fates
     from netlab.fate.watch import Watch
@@ -81,7 +84,7 @@ def _watched(arguments: argparse.Namespace, *, quiet: bool) -> tuple[Lab, Watch,
                 process = node.popen(command, stdout=out)
         except OSError as error:
             message = f"cannot run {command[0]}: {error.strerror}"
-            raise LabError(Diagnostic("E406", message)) from None
+            raise LabError(Diagnostic("E410", message)) from None
         code = _wait(process)
         watch.settle()
     return lab, watch, code
@@ -112,7 +115,7 @@ def _write(path: str, watch: Watch) -> None:
     from netlab.report.pcapng import blocks
 
     try:
-        with open(path, "wb") as stream:
+        with Path(path).open("wb") as stream:
             stream.writelines(blocks(watch.evidence, watch.fates))
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
@@ -222,11 +225,11 @@ def _destination(lab: Lab, text: str, *, six: bool) -> tuple[str, LabNode | None
     raise LabError(Diagnostic("E409", f"{node.name} has no {'IPv6' if six else 'IPv4'} address"))
 
 
-def _listener(node: LabNode, family: int, proto: int, port: int) -> contextlib.closing[object]:
+def _listener(node: LabNode, family: int, proto: int, port: int) -> socket.socket:
     from netlab.drive.probe import listener
 
     try:
-        return contextlib.closing(node.inside(lambda: listener(family, proto, port)))
+        return node.inside(lambda: listener(family, proto, port))
     except OSError as error:
         message = f"cannot listen at {node.name}: {error.strerror}"
         raise LabError(Diagnostic("E514", message)) from None
@@ -298,7 +301,7 @@ def _capture(arguments: argparse.Namespace) -> int:
 
 def _try(path: str) -> None:
     try:
-        with open(path, "ab"):
+        with Path(path).open("ab"):
             pass
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
@@ -345,8 +348,8 @@ def ladder(parser: argparse.ArgumentParser) -> None:
 
 
 def _ladder(arguments: argparse.Namespace) -> int:
-    from netlab.report import ladder as drawing
     from netlab.report import journey
+    from netlab.report import ladder as drawing
 
     lab, watch, code = _watched(arguments, quiet=True)
     title = f"{lab.name}: {' '.join(_shown(arguments.command))}"
@@ -360,8 +363,7 @@ def _ladder(arguments: argparse.Namespace) -> int:
         print(drawn, end="")
         return code
     try:
-        with open(arguments.output, "w", encoding="utf-8") as stream:
-            stream.write(drawn)
+        Path(arguments.output).write_text(drawn, encoding="utf-8")
     except OSError as error:
         message = f"cannot write {arguments.output}: {error.strerror}"
         raise LabError(Diagnostic("E511", message)) from None

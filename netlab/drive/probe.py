@@ -11,7 +11,7 @@ import os
 import select
 import socket
 import struct
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from netlab.drive.raw import raw_socket
 from netlab.errors import Diagnostic, InputError

@@ -14,7 +14,7 @@ from netlab.fate.disposition import Disposition
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from netlab.fate.fates import Fate, Fates, Reason
+    from netlab.fate.fates import Fate, Reason
 
 
 class Outcome(NamedTuple):
@@ -77,11 +77,11 @@ def _end(outcome: Outcome) -> str:
         return f"never left: {outcome.refusal or 'nobody saw it'}"
     where = f"in {fate.node}"
     if fate.disposition is Disposition.UNKNOWN:
-        return f"was last seen {where}: {fate.reason.text}"
+        return f"vanished {where}: {fate.reason.text}"
     if fate.disposition is Disposition.LOST_ON_WIRE:
-        return f"was lost on the wire: {fate.reason.text}"
+        return f"got lost on a wire: {fate.reason.text}"
     if fate.disposition is Disposition.STILL_QUEUED:
-        return f"is still {where}: {fate.reason.text}"
+        return f"had not yet come out of {fate.node}: {fate.reason.text}"
     hedge = "probably " if fate.reason.source == "inferred" else ""
     joint = "," if fate.reason.source == "nft" else ":"
     return f"{hedge}died {where}{joint} {because(fate.reason)}"

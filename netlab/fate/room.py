@@ -77,24 +77,34 @@ class Room:
 
 
 def _span(packet: View) -> tuple[tuple[int, ...], int, int] | None:
-    """What a packet carries, as a range of octets of a stream or of a datagram.
+    """What a packet carries of a stream or of a datagram: of which, from where, how much.
 
     TCP's stream is known by its acknowledgement number: ports and addresses may differ from one
     side of a NAT to the other, but nothing else is sent with the same numbers meanwhile.
     """
-    if packet.protocol == TCP and not packet.fragment_offset and packet.payload_length:
-        start = packet.sequence
-        return (TCP, packet.acknowledgement), start, start + packet.payload_length
+    if packet.protocol == TCP and not packet.is_fragment and packet.payload_length:
+        return (TCP, packet.acknowledgement), packet.sequence, packet.payload_length
     if packet.is_fragment or (packet.version == 4 and packet.identification):
-        start = packet.fragment_offset
-        return (-1, *packet.datagram), start, start + packet.length
+        return (-1, *packet.datagram), packet.fragment_offset, packet.length
     return None
 
 
 def _overlap(a: View, b: View) -> bool:
+    """Whether one of the two carries all that the other does, as far as both were seen."""
     one, other = _span(a), _span(b)
     if one is None or other is None or one[0] != other[0]:
         return False
-    if one[0][0] != TCP and not (a.is_fragment or b.is_fragment):
+    is_stream = one[0][0] == TCP
+    if not is_stream and not (a.is_fragment or b.is_fragment):
         return False  # two whole datagrams that happen to have the same identification
-    return one[1] < other[2] and other[1] < one[2]
+    if one[2] < other[2]:
+        a, b, one, other = b, a, other, one
+    offset = (other[1] - one[1]) & 0xFFFFFFFF  # sequence numbers begin again at zero
+    if offset + other[2] > one[2]:
+        return False
+    if not is_stream and not other[1]:
+        return True  # it begins with ports and a checksum, which a NAT may have changed
+    inner = b.transport[b.header_length if is_stream else 0 :]
+    outer = a.transport[(a.header_length if is_stream else 0) + offset :]
+    seen = min(len(inner), len(outer))
+    return inner[:seen] == outer[:seen]

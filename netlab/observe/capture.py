@@ -126,7 +126,7 @@ class Capture:
 
     def _read(self, told: list[int]) -> list[Frame]:
         """The frames after the first ``told`` blocks of each ring, which is brought up to date."""
-        found = []
+        found: list[Frame] = []
         for number, ring in enumerate(self._rings):
             found += ring.frames(told[number])
             told[number] = len(ring.copies)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from netlab.fate.disposition import Disposition
 from netlab.fate.explain import because
+from netlab.fate.packet import TCP, UDP
 from netlab.report.ladder import Arrow, Column, Ladder
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def ladder(fates: Fates, plan: Plan, title: str = "") -> Ladder:
         if node.name in touched
     )
     names = {column.name for column in columns}
-    arrows = tuple(arrow for fate in fates for arrow in _arrows(fate, peers) if _known(arrow, names))
+    arrows = tuple(
+        arrow for fate in fates for arrow in _arrows(fate, peers) if _known(arrow, names)
+    )
     description = "" if fates.complete else "not everything could be seen"
     return Ladder(title, columns, arrows, (), description)
 
@@ -118,13 +121,15 @@ def _telling(hop: Hop) -> list[str]:
 
 
 def _names(fate: Fate) -> tuple[str, str]:
-    """``TCP SYN`` and the rest of the label."""
+    """What an arrow says: ``SYN``, ``UDP``, ``ICMP 8/0``, ``protocol 255``; and how much."""
+    packet = fate.packet
+    amount = f"{packet.payload_length} octets" if packet.payload_length else ""
     head, _, rest = fate.label.partition(" ")
-    if head == "TCP":
+    if packet.protocol == TCP:
         flags = ("FIN", "SYN", "RST", "PSH", "ACK")
-        names = "+".join(n for bit, n in enumerate(flags) if fate.packet.flags >> bit & 1)
-        return f"TCP {names}", rest
-    if head == "protocol":
-        number, _, rest = rest.partition(" ")
-        return f"protocol {number}", rest
-    return head, rest
+        head = "+".join(n for bit, n in enumerate(flags) if packet.flags >> bit & 1) or "TCP"
+    elif packet.protocol == UDP:
+        amount = f"{packet.source_port} > {packet.destination_port}, {amount}"
+    else:
+        head += f" {rest.partition(' ')[0]}"
+    return head, amount

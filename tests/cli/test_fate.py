@@ -1,0 +1,172 @@
+"""What became of the packets, asked from the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_labs import ROOT, netlab
+
+pytestmark = pytest.mark.kernel
+
+TOPOLOGY = """
+nodes:
+  client:
+  nat:
+    kind: nat
+    outside: wan
+    firewall:
+      rules:
+        - accept tcp/80
+        - drop protocol 253
+  server:
+    programs:
+      http:
+        run: [busybox, httpd, -f, -p, "80", -h, /srv]
+        ready: {port: 80}
+links:
+  - {ends: [nat:lan, client:eth0], subnet: 10.0.0.0/24}
+  - {ends: [server:eth0, nat:wan], subnet: 198.51.100.0/24}
+"""
+
+
+@pytest.fixture
+def lab(tmp_path):
+    file = tmp_path / "asked.yaml"
+    file.write_text(TOPOLOGY)
+    netlab("up", str(file))
+    yield "asked"
+    netlab("down", "asked")
+
+
+def test_explain_names_the_rule_and_its_line(lab):
+    said = netlab("explain", "client", "server", "--proto", "253", "--count", "3", code=1)
+    assert said == (
+        "3 sent, none arrived. #1 to #3 died in nat, forward chain,"
+        ' rule "drop protocol 253" (asked.yaml:10).\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "says"),
+    [
+        (["client", "server"], 0, "1 sent, 1 arrived."),
+        (["client", "server", "--proto", "tcp", "--dport", "80"], 0, "1 sent, 1 arrived."),
+        (["client", "server", "--proto", "tcp", "--dport", "81"], 1, "died in server: no socket"),
+        (["client", "server", "--proto", "udp", "--listen"], 0, "1 sent, 1 arrived."),
+        (["client", "server", "--proto", "hdp", "--count", "2"], 1, "nobody listens for this"),
+        (["client", "server", "--proto", "hdp", "--listen"], 0, "1 sent, 1 arrived."),
+        (["client", "server", "--size", "4000", "--proto", "hdp", "--listen"], 0, "1 arrived"),
+        (["asked/client", "192.0.2.1"], 1, "died in nat: no route to the destination"),
+        (["server", "192.0.2.1"], 1, "It never left: Network is unreachable."),
+    ],
+)
+def test_explain_says(lab, argv, code, says):
+    assert says in netlab("explain", *argv, code=code)
+
+
+def test_explain_as_json_has_the_agreed_form(lab):
+    said = json.loads(netlab("explain", "client", "server", "--proto", "253", "--json", code=1))
+    assert said["complete"] is True
+    [packet] = said["packets"]
+    assert packet["id"] == 1
+    assert packet["proto"] == 253
+    assert packet["disposition"] == "denied"
+    assert packet["where"] == {"node": "nat", "interface": "lan"}
+    assert packet["reason"] == {
+        "source": "nft",
+        "text": 'forward chain, rule "drop protocol 253"',
+        "rule": "meta l4proto 253 counter drop",
+        "topology": "asked.yaml:10",
+    }
+    assert [set(hop) for hop in packet["hops"]] == [
+        {"node", "interface", "direction", "time_ns", "changes"}
+    ] * 2
+
+
+def test_trace_shows_every_hop_and_gives_the_commands_code(lab):
+    said = netlab("trace", "client", "--", "ping", "-c1", "server")
+    assert "1 received" in said
+    assert "wan   out  IP::Src 10.0.0.2 -> 198.51.100." in said
+    assert said.count("✓ delivered") == 2
+    netlab("trace", "asked/client", "--", "sh", "-c", "exit 7", code=7)
+    assert "no packets" in netlab("trace", "asked", "--", "true")
+
+
+def test_trace_as_json_leaves_standard_output_to_the_answer(lab):
+    said = json.loads(netlab("trace", "--json", "client", "--", "ping", "-c1", "server"))
+    assert [packet["disposition"] for packet in said["packets"]] == ["delivered"] * 2
+
+
+def test_a_capture_holds_what_happened_meanwhile(lab, tmp_path):
+    file = tmp_path / "lab.pcapng"
+    running = subprocess.Popen(
+        [sys.executable, "-m", "netlab", "capture", "asked", "-w", str(file)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    # It watches as soon as its thread is there.
+    while len(os.listdir(f"/proc/{running.pid}/task")) < 2:
+        assert running.poll() is None
+    netlab("exec", "client", "--", "ping", "-c3", "-i0.2", "server")
+    running.send_signal(signal.SIGINT)
+    printed, _ = running.communicate(timeout=20)
+    assert running.returncode == 0
+    assert str(file) in printed
+    assert file.stat().st_size > 1000
+
+
+def test_capture_prints_frames_as_they_come(lab):
+    with subprocess.Popen(
+        [sys.executable, "-m", "netlab", "capture", "--seconds", "20"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout
+        while len(os.listdir(f"/proc/{running.pid}/task")) < 2:
+            assert running.poll() is None
+        netlab("exec", "client", "--", "ping", "-c2", "-i0.2", "server")
+        assert "ICMP 8/0" in running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(("form", "starts"), [("text", ""), ("svg", "<svg"), ("mermaid", "seq")])
+def test_a_ladder_is_drawn(lab, form, starts, tmp_path):
+    file = tmp_path / "drawn"
+    netlab("ladder", "--format", form, "-o", str(file), "client", "--", "ping", "-c1", "server")
+    drawn = file.read_text()
+    assert drawn.lstrip("\ufeff").startswith(starts)
+    assert "ICMP 8/0" in drawn
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "says"),
+    [
+        (["trace", "client"], 2, "no command"),
+        (["trace", "nobody", "--", "true"], 1, "error[E404]"),
+        (["trace", "client", "--", "/no/such/program"], 1, "error[E410]"),
+        (["trace", "asked", "--", "/no/such/program"], 1, "error[E410]"),
+        (["explain", "asked", "server"], 2, "error[E512]"),
+        (["explain", "client", "elsewhere/server"], 2, "error[E513]"),
+        (["explain", "client", "server", "--proto", "0"], 2, "--proto"),
+        (["explain", "client", "server", "--proto", "udp", "--size", "3"], 2, "error[E510]"),
+        (["explain", "client", "server", "-6"], 1, "error[E409]"),
+        (["capture", "-w", "/nowhere/at/all"], 1, "error[E511]"),
+        (["ladder", "-o", "/dev/full", "client", "--", "true"], 1, "error[E511]"),
+        (["trace", "-w", "/dev/full", "client", "--", "ping", "-c1", "server"], 1, "error[E511]"),
+    ],
+)
+def test_what_cannot_be_done_is_said(lab, argv, code, says):
+    assert says in netlab(*argv, code=code)
+
+
+def test_nothing_of_the_observation_stays(lab):
+    netlab("trace", "client", "--", "ping", "-c1", "server")
+    assert "observe" not in netlab("exec", "nat", "--", "nft", "list", "ruleset")
+    assert not list(Path("/sys/fs/bpf").glob("netlab*"))

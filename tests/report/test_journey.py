@@ -1,0 +1,70 @@
+"""Fates as text and as a ladder."""
+
+from netlab.fate.join import join
+from netlab.observe.evidence import Gap
+from netlab.plan.operations import InterfaceSummary, NodeSummary, Plan
+from netlab.report import journey
+from netlab.wire.address import text
+from tests.fate.path import PLACES, Tape, datagram
+
+PLAN = Plan(
+    "path",
+    "path.yaml",
+    tuple(
+        NodeSummary(
+            name,
+            place.kind,
+            tuple(
+                InterfaceSummary(
+                    i.name, tuple(f"{text(a)}/24" for a in i.addresses), "", ":".join(i.peer or ())
+                )
+                for i in place.interfaces
+            ),
+        )
+        for name, place in PLACES.items()
+    ),
+    (),
+)
+
+
+def test_every_hop_and_every_change_is_told():
+    tape = Tape()
+    tape.pass_through(datagram(b"first"))
+    assert (
+        journey.text(join(tape.evidence()))
+        == """\
+#1  UDP 10.0.0.2:4000 > 198.51.100.2:80, 5 octets
+        0.0 µs  client  eth0  out
+        1.0 µs  nat     lan   in
+        2.0 µs          wan   out  IP::Src 10.0.0.2 -> 203.0.113.2, IP::TTL 64 -> 63
+        3.0 µs  router  west  in
+        4.0 µs          east  out  IP::TTL 63 -> 62
+        5.0 µs  server  eth0  in
+  ✓ delivered in server: reached its destination
+"""
+    )
+
+
+def test_what_could_not_be_seen_is_told():
+    tape = Tape()
+    fates = join(tape.evidence(gaps=(Gap("drops", "no BPF here"),)))
+    assert journey.text(fates) == "not everything could be seen: everywhere, drops: no BPF here\n"
+    assert journey.text(join(tape.evidence())) == "no packets\n"
+
+
+def test_a_ladder_has_an_arrow_for_each_wire():
+    tape = Tape()
+    tape.pass_through(datagram(b"first"))
+    tape.pass_through(datagram(b"second"), until=4)
+    drawn = journey.ladder(join(tape.evidence()), PLAN, "a title")
+    assert [column.name for column in drawn.columns] == ["client", "nat", "router", "server"]
+    assert [(a.source, a.target, a.state) for a in drawn.arrows] == [
+        ("client", "nat", "delivered"),
+        ("nat", "router", "rewritten"),
+        ("router", "server", "delivered"),
+        ("client", "nat", "delivered"),
+        ("nat", "router", "dropped"),
+    ]
+    assert drawn.arrows[1].note == "IP::Src 10.0.0.2 -> 203.0.113.2"
+    assert drawn.arrows[4].at == "router"
+    assert "nobody saw why" in drawn.arrows[4].note
