@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
-from netlab.errors import Diagnostic, InputError
+from netlab.errors import Diagnostic, InputError, LabError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,7 @@ def hdp(parser: argparse.ArgumentParser) -> None:
     add("merge", "join the tables of a client and a server", files.merge)
     add("diff", "say what changed between two sweeps", files.diff)
     add("decode", "print the HDP datagrams of a pcap or pcapng file", files.decode)
+    add("macos", "show the table that HDP's author published for macOS", files.macos)
     add("dissector", "print the Wireshark dissector", files.dissector)
 
 
@@ -76,6 +77,16 @@ def within(low: float, high: float, kind: type[int | float] = int) -> Callable[[
 def text_of(path: str) -> str:
     """The text of a file; ``-`` is standard input."""
     return octets_of(path).decode("utf-8", "replace")
+
+
+def write(path: str, content: str) -> None:
+    """Put text into a file; ``LabError`` if that is refused."""
+    from pathlib import Path
+
+    try:
+        Path(path).write_text(content, "utf-8")
+    except OSError as error:
+        raise LabError(Diagnostic("E605", f"{path}: {error.strerror}")) from None
 
 
 def octets_of(path: str) -> bytes:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from netlab.cli import console
-from netlab.cli.hdp import octets_of, text_of
+from netlab.cli.hdp import octets_of, text_of, write
 from netlab.errors import Diagnostic, InputError, Position
 
 if TYPE_CHECKING:
@@ -102,6 +102,35 @@ def _sweep(path: str) -> Sweep:
     except ValueError as problem:
         hint = "netlab hdp sweep … --json > FILE"
         raise InputError(Diagnostic("E610", f"{path}: {problem}", hint=hint)) from None
+
+
+def macos(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab hdp macos``."""
+    parser.epilog = (
+        "Published data, to be put beside a sweep; netlab does not run on macOS.\n\n"
+        "example:\n"
+        "  netlab hdp sweep 127.0.0.1 --listen --numbers 0-256 --packets 1 --json > linux.json\n"
+        "  netlab hdp macos --json > macos.json\n"
+        "  netlab hdp diff linux.json macos.json"
+    )
+    parser.add_argument("--svg", metavar="FILE", help="also draw the grid into this file")
+    parser.add_argument("--json", action="store_true", help="print the rows as a sweep does")
+    parser.set_defaults(run=_macos)
+
+
+def _macos(arguments: argparse.Namespace) -> int:
+    from netlab.hdp import grid, published
+
+    made = published.macos()
+    title = "HDP under every protocol number, macOS on loopback"
+    if arguments.svg:
+        write(arguments.svg, grid.svg(made.rows, title, published.SOURCE))
+    if arguments.json:
+        console.print_json(made.to_json())
+    else:
+        heading = f"{title}: {published.SOURCE}"
+        print(grid.terminal(made.rows, heading, colour=console.coloured()), end="")
+    return 0
 
 
 def decode(parser: argparse.ArgumentParser) -> None:

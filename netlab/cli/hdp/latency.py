@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import console
-from netlab.cli.hdp import within
-from netlab.errors import Diagnostic, LabError
+from netlab.cli.hdp import within, write
 
 if TYPE_CHECKING:
     import argparse
@@ -49,10 +47,7 @@ def _latency(arguments: argparse.Namespace) -> int:
         subtitle = f"{arguments.source} to {arguments.destination} in {lab.name}, "
         subtitle += f"{arguments.rounds} of each kind, one at a time, in turns"
         picture = plot.svg(found, "From one program to another", subtitle)
-        try:
-            Path(arguments.svg).write_text(picture, "utf-8")
-        except OSError as error:
-            raise LabError(Diagnostic("E605", f"{arguments.svg}: {error.strerror}")) from None
+        write(arguments.svg, picture)
     if arguments.json:
         console.print_json(found)
         return 0

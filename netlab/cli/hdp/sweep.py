@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from netlab.cli import console
-from netlab.cli.hdp import spans, within
-from netlab.errors import Diagnostic, InputError, LabError
+from netlab.cli.hdp import spans, within, write
+from netlab.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
     from netlab.hdp.sweep import Sweep
@@ -155,16 +155,10 @@ def _through_lab(arguments: argparse.Namespace) -> tuple[Sweep, str]:
 
 
 def _draw(made: Sweep, path: str, title: str) -> None:
-    from pathlib import Path
-
     from netlab.hdp import grid
 
     subtitle = f"{title}, {made.packets} packets of each number"
-    picture = grid.svg(made.rows, _title(made), subtitle)
-    try:
-        Path(path).write_text(picture, "utf-8")
-    except OSError as error:
-        raise LabError(Diagnostic("E605", f"{path}: {error.strerror}")) from None
+    write(path, grid.svg(made.rows, _title(made), subtitle))
 
 
 def _title(made: Sweep) -> str:
