@@ -12,6 +12,7 @@ clashes: the kernel looks it up in the namespace of the socket.
 from __future__ import annotations
 
 import os
+import time
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,12 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
     """Called with the operations done and all operations, from the builder's thread."""
+
+SETTLING = 10.0
+"""Seconds that wires have to come to life; it takes microseconds."""
+
+POLL = 0.001
+"""Seconds between two looks at a wire that has not."""
 
 
 def claim(
@@ -124,6 +131,9 @@ class _Builder:
         self._signals = signals
         self._namespaces: dict[str, int] = {}
         self._indices: dict[tuple[str, str], int] = {}
+        self._peers: dict[tuple[str, str], tuple[str, str]] = {}
+        self._up: set[tuple[str, str]] = set()
+        self._unsettled: dict[str, list[int]] = {}
         self._pending: list[tuple[Operation, netlink.Request]] = []
         self._route: socket | None = None
         self.started: list[Program] = []
@@ -143,6 +153,7 @@ class _Builder:
                     done += self._visit(node, visit)
                     if self._progress:
                         self._progress(done, total)
+                self._settle()
             finally:
                 self._leave()
                 for fd in self._namespaces.values():
@@ -178,6 +189,26 @@ class _Builder:
         if answer:
             raise refusal.of_operation(pending[answer.position][0], answer.errno, answer.text)
 
+    def _settle(self) -> None:
+        """Wait until every wire carries packets.
+
+        A wire has no carrier until both its ends are up. The kernel notes the change in a worker of
+        its own, and until it has, a packet sent there is lost and a switch's port is disabled.
+        """
+        deadline = time.monotonic() + SETTLING
+        for node, indices in self._unsettled.items():
+            namespaces.setns(self._namespaces[node], namespaces.CLONE_NEWNET)
+            link = netlink.open_route_socket()
+            try:
+                while not netlink.are_operational(link, indices):
+                    self._signals.check()
+                    if time.monotonic() > deadline:
+                        raise refusal.not_settled(node, SETTLING)
+                    time.sleep(POLL)
+            finally:
+                link.close()
+        self._unsettled.clear()
+
     def _leave(self) -> None:
         if self._route:
             self._route.close()
@@ -192,6 +223,8 @@ class _Builder:
         a, b = o.a, o.b
         self._indices[a.node, a.name] = a.ifindex
         self._indices[b.node, b.name] = b.ifindex
+        self._peers[a.node, a.name] = b.node, b.name
+        self._peers[b.node, b.name] = a.node, a.name
         return netlink.new_veth(netlink.End(*a[1:]), netlink.End(*b[1:]), self._namespaces[b.node])
 
     def bridge(self, o: CreateBridge) -> netlink.Request:
@@ -205,6 +238,12 @@ class _Builder:
         return netlink.add_address(self._index(o.node, o.name), o.address)
 
     def up(self, o: SetUp) -> netlink.Request:
+        end = o.node, o.name
+        self._up.add(end)
+        peer = self._peers.get(end)
+        if peer in self._up:
+            for node, name in (end, peer):
+                self._unsettled.setdefault(node, []).append(self._indices[node, name])
         return netlink.set_up(self._index(o.node, o.name))
 
     def add_route(self, o: AddRoute) -> netlink.Request:
@@ -255,6 +294,7 @@ class _Builder:
     def program(self, o: StartProgram) -> None:
         from netlab.kernel import program
 
+        self._settle()
         started = program.start(self._lab, o.node, o.program, o.argv, dict(o.environment))
         self.started.append(started)
         program.wait_ready(self._lab, started, o.ready, o.timeout, self._signals.arrived)

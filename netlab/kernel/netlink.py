@@ -43,6 +43,7 @@ NLM_F_CREATE = 0x400
 
 RTM_NEWLINK = 16
 RTM_SETLINK = 19
+RTM_GETLINK = 18
 RTM_NEWADDR = 20
 RTM_NEWROUTE = 24
 RTM_NEWNEIGH = 28
@@ -51,13 +52,17 @@ IFLA_ADDRESS = 1
 IFLA_IFNAME = 3
 IFLA_MTU = 4
 IFLA_MASTER = 10
+IFLA_OPERSTATE = 16
 IFLA_LINKINFO = 18
 IFLA_NET_NS_FD = 28
 IFLA_INFO_KIND = 1
 IFLA_INFO_DATA = 2
 VETH_INFO_PEER = 1
 NLA_F_NESTED = 0x8000
+IFLA_EXT_MASK = 29
+RTEXT_FILTER_SKIP_STATS = 1 << 3
 IFF_UP = 1
+IF_OPER_UP = 6  # RFC 2863, ifOperStatus
 
 IFA_ADDRESS = 1
 IFA_LOCAL = 2
@@ -183,6 +188,12 @@ def set_up(index: int) -> Request:
     return Request(RTM_SETLINK, 0, _IFINFOMSG.pack(AF_UNSPEC, 0, index, IFF_UP, IFF_UP))
 
 
+def get_link(index: int) -> Request:
+    """Ask what a device is like, without its statistics."""
+    attributes = attribute(IFLA_EXT_MASK, _U32.pack(RTEXT_FILTER_SKIP_STATS))
+    return Request(RTM_GETLINK, 0, _IFINFOMSG.pack(0, 0, index, 0, 0) + attributes)
+
+
 def set_mtu(index: int, mtu: int) -> Request:
     """Change the MTU of a device."""
     head = _IFINFOMSG.pack(AF_UNSPEC, 0, index, 0, 0)
@@ -266,6 +277,33 @@ def converse(link: socket, requests: Sequence[Request]) -> Refusal | None:
             return refusal
         start = end
     return None
+
+
+def are_operational(link: socket, indices: Sequence[int]) -> bool:
+    """Whether each device can carry packets: its link is there and the kernel has taken note.
+
+    Being asked for one link, kernels since 6.8 first catch up with what its carrier did
+    (``linkwatch_sync_dev`` in net/core/rtnetlink.c); older ones do so in their own time.
+    """
+    for index in indices:
+        link.send(encode([get_link(index)]))
+        state = _operational_state(link.recv(65_536))
+        _answers(link, 0)
+        if state != IF_OPER_UP:
+            return False
+    return True
+
+
+def _operational_state(message: bytes) -> int:
+    """IFLA_OPERSTATE of a RTM_NEWLINK message; 0 ("unknown") if it does not say."""
+    offset = _HEADER.size + _IFINFOMSG.size
+    end = _U32.unpack_from(message)[0]
+    while offset + 4 <= end:
+        length, kind = _ATTRIBUTE.unpack_from(message, offset)
+        if kind == IFLA_OPERSTATE:
+            return message[offset + 4]
+        offset += max((length + 3) & ~3, 4)
+    return 0
 
 
 def _answers(link: socket, last: int) -> Refusal | None:

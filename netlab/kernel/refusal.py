@@ -43,6 +43,13 @@ def of_machine(error: OSError) -> Unavailable:
     return Unavailable(Diagnostic("E413", message, hint=hint))
 
 
+def not_settled(node: str, seconds: float) -> LabError:
+    """A wire stays dead."""
+    return LabError(
+        Diagnostic("E406", f"node {node}: a wire does not carry packets after {seconds:g} s")
+    )
+
+
 _SENTENCES: dict[type, str] = {
     CreateNamespace: "create the namespace",
     SetSysctl: "set {o.key} to {o.value}",
