@@ -133,6 +133,9 @@ class _Builder:
         self._indices: dict[tuple[str, str], int] = {}
         self._peers: dict[tuple[str, str], tuple[str, str]] = {}
         self._up: set[tuple[str, str]] = set()
+        self._contents: dict[str, str] = {}
+        self._newborn: dict[str, str] | None = None
+        self._untouched = False
         self._unsettled: dict[str, list[int]] = {}
         self._pending: list[tuple[Operation, netlink.Request]] = []
         self._route: socket | None = None
@@ -257,13 +260,33 @@ class _Builder:
     def namespace(self, o: CreateNamespace) -> None:
         self._namespaces[o.node] = namespaces.create_network(self._lab.namespace(o.node))
         self._indices[o.node, "lo"] = 1
+        self._untouched = True
+        if self._newborn is None:
+            self._newborn = self._settings()
 
     def sysctl(self, o: SetSysctl) -> None:
+        if self._untouched and self._newborn and self._newborn.get(o.key) == o.value:
+            return
+        self._untouched = False
         try:
             sysctl.write(o.key, o.value)
         except FileNotFoundError:
             if not o.optional:
                 raise
+
+    def _settings(self) -> dict[str, str]:
+        """What a new namespace holds of all settings of the plan: as good as any other new one.
+
+        A setting that comes first in its node and is so already need not be written. After a
+        write anything may have changed: ``ip_forward`` alone sets a dozen others.
+        """
+        found = {}
+        for key in {o.key for o in self._plan.operations if isinstance(o, SetSysctl)}:
+            try:
+                found[key] = sysctl.read(key)
+            except OSError:
+                continue
+        return found
 
     def tun(self, o: CreateTun) -> None:
         from _socket import if_nametoindex
@@ -289,7 +312,8 @@ class _Builder:
     def file(self, o: WriteFile) -> None:
         from netlab.kernel import files
 
-        files.store(self._lab.files(o.node), o.path, o.content)
+        same = self._contents.get(o.content, "")
+        self._contents[o.content] = files.store(self._lab.files(o.node), o.path, o.content, same)
 
     def program(self, o: StartProgram) -> None:
         from netlab.kernel import program

@@ -34,13 +34,20 @@ def check(path: str) -> None:
         raise LabError(Diagnostic("E411", f"{path} {problem}", hint=hint))
 
 
-def store(tree: str, path: str, content: str) -> None:
-    """Keep ``content`` for ``path`` in the tree of a node."""
+def store(tree: str, path: str, content: str, same: str = "") -> str:
+    """Keep ``content`` for ``path`` in the tree of a node; returns the file that holds it.
+
+    ``same`` is a file that holds this content already: a thousand nodes have one /etc/hosts.
+    """
     check(path)
     kept = tree + path
     os.makedirs(os.path.dirname(kept), exist_ok=True)
-    with open(kept, "w", encoding="utf-8") as stream:
-        stream.write(content)
+    if same:
+        os.link(same, kept)
+    else:
+        with open(kept, "w", encoding="utf-8") as stream:
+            stream.write(content)
+    return kept
 
 
 def show(tree: str) -> None:

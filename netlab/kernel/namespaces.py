@@ -160,13 +160,13 @@ def create_network(path: str) -> int:
 
 
 def mount_shelf(path: str) -> None:
-    """Mount the tmpfs at ``path`` on which the namespaces of one lab are kept.
+    """Mount the tmpfs at ``path`` on which the namespaces and files of one lab are kept.
 
     It is shared, so that detaching it also empties the copies in mount namespaces that were
     made meanwhile (services with private mounts, our own programs): a copy would keep every
     network namespace of the lab alive.
     """
-    mount("netlab", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=4m")
+    mount("netlab", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755")
     propagation(path, MS_SHARED)
 
 

@@ -5,7 +5,7 @@ One directory per lab, ``STATE/LAB``::
     lab.json          the record: whose lab this is; written before anything is made
     ready             exists while the lab is complete: made last and removed first
     ns/NODE           a tmpfs of the lab's own that keeps one namespace per node alive
-    files/NODE/...    what programs in NODE see instead of the machine's own files
+    ns/.files/NODE/   what programs in NODE see instead of the machine's own files
     log/NODE.PROGRAM  what a program printed
     sys/              an empty place where a program has its own sysfs mounted
 
@@ -80,7 +80,7 @@ class Lab(NamedTuple):
 
     def files(self, node: str) -> str:
         """The tree of files that programs in ``node`` see at ``/``."""
-        return f"{self.directory}/files/{node}"
+        return f"{self.shelf}/.files/{node}"
 
     def log(self, node: str, program: str) -> str:
         """What ``program`` in ``node`` printed."""
@@ -198,7 +198,7 @@ def claim(
         _write(f"{staging}/lab.json", json.dumps({"format": _FORMAT, **record._asdict()}))
         for document, text in (documents or {}).items():
             _write(f"{staging}/{document}", text)
-        for part in ("ns", "files", "log", "sys"):
+        for part in ("ns", "log", "sys"):
             os.mkdir(f"{staging}/{part}", 0o755)
         os.rename(staging, lab.directory)
     except OSError as error:

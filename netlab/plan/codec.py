@@ -1,15 +1,20 @@
 """Plans as JSON and back: what a lab's record keeps, and what ``plan --format json`` prints.
 
-An operation is an object with its name in kebab case under ``op`` and its fields beside it.
+An operation is an object with its name in kebab case under ``op`` and its fields beside it. A
+file of the same content as an earlier one names that one's node instead (``content_of``): the
+/etc/hosts of a thousand nodes would otherwise be a thousand times a thousand lines.
 Decoding rebuilds equal tuples, so a stored plan can be compared with a new one.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.plan import operations
 from netlab.plan.operations import InterfaceSummary, NodeSummary, Operation, Plan, VethEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _KINDS: dict[str, type[Any]] = {
     "create-namespace": operations.CreateNamespace,
@@ -43,7 +48,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "nodes": [
             {**n._asdict(), "interfaces": [i._asdict() for i in n.interfaces]} for n in plan.nodes
         ],
-        "operations": [{"op": name(o), **_fields(o)} for o in plan.operations],
+        "operations": _operations(plan.operations),
     }
 
 
@@ -64,8 +69,34 @@ def from_json(data: dict[str, Any]) -> Plan:
             )
             for n in data["nodes"]
         ),
-        tuple(_operation(dict(o)) for o in data["operations"]),
+        tuple(_decoded(data["operations"])),
     )
+
+
+def _operations(plan: tuple[Operation, ...]) -> list[dict[str, Any]]:
+    listed = []
+    seen: dict[tuple[str, str], str] = {}
+    for operation in plan:
+        fields = _fields(operation)
+        if isinstance(operation, operations.WriteFile):
+            first = seen.setdefault((operation.path, operation.content), operation.node)
+            if first != operation.node:
+                del fields["content"]
+                fields["content_of"] = first
+        listed.append({"op": name(operation), **fields})
+    return listed
+
+
+def _decoded(listed: list[dict[str, Any]]) -> Iterator[Operation]:
+    contents: dict[tuple[str, str], str] = {}
+    for item in listed:
+        fields = dict(item)
+        if "content_of" in fields:
+            fields["content"] = contents[fields.pop("content_of"), fields["path"]]
+        operation = _operation(fields)
+        if isinstance(operation, operations.WriteFile):
+            contents[operation.node, operation.path] = operation.content
+        yield operation
 
 
 def _fields(operation: Operation) -> dict[str, Any]:

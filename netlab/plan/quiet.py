@@ -32,10 +32,8 @@ HAIRPINNING = (
     Setting("net.ipv4.conf.default.send_redirects", "0", "a hairpinned packet is no detour"),
 )
 
-NO_IPV6 = (
-    Setting("net.ipv6.conf.all.disable_ipv6", "1", "the lab has no IPv6 here"),
-    Setting("net.ipv6.conf.default.disable_ipv6", "1", "the lab has no IPv6 here"),
-)
+NO_IPV6 = (Setting("net.ipv6.conf.all.disable_ipv6", "1", "the lab has no IPv6 here"),)
+"""The kernel copies this one to ``conf.default`` (addrconf_disable_ipv6 in net/ipv6/addrconf.c)."""
 
 IPV6 = (
     Setting("net.ipv6.conf.default.accept_dad", "0", "addresses are ready at once"),

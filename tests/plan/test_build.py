@@ -23,6 +23,8 @@ from netlab.topology.model import (
     Topology,
 )
 
+HOSTS = File("/etc/hosts", "127.0.0.1 localhost\n")
+
 
 def veth(name, ifindex, mac, address, peer):
     return Interface(name, "veth", ifindex, mac, 1500, (ip_interface(address),), peer)
@@ -36,7 +38,7 @@ def small() -> Topology:
         (veth("eth0", 2, "02:00:00:00:00:01", "10.0.0.2/24", ("nat", "lan")),),
         routes=(Route(ip_network("0.0.0.0/0"), ip_interface("10.0.0.1/24").ip, "eth0"),),
         neighbours=(Neighbour("eth0", ip_interface("10.0.0.1/24").ip, "02:00:00:00:00:02"),),
-        files=(File("/etc/hosts", "127.0.0.1 localhost\n"),),
+        files=(HOSTS,),
     )
     nat = Node(
         "nat",
@@ -46,6 +48,7 @@ def small() -> Topology:
             veth("wan", 3, "02:00:00:00:00:03", "203.0.113.2/24", ("server", "eth0")),
         ),
         nat=(Masquerade("wan"),),
+        files=(HOSTS, File("/etc/motd", "127.0.0.1 localhost\n")),
     )
     server = Node(
         "server",
