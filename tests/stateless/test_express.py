@@ -8,7 +8,7 @@ from netlab.stateless.dns import Dns
 from netlab.stateless.express import Express, usable
 from netlab.stateless.framing import Echo, Framing
 from netlab.stateless.http import Http
-from netlab.stateless.responder import receive
+from netlab.stateless.responder import Request, receive, reply
 from netlab.stateless.segment import ACK, FIN, MODULO, PSH, SYN, Segment, encode
 from netlab.wire import tcp
 from tests.stateless.peers import CLIENT, NOW, SECRET, SERVER, rules, segments, syn, u16, u32
@@ -60,7 +60,19 @@ def judge(framing: Framing, segment: Segment, now: float) -> bool:
         assert [quick] == [encode(answer, partial=True) for answer in slow.segments]
     else:
         assert quick == slow.request
+        judge_reply(express, quick, framing)
     return True
+
+
+def judge_reply(express: Express, request: Request, framing: Framing) -> None:
+    """The same for answers of many lengths."""
+    for size in (0, 1, 3, 5, 100, 40_000, 64_239, 64_240, 65_535):
+        answers = [bytes(size)] * len(request.messages)
+        quick = express.reply(request, answers[0])
+        if quick is not None:
+            slow = reply(request, answers, rules(framing))
+            assert [quick] == [encode(answer, partial=True) for answer in slow]
+            assert {answer.cut for answer in slow} == {request.segment_size}
 
 
 @given(conversations())
@@ -81,6 +93,9 @@ def test_it_takes_the_three_segments_of_an_ordinary_client() -> None:
         seq=8, ack=syn_ack.seq + 1, flags=ACK | PSH, options=b"", payload=b"GET / HTTP/1.1\r\n\r\n"
     )
     assert judge(Http(), request, NOW)
+    taken = receive(request, NOW, SECRET, rules(Http())).request
+    assert taken is not None
+    assert Express(rules(Http()), SECRET, (SERVER, 80)).reply(taken, b"page")
     fin = request._replace(seq=26, ack=request.ack + 100, flags=ACK | FIN, payload=b"")
     assert judge(Http(), fin, NOW)
 

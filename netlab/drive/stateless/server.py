@@ -209,7 +209,9 @@ class Server:
                 _log.exception("the application failed for %s", client)
                 self._counts["failed"] += 1
                 answer = None
-            if isinstance(answer, Awaitable):
+            if type(answer) is bytes:  # by far the most
+                answers.append(answer)
+            elif isinstance(answer, Awaitable):
                 later.append((len(answers), answer))
                 answers.append(None)
             else:
@@ -250,6 +252,11 @@ class Server:
         self._sweeper = self._loop.call_later(self._timeout / 4, self._sweep)
 
     def _reply(self, request: Request, answers: list[bytes | None], back: bytes) -> None:
+        if self._express and len(answers) == 1 and answers[0] is not None:
+            packet = self._express.reply(request, answers[0])
+            if packet:
+                self._put(packet, back, request.segment_size)
+                return
         for segment in self._core.reply(request, answers, self._rules):
             self._send(segment, back)
 

@@ -48,7 +48,7 @@ class Spoofer:
 
     def answers(self) -> list[bytes]:
         """What has come so far from the server."""
-        got = []
+        got: list[bytes] = []
         while True:
             try:
                 packet, where = self.back.recvfrom(65536)
