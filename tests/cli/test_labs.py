@@ -265,7 +265,7 @@ def test_a_plan_script_is_what_up_does(tmp_path):
 
 
 def by_hand(node: str, *question: str) -> str:
-    """What a node of the script's lab answers, once its wires are alive (the script does not wait)."""
+    """What a node of the script's lab answers. This waits for its wires."""
     for _ in range(500):
         ran = subprocess.run(
             ["ip", "netns", "exec", f"byhand.{node}", *question],
