@@ -6,5 +6,8 @@ burst.py      floods: hundreds of frames with one call of the kernel
 hdp.py        the HDP client and server on this machine
 latency.py    from one program to another, HDP against UDP
 sweep.py      every protocol number through a lab, watched at every hop
+tun.py        a TUN device with the offloads that make it fast; watch.py looks on
+engine.py     a TCP stack, a device and the clock; tcp.py for asyncio, tcp_blocking.py without
+services.py   echo, discard, chargen and HTTP on that stack; states.py shows its connections
 stateless/    the stateless TCP server: packet socket or TUN, backends
 """

@@ -20,7 +20,7 @@ from netlab.drive.engine import Engine
 from netlab.tcp.events import CLOSED, CONNECTED, PEER_CLOSED, READABLE, WRITABLE, End, UserError
 from netlab.tcp.sender import NEVER
 from netlab.tcp.settings import DEFAULTS, Settings
-from netlab.tcp.state import State
+from netlab.tcp.state import CAN_SEND, State
 from netlab.wire.address import packed, text
 
 if TYPE_CHECKING:
@@ -41,6 +41,21 @@ _FAILURES = {
     End.TIMED_OUT: TimeoutError,
     End.UNREACHABLE: OSError,
 }
+
+
+def failure(core: Connection) -> OSError:
+    """The exception that says how a connection ended."""
+    if core.end is None or core.end is End.NORMAL:
+        return BrokenPipeError("connection closing")
+    return _FAILURES[core.end](core.trouble or core.end.value)
+
+
+def stream_ended(core: Connection) -> bool:
+    """True when nothing more will come; raises if the stream was cut."""
+    if core.end is not None and core.end is not End.NORMAL:
+        raise failure(core)
+    fin = core.receiver.fin
+    return core.end is not None or (fin is not None and core.receiver.nxt > fin)
 
 
 class TcpConnection:
@@ -78,24 +93,15 @@ class TcpConnection:
         """What has come, at least one octet and at most ``limit``; ``b""`` at the end."""
         return b"".join(await self.read_pieces(limit))
 
-    async def read_pieces(self, limit: int = READ_SIZE) -> list[Buffer]:
+    async def read_pieces(self, limit: int = 1 << 62) -> list[Buffer]:
         """As ``read``, in the pieces in which it came and without copying; ``[]`` at the end."""
         core = self.core
-        while not core.receiver.waiting and not self._ended():
+        while not core.receiver.waiting and not stream_ended(core):
             await self.news()
         pieces = core.recv(limit)
         if core.ack_due:
             self._stack.poke(self._place)
         return pieces
-
-    def _ended(self) -> bool:
-        """True at the end of the stream; raises if the stream was cut."""
-        core = self.core
-        if core.end is not None and core.end is not End.NORMAL:
-            raise self.failure()
-        return core.end is not None or (
-            core.receiver.fin is not None and (core.receiver.nxt > core.receiver.fin)
-        )
 
     async def readexactly(self, count: int) -> bytes:
         """``count`` octets; ``asyncio.IncompleteReadError`` if the stream ends before."""
@@ -123,7 +129,7 @@ class TcpConnection:
             try:
                 taken = core.send(view)
             except UserError:
-                raise self.failure() from None
+                raise failure(self.core) from None
             self._stack.poke(self._place)
             if taken == len(view):
                 return
@@ -137,14 +143,14 @@ class TcpConnection:
         try:
             self.core.close(self._stack.engine.now())
         except UserError:
-            raise self.failure() from None
+            raise failure(self.core) from None
         self._stack.poke(self._place)
 
     async def close(self) -> None:
         """Close both directions; what was written is still delivered, by and by."""
         core = self.core
         now = self._stack.engine.now()
-        if core.state in _OPEN:
+        if core.state in CAN_SEND:
             core.close(now)
         core.desert(now)
         self._stack.poke(self._place)
@@ -180,13 +186,6 @@ class TcpConnection:
         self._readable = self._future(self._readable)
         await self._readable
 
-    def failure(self) -> OSError:
-        """The exception that says how the connection ended."""
-        end = self.core.end
-        if end is None or end is End.NORMAL:
-            return BrokenPipeError("connection closing")
-        return _FAILURES[end](self.core.trouble or end.value)
-
     def _future(self, present: asyncio.Future[None] | None) -> asyncio.Future[None]:
         if present is None or present.done():
             return self._stack.loop.create_future()
@@ -205,7 +204,6 @@ class TcpConnection:
 
 _READER = READABLE | PEER_CLOSED | CLOSED | CONNECTED
 _WRITER = WRITABLE | CLOSED
-_OPEN = frozenset({State.SYN_SENT, State.SYN_RECEIVED, State.ESTABLISHED, State.CLOSE_WAIT})
 
 
 class TcpListener:
@@ -329,7 +327,7 @@ class TcpStack:
             connection.abort()
             raise
         if core.end is not None:
-            raise connection.failure()
+            raise failure(core)
         return connection
 
     # -- the loop --

@@ -12,6 +12,8 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+from collections import deque
+from sys import getrefcount
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from netlab.errors import Diagnostic, LabError, Unavailable
@@ -42,6 +44,9 @@ _VIRTIO_LENGTH = _VIRTIO.size
 _CHECKSUM_OFFSET = 16  # of the checksum in a TCP header
 _LARGEST_READ = 65536 + _VIRTIO_LENGTH
 _MAXIMUM_PIECES = 1000  # IOV_MAX is 1024
+_SMALL = 4096
+_MAXIMUM_FREE = 64
+_UNUSED = 2  # references to a buffer from its local name and from the call that counts them
 
 
 class Arrival(NamedTuple):
@@ -50,6 +55,38 @@ class Arrival(NamedTuple):
     packet: memoryview
     mss: int
     verified: bool
+
+
+class Pool:
+    """Buffers for large packets, used again as soon as nobody holds a view of them.
+
+    Fresh memory for each packet costs more than the packet: the allocator gives it back to the
+    kernel, which hands it out again page by page, each filled with zeros.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[bytearray] = []
+        self._lent: deque[bytearray] = deque()
+
+    def take(self) -> bytearray:
+        """A buffer that nobody uses, the one that is warmest in the cache."""
+        lent = self._lent
+        # Data is mostly read in the order in which it came; what is kept longer goes to the back.
+        for _ in range(min(2, len(lent))):
+            buffer = lent.popleft()
+            if getrefcount(buffer) > _UNUSED:
+                lent.append(buffer)
+            elif len(self._free) < _MAXIMUM_FREE:
+                self._free.append(buffer)
+        return self._free.pop() if self._free else bytearray(_LARGEST_READ)
+
+    def give_back(self, buffer: bytearray) -> None:
+        """It was not needed."""
+        self._free.append(buffer)
+
+    def lend(self, buffer: bytearray) -> None:
+        """Views of it are about; each of them is a reference to it."""
+        self._lent.append(buffer)
 
 
 class Tun:
@@ -64,6 +101,7 @@ class Tun:
         self.name = name
         self.offload = offload
         self.dropped = 0
+        self._pool = Pool()
         flags = IFF_TUN | IFF_NO_PI | (IFF_VNET_HDR if offload else 0)
         try:
             self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -107,14 +145,23 @@ class Tun:
 
     def read(self) -> Arrival | None:
         """The next packet; ``None`` if none waits."""
+        buffer = self._pool.take()
         try:
-            octets = os.read(self.fd, _LARGEST_READ)
+            size = os.readv(self.fd, (buffer,))
         except BlockingIOError:
+            self._pool.give_back(buffer)
             return None
+        if size < _SMALL:
+            # A small packet must not keep a large buffer.
+            octets = memoryview(bytes(memoryview(buffer)[:size]))
+            self._pool.give_back(buffer)
+        else:
+            octets = memoryview(buffer)[:size].toreadonly()
+            self._pool.lend(buffer)
         if not self.offload:
-            return Arrival(memoryview(octets), 0, verified=False)
+            return Arrival(octets, 0, verified=False)
         mss = octets[4] | octets[5] << 8 if octets[1] else 0
-        return Arrival(memoryview(octets)[_VIRTIO_LENGTH:], mss, octets[0] != 0)
+        return Arrival(octets[_VIRTIO_LENGTH:], mss, octets[0] != 0)
 
     def write(self, packet: Packet) -> None:
         """Send one packet; one that the kernel does not take is dropped, as on any wire."""

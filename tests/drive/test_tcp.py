@@ -10,6 +10,8 @@ import re
 import shutil
 import socket
 import struct
+import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +19,7 @@ import pytest
 from netlab.drive import services, watch
 from netlab.drive.routes import addresses_behind
 from netlab.drive.tcp import TcpConnection, TcpStack
+from netlab.drive.tcp_blocking import BlockingStack
 from netlab.drive.tun import Tun
 from netlab.kernel import namespaces
 from netlab.tcp.settings import DEFAULTS, Settings
@@ -313,6 +316,38 @@ def test_a_thousand_connections_of_apache_bench(netlab: Lab, tmp_path: Path) -> 
             await until(lambda: all(p.connection.state is State.TIME_WAIT for p in places()))
 
     run(test())
+
+
+def test_the_blocking_facade(netlab: Lab) -> None:
+    tun = namespaces.inside(netlab["stack"].namespace, lambda: Tun("tun0"))
+    text = random.Random(4).randbytes(1_000_000)
+    server = netlab["host"].socket(socket.AF_INET, socket.SOCK_STREAM)
+    with tun, server, BlockingStack(tun, ADDRESS.values(), timeout=20) as tcp:
+        listener = tcp.listen(7)
+        command = ["socat", "-t", "20", "-", "TCP:10.1.0.100:7"]
+        pipe = subprocess.PIPE
+        with netlab["host"].popen(command, stdin=pipe, stdout=pipe) as client:
+            feeder = threading.Thread(target=client.communicate, args=(text,))
+            connection = listener.accept()
+            feeder.start()
+            came = b""
+            while data := connection.read():
+                came += data
+            assert came == text
+            connection.close()
+            feeder.join()
+        with pytest.raises(ConnectionRefusedError):
+            tcp.connect(HOST[4], 4001)
+        server.bind((HOST[4], 4002))
+        server.listen()
+        outgoing = tcp.connect(HOST[4], 4002)
+        outgoing.write(b"hello")
+        peer, _ = server.accept()
+        with peer:
+            assert peer.recv(10) == b"hello"
+            peer.sendall(b"there")
+            assert outgoing.read() == b"there"
+        outgoing.close()
 
 
 @families
