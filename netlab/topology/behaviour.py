@@ -55,7 +55,7 @@ def translator(draft: Draft, wiring: Wiring, name: str, interface: str) -> Trans
         return None
     has = [a.ip for a in end.addresses if a.version == 4]
     wanted = tuple(a for a in form.addresses if a in has) or tuple(has[:1])
-    if not wanted and draft.partial:
+    if not wanted and name in draft.incomplete:
         return None
     made = Translator(interface, wanted, **given, origin=draft.origin_key(*path))
     before = len(draft.problems)
@@ -85,7 +85,7 @@ def _are_owned(draft: Draft, wiring: Wiring, name: str, interface: str) -> bool:
         else:
             continue
         good = False
-        if not draft.partial:
+        if name not in draft.incomplete:
             draft.problems.add(
                 "E265",
                 message,

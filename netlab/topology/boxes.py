@@ -190,7 +190,7 @@ def _check_interfaces(draft: Draft, name: str, box: Box, path: Steps) -> None:
         if end.partition(":")[0] == name
     ]
     for key, value in box.parameters:
-        if key == "inside" and value not in known and not draft.partial:
+        if key == "inside" and value not in known and name not in draft.incomplete:
             draft.problems.add(
                 "E272",
                 f"`{name}` has no interface `{value}`",

@@ -24,15 +24,20 @@ TUN = "tun0"
 class Draft:
     """A file whose form is right, or of which this much is.
 
-    ``broken`` are the nodes that were left out for problems of their own; ``partial`` says that
-    nodes or links are missing, so that what depends on the whole graph cannot be judged.
+    ``broken`` are the nodes that were left out for problems of their own; ``incomplete`` those
+    that the file gives more wires than could be made of it, so that what they lack proves nothing.
     """
 
     form: TopologyForm
     tree: Mapping
     problems: Problems
     broken: frozenset[str] = frozenset()
-    partial: bool = False
+    incomplete: frozenset[str] = frozenset()
+
+    @property
+    def partial(self) -> bool:
+        """Whether wires are missing, so that nothing can be said of the graph as a whole."""
+        return bool(self.incomplete)
 
     def at(self, *path: str | int) -> Scalar | Mapping | Listing:
         """The place of a value in the file."""

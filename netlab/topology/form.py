@@ -51,17 +51,16 @@ CHILDREN: dict[tuple[type[schema.Form], str], tuple[type[schema.Form], bool]] = 
 """Which form stands under a key of a form, and whether there are many, by name or number."""
 
 
-def read_form(tree: Mapping, problems: Problems) -> tuple[schema.TopologyForm | None, bool]:
-    """The form of what is right in ``tree``, and whether a whole node or link was not.
+def read_form(tree: Mapping, problems: Problems) -> schema.TopologyForm | None:
+    """The form of what is right in ``tree``.
 
     What is wrong is reported and then cut out of ``tree``, as little as possible, so that the
     rest of the file is still checked in the same run. ``None`` if nothing is left.
     """
-    lost = False
     first = True
     while True:
         try:
-            return schema.TopologyForm.model_validate(to_data(tree)), lost
+            return schema.TopologyForm.model_validate(to_data(tree))
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
         if first:
@@ -69,14 +68,13 @@ def read_form(tree: Mapping, problems: Problems) -> tuple[schema.TopologyForm | 
                 _report(each, tree, problems)
         first = False
         # All are looked up before the first is made: a cut moves what follows it in a list.
-        for holder, step, child, way in [_deepest(tree, _cut_path(each)) for each in found]:
+        for holder, step, child in [_deepest(tree, _cut_path(each)) for each in found]:
             if holder is None:
-                return None, True
+                return None
             if isinstance(holder, Mapping):
                 holder.entries.pop(str(step), None)
             else:
                 holder.items[:] = [item for item in holder.items if item is not child]
-            lost = lost or way[0] == "links" or (way[0] == "nodes" and len(way) == 2)
 
 
 def _path(error: ErrorDetails) -> Path:
@@ -150,17 +148,14 @@ def _form(path: Path) -> tuple[type[schema.Form], str]:
     return form, key
 
 
-def _deepest(tree: Mapping, path: Path) -> tuple[Mapping | Listing | None, str | int, Tree, Path]:
-    """The deepest value that ``path`` leads to: container, key in it, value, way from the root."""
+def _deepest(tree: Mapping, path: Path) -> tuple[Mapping | Listing | None, str | int, Tree]:
+    """The deepest value that ``path`` leads to, with its container and its key in it."""
     node: Tree = tree
     holder: Mapping | Listing | None = None
-    way: list[str | int] = []
+    key: str | int = ""
     for step in path:
         if isinstance(node, Mapping) and str(step) in node.entries:
-            holder, node = node, node.entries[str(step)][1]
+            holder, node, key = node, node.entries[str(step)][1], step
         elif isinstance(node, Listing) and isinstance(step, int) and step < len(node.items):
-            holder, node = node, node.items[step]
-        else:
-            continue
-        way.append(step)
-    return holder, way[-1] if way else "", node, tuple(way)
+            holder, node, key = node, node.items[step], step
+    return holder, key, node

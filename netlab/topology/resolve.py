@@ -21,7 +21,7 @@ from netlab.topology.realm import forwards
 from netlab.topology.routing import Routing
 from netlab.topology.schema import TopologyForm
 from netlab.topology.translation import translation
-from netlab.topology.wiring import mac_address, wire
+from netlab.topology.wiring import mac_address, mentions, wire
 
 if TYPE_CHECKING:
     from netlab.topology.draft import End, Wiring
@@ -62,15 +62,19 @@ def _resolve(text: str, problems: Problems, stem: str) -> Topology:
     expand(tree, problems)
     nodes = tree.entries.get("nodes")
     written = frozenset(nodes[1].entries if nodes and isinstance(nodes[1], source.Mapping) else ())
-    form, partial = read_form(tree, problems)
+    wanted = mentions(tree)
+    form = read_form(tree, problems)
     if form is None:
         problems.raise_if_any()
         raise AssertionError("unreachable: a form is lost only with a problem")
-    draft = Draft(form, tree, problems, written - form.nodes.keys(), partial)
+    draft = Draft(form, tree, problems, written - form.nodes.keys())
     _check_uplink(draft)
     for name, node in form.nodes.items():
         _check_kind(draft, name, node)
     wiring = wire(draft)
+    draft.incomplete = frozenset(
+        name for name, ends in wiring.by_node.items() if len(ends) < wanted[name]
+    )
     give_addresses(draft, wiring)
     routing = Routing(draft, wiring)
     routing.check_overlaps()
@@ -112,8 +116,6 @@ def _check_kind(draft: Draft, name: str, node: NodeForm) -> None:
 
 def _check_reachable(draft: Draft, wiring: Wiring) -> None:
     """Every node must have a path to the others, by way of nodes that forward."""
-    if draft.partial:
-        return
     nodes = draft.form.nodes
     graph: nx.Graph[tuple[int, int]] = nx.Graph()
     # A vertex is a segment in one IP version; a lab may be joined by either.
@@ -145,6 +147,8 @@ def _check_reachable(draft: Draft, wiring: Wiring) -> None:
     for name, node in nodes.items():
         if node.isolated or (len(nodes) == 1 and not wiring.by_node[name]):
             continue
+        if name in draft.incomplete:
+            continue
         if not wiring.by_node[name]:
             draft.problems.add(
                 "E229",
@@ -152,7 +156,7 @@ def _check_reachable(draft: Draft, wiring: Wiring) -> None:
                 draft.at_key("nodes", name),
                 "add one under `links:`, or say `isolated: true`",
             )
-        elif main not in homes[name]:
+        elif main not in homes[name] and not draft.partial:
             hint = "add a link, or say `isolated: true`"
             if blocking:
                 hint = f"`{blocking[0]}` does not forward; should it be `kind: router`?"

@@ -117,7 +117,7 @@ class Routing:
         wanted = (4, 6) if isinstance(to, str) else (to.version,)
         families = {a.version for e in self.wiring.by_node[name] for a in e.addresses}
         if not isinstance(to, str) and families and to.version not in families:
-            if not self.draft.partial:
+            if name not in self.draft.incomplete:
                 self.draft.problems.add(
                     "E254",
                     f"{name} has no IPv{to.version} address, so no route to {to}",
@@ -146,7 +146,7 @@ class Routing:
                 )
             return []
         found = [a for v in wanted if (a := self.wiring.neighbour(name, via, v))]
-        if (not found or via == name) and not self.draft.partial:
+        if (not found or via == name) and name not in self.draft.incomplete:
             self.draft.problems.add(
                 "E253",
                 f"gateway `{via}` cannot be reached: it is not on a link of `{name}`",
@@ -191,7 +191,7 @@ class Routing:
                 _neighbours_hint(name, segment, gateway.version),
             )
             return ""
-        if not self.draft.partial:
+        if name not in self.draft.incomplete:
             near = [
                 n
                 for e in self.wiring.by_node[name]

@@ -34,7 +34,7 @@ def translation(draft: Draft, routing: Routing, name: str) -> tuple[Nat, ...]:
                 found += [described] if described else []
             else:
                 found.append(Masquerade(interface, draft.origin("nodes", name, *path)))
-        elif not draft.partial:
+        elif name not in draft.incomplete:
             draft.problems.add(
                 "E261",
                 f"`{name}` has no interface `{interface}`",
@@ -73,7 +73,7 @@ def _static(
             address = address or end.address(4)
             break
     if address is None or not outside:
-        if outsides and not draft.partial:
+        if outsides and name not in draft.incomplete:
             draft.problems.add(
                 "E264",
                 f"no outside interface of `{name}` has the subnet of {form.outside}",
@@ -127,7 +127,7 @@ def _inside(
         if text in draft.form.nodes:
             known = routing.addresses(str(path[1]), text)
             address = next((a for a in known if a.version == version), None)
-            if address or draft.partial:
+            if address or text in draft.incomplete:
                 return address
         elif text in draft.broken:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -10,9 +11,30 @@ import networkx as nx
 from netlab.topology import names
 from netlab.topology.draft import BRIDGE, TUN, End, Segment, Wiring
 from netlab.topology.problems import nearest
+from netlab.topology.source import Listing, Mapping, Scalar
 
 if TYPE_CHECKING:
     from netlab.topology.draft import Draft
+    from netlab.topology.source import Tree
+
+
+def mentions(tree: Mapping) -> Counter[str]:
+    """How many ends of links each name has in the file, whatever else is wrong with them."""
+    links, nodes = (tree.entries.get(key, (None, None))[1] for key in ("links", "nodes"))
+    if links and not isinstance(links, Listing):
+        # Nothing can be told of it, so any node may have had a link there.
+        return Counter(list(nodes.entries) if isinstance(nodes, Mapping) else [])
+    found: Counter[str] = Counter()
+    todo: list[Tree] = [links] if links else []
+    while todo:
+        node = todo.pop()
+        if isinstance(node, Scalar):
+            found[node.value.partition(":")[0]] += 1
+        elif isinstance(node, Listing):
+            todo += node.items
+        elif "ends" in node.entries:
+            todo.append(node.entries["ends"][1])
+    return found
 
 
 def wire(draft: Draft) -> Wiring:
@@ -23,7 +45,6 @@ def wire(draft: Draft) -> Wiring:
     for index, link in enumerate(form.links):
         ends = _ends(draft, index)
         if ends is None:
-            draft.partial = True
             continue
         for end in ends:
             place = draft.at("links", index, "ends", end.side)
