@@ -1,6 +1,7 @@
 """What changed between two sweeps, and whether two sweeps are equal.
 
-Times differ from run to run and are no part of the comparison; everything else is.
+Times differ from run to run and are no part of any comparison. The way that packets took and their
+length are part of it on request: between two topologies they always differ.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from netlab.hdp.sweep import Row, Sweep
 
 _TIMES = {"latency_us"}
+_WAY = {"hops", "length"}
 
 
 class Change(NamedTuple):
@@ -22,24 +24,30 @@ class Change(NamedTuple):
     fields: tuple[str, ...]
 
 
-def changes(before: Sweep, after: Sweep) -> list[Change]:
-    """The numbers that fare otherwise, in order; ``fields`` names what differs."""
+def changes(before: Sweep, after: Sweep, *, way: bool = False) -> list[Change]:
+    """The numbers that fare otherwise, in order; ``fields`` names what differs.
+
+    With ``way`` hops and lengths count too.
+    """
+    ignored = _TIMES if way else _TIMES | _WAY
     old = {row.argument: row for row in before.rows}
     new = {row.argument: row for row in after.rows}
     found = []
     for argument in sorted(old.keys() | new.keys()):
         a, b = old.get(argument), new.get(argument)
-        fields = _differing(a, b)
+        fields = _differing(a, b, ignored)
         if fields:
             found.append(Change(argument, a, b, fields))
     return found
 
 
-def _differing(a: Row | None, b: Row | None) -> tuple[str, ...]:
+def _differing(a: Row | None, b: Row | None, ignored: set[str]) -> tuple[str, ...]:
     if a is None or b is None:
         return ("argument",)
     return tuple(
-        field for field, x, y in zip(a._fields, a, b, strict=True) if field not in _TIMES and x != y
+        field
+        for field, x, y in zip(a._fields, a, b, strict=True)
+        if field not in ignored and x != y
     )
 
 

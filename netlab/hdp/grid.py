@@ -93,10 +93,15 @@ def _share(row: Row) -> str:
 
 
 def terminal(rows: Iterable[Row], title: str, *, colour: bool) -> str:
-    """At most 80 columns wide; without ``colour`` the signs alone carry the meaning."""
+    """At most 80 columns wide; without ``colour`` the signs alone carry the meaning.
+
+    Lines of the grid on which nothing was tried are left out.
+    """
     shown = cells(rows)
     lines = [title, ""]
     for start in range(0, 256, 16):
+        if shown.keys().isdisjoint(range(start, start + 16)):
+            continue
         line = (_terminal_cell(n, shown.get(n), colour=colour) for n in range(start, start + 16))
         lines.append(" ".join(line))
     lines.append("")

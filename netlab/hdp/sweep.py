@@ -204,7 +204,7 @@ def glimpse(start: Buffer, run: int) -> Probe | None:
     if not start or start[0] >> 4 not in (4, 6):
         return None
     offset, field = ((start[0] & 15) * 4, 9) if start[0] >> 4 == 4 else (ipv6.HEADER_LENGTH, 6)
-    return token(start[offset:], start[field], run) if len(start) > offset else None
+    return token(start[offset:], start[field], run) if len(start) > max(offset, field) else None
 
 
 class Seen(NamedTuple):

@@ -68,6 +68,8 @@ _TAKERS_V6 = {
     58: "ICMPv6", 60: "destination options code", 103: "PIM", 136: "UDP-Lite",
 }  # fmt: skip
 
+_NO_NEXT_HEADER = (6, 59)
+
 _SOCKET_ERRORS = {
     errno.EPROTONOSUPPORT: "socket(): 0 is IPPROTO_IP, a wildcard, and a raw socket needs a number",
     errno.EINVAL: "socket(): Linux knows 0 ... 262",
@@ -113,7 +115,8 @@ def _outcome(case: Case) -> Outcome:
         return "received"
     if case.reply:
         return "refused"
-    return "taken" if case.received == 0 or case.protocol in _takers(case.family) else "received"
+    kept = case.protocol in _takers(case.family) or (case.family, case.protocol) == _NO_NEXT_HEADER
+    return "taken" if case.received == 0 or kept else "received"
 
 
 def _takers(family: int) -> dict[int, str]:
@@ -146,7 +149,7 @@ def _taken(case: Case) -> str:
     taker = _takers(case.family).get(case.protocol)
     if taker:
         return f"the kernel's {taker} took it"
-    if case.family == 6 and case.protocol == 59:
+    if (case.family, case.protocol) == _NO_NEXT_HEADER:
         return "no next header: the kernel reads no further"
     return "no raw socket got it and no reply came"
 

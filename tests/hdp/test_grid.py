@@ -48,6 +48,14 @@ def test_no_line_is_wider_than_a_terminal(rows: tuple[sweep.Row, ...]) -> None:
     assert max(map(len, lines[:18])) <= 80
 
 
+def test_a_sweep_of_few_numbers_has_few_lines() -> None:
+    rows = sweep.join(imagined(fates, range(40, 60))).rows
+    lines = grid.terminal(rows, "title", colour=False).splitlines()
+    assert lines[2].startswith(" 32   33 ")
+    assert lines[3].startswith(" 48✓  49✓")
+    assert lines[4] == ""
+
+
 def test_the_signs_alone_tell_the_outcome(rows: tuple[sweep.Row, ...]) -> None:
     text = grid.terminal(rows, "title", colour=False)
     assert "\x1b" not in text
