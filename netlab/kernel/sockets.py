@@ -43,7 +43,7 @@ def is_open(protocol: str, port: int) -> bool:
 def _open_ports(diag: socket, request: bytes) -> set[bytes]:
     head = _HEADER.pack(16 + len(request), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 0, 0)
     diag.send(head + request)
-    ports = set()
+    ports: set[bytes] = set()
     while True:
         data = diag.recv(65_536)
         offset = 0
