@@ -96,14 +96,17 @@ def namespace(pid: int, kind: str) -> int:
 
 def is_ours(pid: int, lab: Lab, inodes: Mapping[int, str]) -> bool:
     """Whether the process is one that netlab started in this lab."""
+    in_a_node = namespace(pid, "net") in inodes
+    if not in_a_node and not lab.record.rootless:
+        return False  # without reading the environment of every process on the machine
     mark = read(pid)
     if mark is None or mark.token != lab.record.token:
         return False
-    if mark.node == "" or namespace(pid, "net") in inodes:
+    if in_a_node or mark.node == "":
         return True  # the keeper is in no node
     # We may not see the namespaces of a rootless lab from here, but what carries its token in
     # another user namespace than ours came from it.
-    return lab.record.rootless and namespace(pid, "user") != namespace(os.getpid(), "user")
+    return namespace(pid, "user") != namespace(os.getpid(), "user")
 
 
 def nodes_by_inode(lab: Lab) -> dict[int, str]:
