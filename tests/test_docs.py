@@ -78,6 +78,11 @@ def test_the_tutorial_is_true(run, tmp_path):
     check(page, run)
 
 
+@pytest.mark.parametrize("page", ["hdp", "one-packet-mystery"])
+def test_the_pages_on_hdp_are_true(page, run):
+    check((ROOT / "docs" / f"{page}.md").read_text(), run)
+
+
 def test_the_readme_s_first_screen_is_true(run):
     page = (ROOT / "README.md").read_text()
     check(page[: page.index("```yaml")], run)
