@@ -11,6 +11,7 @@ from benchmarks import result
 
 BENCHMARKS = {
     "build": "labs of many sizes: build, reach, remove",
+    "hdp": "every protocol number through a NAT; floods; latency beside UDP",
     "start": "the whole process `netlab up topologies/nat.yaml`",
 }
 
