@@ -46,6 +46,7 @@ class Express:
     def __init__(self, rules: Rules, secret: bytes, listen: tuple[bytes, int]) -> None:
         self._framing = rules.framing
         self._segment_size = rules.segment_size
+        self._latest = 0 if rules.framing.closes else ENOUGH
         self._keyed = blake2s(key=secret, digest_size=4)
         self._address, self._port = listen
 
@@ -90,7 +91,8 @@ class Express:
             return None
         elif kind == 0x10 and total > 40:  # ACK with a payload
             difference = ack - seq - key & 0xFFFFFFFF
-            if difference & 0x1FFFFFFF:
+            balance = difference & 0x1FFFFFFF
+            if balance > self._latest:
                 return None
             payload = bytes(buffer[start + 40 : start + total])
             messages, refusal = self._framing.take(payload)
@@ -101,7 +103,7 @@ class Express:
                 window, payload,
             )  # fmt: skip
             cut = min(SEGMENT_SIZES[difference >> 29], self._segment_size)
-            return Request(segment, messages, cut)
+            return Request(segment, messages, cut, balance)
         elif kind == 0x11 and total == 40:  # FIN, ACK
             balance = (ack - seq - key + 0x10000000 & 0x1FFFFFFF) - 0x10000000
             if not LOWEST <= balance <= HIGHEST:
@@ -117,13 +119,13 @@ class Express:
         """``responder.reply`` to one whole message; a packet with a partial checksum."""
         segment, messages, _, have = request
         size = len(segment.payload)
-        if have or segment.flags & FIN or len(messages) != 1 or messages[0].length != size:
+        if segment.flags & FIN or len(messages) != 1 or messages[0].length != size:
             return None
         payload = self._framing.wrap(answer)
         balance = len(payload) - size
         if len(payload) >= segment.window:
             return None
-        closes = self._framing.closes or not 0 <= balance <= ENOUGH
+        closes = self._framing.closes or balance < 0 or have + balance > ENOUGH
         to = segment.source, segment.source_port
         flags = 0x5019 if closes else 0x5018
         return self._packet(to, segment.ack, segment.seq + size, flags, len(payload)) + payload
