@@ -13,6 +13,7 @@ BENCHMARKS = {
     "build": "labs of many sizes: build, reach, remove",
     "hdp": "every protocol number through a NAT; floods; latency beside UDP",
     "start": "the whole process `netlab up topologies/nat.yaml`",
+    "stateless": "the stateless server beside nginx, unbound and asyncio",
 }
 
 

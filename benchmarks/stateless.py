@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -118,14 +119,14 @@ class _Bench:
                 yield Contest(
                     f"HTTP, bodies of {size} octets",
                     "nginx",
-                    lambda port=port: self._wrk(f"http://{OURS}:{port}/"),
-                    lambda size=size: self._wrk(f"http://{OWN}:8080/{size}"),
+                    partial(self._wrk, f"http://{OURS}:{port}/"),
+                    partial(self._wrk, f"http://{OWN}:8080/{size}"),
                 )
         yield Contest(
             "HTTP, bodies of 100 octets",
             "asyncio",
-            lambda: self._wrk(f"http://{OURS}:80/"),
-            lambda: self._wrk(f"http://{OWN}:8082/"),
+            partial(self._wrk, f"http://{OURS}:80/"),
+            partial(self._wrk, f"http://{OWN}:8082/"),
         )
 
     def dns(self) -> Iterator[Contest]:
@@ -139,8 +140,8 @@ class _Bench:
             yield Contest(
                 f"DNS by TCP, {figure}",
                 "unbound",
-                lambda queries=queries: self._dnsperf(OURS, queries),
-                lambda queries=queries: self._dnsperf(OWN, queries),
+                partial(self._dnsperf, OURS, queries),
+                partial(self._dnsperf, OWN, queries),
             )
 
     def memory(self, count: int) -> Row:
@@ -148,7 +149,8 @@ class _Bench:
         served = self._stateless("http", f"{OURS}:82", "--text", "x")
         before = _resident(served.pid)
         self._syns(OURS, 82, count)
-        ours = max(_resident(served.pid) - before, 1) / count
+        # Finer than a page cannot be told.
+        ours = max(_resident(served.pid) - before, os.sysconf("SC_PAGE_SIZE")) / count
         listener = self._server.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._stack.callback(listener.close)
         listener.bind((OWN, 8083))
