@@ -42,6 +42,9 @@ COMMANDS = {
     "plan": Command("topology:plan", "show what `up` would do, and why"),
     "graph": Command("topology:graph", "draw a topology"),
     "schema": Command("topology:schema", "print the JSON Schema of topology files"),
+    "verify": Command("verify:verify", "measure whether NATs and middleboxes are what a file says"),
+    "preset": Command("verify:preset", "show a known NAT behaviour as data"),
+    "boxes": Command("verify:boxes", "show the catalogue of middleboxes"),
     "hdp": Command("hdp:hdp", "a protocol nobody knows: server, client, sweep of all numbers"),
     "stateless": Command(
         "stateless:stateless", "a TCP server that remembers nothing: http, dns, echo"

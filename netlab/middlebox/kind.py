@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from netlab.middlebox.box import Middlebox
 
 
+def depends(*_: object, **__: object) -> None:
+    """For a kind whose ``changes`` or ``fate`` no parameter tells."""
+
+
 class Row(NamedTuple):
     """One nftables rule: the filter hook and priority where it stands, and its statement."""
 
@@ -35,6 +39,11 @@ class Kind:
 
     ``summary`` is a paragraph, ``source`` where the behaviour was described or measured, ``seen``
     how an end can tell that the box is there.
+
+    For a kind made of rules, ``changes`` tells from the parameters what becomes of a SYN, in the
+    notation of ``tracebox`` (nothing, if it is left out; ``None`` if it depends on others), and
+    ``fate`` which of a count of datagrams of one flow arrive (all; ``None`` if it depends on
+    time). Of a program both are known by simulation.
     """
 
     name: str
@@ -44,6 +53,8 @@ class Kind:
     parameters: tuple[Parameter, ...] = ()
     rules: Callable[..., Rules] | None = None
     box: Callable[..., Middlebox] | None = None
+    changes: Callable[..., tuple[str, ...] | None] | None = None
+    fate: Callable[..., list[int] | None] | None = None
 
     @property
     def is_rules(self) -> bool:
@@ -77,6 +88,14 @@ class Kind:
         """The rules for parameters that have no ``problems``."""
         assert self.rules is not None
         return self.rules(**self.values(given))
+
+    def expected_changes(self, given: Mapping[str, object]) -> tuple[str, ...] | None:
+        """What becomes of a SYN, for parameters that have no ``problems``."""
+        return self.changes(**self.values(given)) if self.changes else ()
+
+    def expected_fate(self, count: int, given: Mapping[str, object]) -> list[int] | None:
+        """Which of ``count`` numbered datagrams arrive; ``None`` if that depends on time."""
+        return self.fate(count, **self.values(given)) if self.fate else list(range(count))
 
     def make_box(self, given: Mapping[str, Any]) -> Middlebox:
         """A new box for parameters that have no ``problems``."""

@@ -10,6 +10,7 @@ from netlab.middlebox.packet import Packet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
     from netlab.middlebox.box import Direction, Middlebox
 
@@ -34,6 +35,13 @@ class Wire:
         self._line = Line(boxes)
         self._arrived: list[Arrival] = []
         self.now = 0.0
+
+    @classmethod
+    def of(cls, line: Line) -> Self:
+        """A wire with a line that is there already, random sources and all."""
+        wire = cls()
+        wire._line = line
+        return wire
 
     def send(self, direction: Direction, packets: Iterable[Packet | bytes]) -> None:
         """Put packets on the wire now, one after the other."""

@@ -200,10 +200,13 @@ class _Rules:
             )
 
     def keep_parity(self, match: str) -> None:
-        """The next port of the same parity, from a list that is gone through in turn."""
+        """The next port of the same parity, from a list that is gone through in turn.
+
+        It begins at the upper end of the range, where hosts seldom take a port by themselves.
+        """
         low, high = self.nat.port_range
         for parity in (0, 1):
-            ports = [p for p in range(low, min(high, low + 511) + 1) if p % 2 == parity]
+            ports = [p for p in range(high, max(low, high - 511) - 1, -1) if p % 2 == parity]
             choice = ", ".join(f"{i} : {p}" for i, p in enumerate(ports))
             self.rule(
                 "postrouting",

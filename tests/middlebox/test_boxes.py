@@ -306,6 +306,12 @@ def test_a_removed_option_makes_the_header_shorter():
     assert len(out.tcp.options) < len(SYN_OPTIONS)
 
 
+def test_an_option_whose_room_is_padded_is_removed_all_the_same():
+    options = tcp.encode_options(tcp.Options(mss=1400, sack_permitted=True, timestamps=(1, 0)))
+    (out,) = through(wire("option-remove", kinds=[4]), segment(flags=tcp.SYN, options=options))
+    assert tcp.parse_options(out.tcp.options) == tcp.Options(mss=1400, timestamps=(1, 0))
+
+
 def test_options_are_removed_where_asked():
     made = wire("option-remove", kinds=[8], on="data")
     syn = segment(flags=tcp.SYN, options=SYN_OPTIONS)

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 def without(options: bytes, kinds: frozenset[int]) -> bytes:
     """Options without some kinds; the rest in order, padded to whole words.
 
-    NOPs go too, since what they aligned may be gone. Options that cannot be read stay as they are.
+    NOPs go too, since what they aligned may be gone. Options that cannot be read stay as they are,
+    and so do those that have none of the kinds among them.
     """
     kept = b""
     at = 0
+    found = False
     while at < len(options) and options[at] != tcp.END_OF_OPTIONS:
         if options[at] == tcp.NO_OPERATION:
             at += 1
@@ -30,9 +32,13 @@ def without(options: bytes, kinds: frozenset[int]) -> bytes:
         size = options[at + 1] if at + 1 < len(options) else 0
         if size < 2 or at + size > len(options):
             return options
-        if options[at] not in kinds:
+        if options[at] in kinds:
+            found = True
+        else:
             kept += options[at : at + size]
         at += size
+    if not found:
+        return options
     return kept + bytes([tcp.NO_OPERATION]) * (-len(kept) % 4)
 
 
@@ -51,7 +57,7 @@ class OptionRemove(Middlebox):
             yield pkt
             return
         options = without(head.options, self._kinds)
-        yield pkt if len(options) == len(head.options) else pkt.with_tcp(options=options)
+        yield pkt if options == head.options else pkt.with_tcp(options=options)
 
     def _concerns(self, head: tcp.Header) -> bool:
         syn = bool(head.flags & tcp.SYN)

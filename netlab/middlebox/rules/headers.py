@@ -5,6 +5,7 @@ from __future__ import annotations
 from netlab.middlebox.kind import Kind, Row, Rules
 from netlab.middlebox.parameters import Parameter
 from netlab.middlebox.rules import BEFORE_FILTER
+from netlab.middlebox.tracebox import LOST
 
 # nft names the options that it knows; any other goes by its number.
 OPTIONS = {
@@ -76,6 +77,20 @@ def ip_id(to: int) -> Rules:
     return _forward(f"meta nfproto ipv4 counter ip id set {to}")
 
 
+# The SYN that ``changes`` speaks of.
+PROBE_MSS = 1400
+PROBE_DSCP = 46
+PROBE_ECN = "ect1"
+PROBE_ID = 4711
+PROBE_TTL = 33
+PROBE_OPTIONS = {"mss", "sack-permitted", "timestamps", "window-scale", "2", "3", "4", "8"}
+TRACEBOX = {
+    "mss": "MSS",
+    "window-scale": "WScale",
+    "sack-permitted": "SACKP",
+    "timestamps": "Timestamp",
+}
+
 KINDS = (
     Kind(
         "mss-clamp",
@@ -85,6 +100,7 @@ KINDS = (
         "Segments are no longer than the clamp; in tracebox notation `TCP::Option_MSS`.",
         (Parameter("mss", "integer", "octets", 900, least=88, most=65495),),
         rules=mss_clamp,
+        changes=lambda mss: ("TCP::Option_MSS",) if mss < PROBE_MSS else (),
     ),
     Kind(
         "option-nop",
@@ -101,6 +117,7 @@ KINDS = (
             ),
         ),
         rules=option_nop,
+        changes=lambda option: (f"-TCP::Option_{TRACEBOX[option]}",) if option != "sack" else (),
     ),
     Kind(
         "option-drop",
@@ -123,6 +140,7 @@ KINDS = (
             ),
         ),
         rules=option_drop,
+        changes=lambda options, on: LOST if on != "data" and PROBE_OPTIONS & {*options} else (),
     ),
     Kind(
         "ecn-bleach",
@@ -140,6 +158,7 @@ KINDS = (
             ),
         ),
         rules=ecn,
+        changes=lambda to: () if to == PROBE_ECN else ("IP::ECN",),
     ),
     Kind(
         "dscp-bleach",
@@ -148,6 +167,7 @@ KINDS = (
         "The DSCP differs between sender and receiver; in tracebox notation `IP::DSCP`.",
         (Parameter("to", "integer", "the new DSCP", 0, least=0, most=63),),
         rules=dscp,
+        changes=lambda to: () if to == PROBE_DSCP else ("IP::DSCP",),
     ),
     Kind(
         "ttl-normalise",
@@ -157,6 +177,7 @@ KINDS = (
         "All packets arrive with one TTL; traceroute does not see what is before the box.",
         (Parameter("to", "integer", "the new TTL", 64, least=1, most=255),),
         rules=ttl,
+        changes=lambda **_: ("IP::TTL",),
     ),
     Kind(
         "ip-id",
@@ -166,5 +187,6 @@ KINDS = (
         "All packets arrive with one identification; in tracebox notation `IP::ID`.",
         (Parameter("to", "integer", "the new identification", 0, least=0, most=65535),),
         rules=ip_id,
+        changes=lambda to: () if to == PROBE_ID else ("IP::ID",),
     ),
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from netlab.middlebox.kind import Kind, Row, Rules
+from netlab.middlebox.kind import Kind, Row, Rules, depends
 from netlab.middlebox.parameters import Parameter
 from netlab.middlebox.rules import BEFORE_DEFRAGMENTATION, BEFORE_FILTER
+from netlab.middlebox.tracebox import LOST
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -44,13 +45,16 @@ def every_nth(n: int, protocols: tuple[str, ...]) -> Rules:
     return _forward(f"{_protocols(protocols)} numgen inc mod {n} == {n - 1} counter drop")
 
 
+def lost_numbers(loss: Fraction, period: int, seed: int) -> list[int]:
+    """Which packets of each period are lost; nft's own `numgen random` has no seed."""
+    return sorted(Random(seed).sample(range(period), round(loss * period)))  # noqa: S311
+
+
 def seeded_loss(loss: Fraction, period: int, seed: int, protocols: tuple[str, ...]) -> Rules:
     """Exactly ``loss`` of each ``period`` packets, the same ones in each period."""
-    count = round(loss * period)
-    if not count:
+    numbers = lost_numbers(loss, period, seed)
+    if not numbers:
         return Rules(())
-    # nft's own `numgen random` has no seed: the numbers are drawn here.
-    numbers = sorted(Random(seed).sample(range(period), count))  # noqa: S311 - to be repeated
     verdicts = ", ".join(map(str, numbers))
     return _forward(
         f"{_protocols(protocols)} numgen inc mod {period} {{ {verdicts} }} counter drop"
@@ -118,6 +122,34 @@ def strict_window() -> Rules:
     return _forward("meta l4proto tcp ct state invalid counter drop")
 
 
+# What becomes of a SYN to port 80, and of numbered datagrams to port 5000.
+
+
+def _lost_unless(protocol: str, protocols: tuple[str, ...]) -> tuple[str, ...]:
+    return () if protocol in protocols else LOST
+
+
+def _all_or_none(count: int, *, passes: bool) -> list[int]:
+    return list(range(count)) if passes else []
+
+
+def _every_nth_fate(count: int, n: int, protocols: tuple[str, ...]) -> list[int]:
+    return [i for i in range(count) if "udp" not in protocols or i % n != n - 1]
+
+
+def _seeded_fate(
+    count: int, loss: Fraction, period: int, seed: int, protocols: tuple[str, ...]
+) -> list[int]:
+    lost = lost_numbers(loss, period, seed) if "udp" in protocols else []
+    return [i for i in range(count) if i % period not in lost]
+
+
+def _blocked(
+    port: int, protocol: str, *, ports: tuple[int, ...], protocols: tuple[str, ...], **_: object
+) -> bool:
+    return port in ports and protocol in protocols
+
+
 KINDS = (
     Kind(
         "allow-list",
@@ -127,6 +159,8 @@ KINDS = (
         "Packets of any other protocol never arrive and no ICMP error comes back.",
         (PROTOCOLS,),
         rules=allow_list,
+        changes=lambda protocols: _lost_unless("tcp", protocols),
+        fate=lambda count, protocols: _all_or_none(count, passes="udp" in protocols),
     ),
     Kind(
         "first-packet-only",
@@ -145,6 +179,9 @@ KINDS = (
             ),
         ),
         rules=first_packet_only,
+        fate=lambda count, except_protocols: list(
+            range(count if "udp" in except_protocols else min(count, 1))
+        ),
     ),
     Kind(
         "every-nth",
@@ -157,6 +194,8 @@ KINDS = (
             PROTOCOLS,
         ),
         rules=every_nth,
+        changes=depends,
+        fate=_every_nth_fate,
     ),
     Kind(
         "seeded-loss",
@@ -171,6 +210,8 @@ KINDS = (
             PROTOCOLS,
         ),
         rules=seeded_loss,
+        changes=depends,
+        fate=_seeded_fate,
     ),
     Kind(
         "trailing-fragments",
@@ -207,6 +248,8 @@ KINDS = (
             Parameter("protocols", "words", "protocols that have ports", ("tcp", "udp")),
         ),
         rules=block,
+        changes=lambda **p: LOST if _blocked(80, "tcp", **p) else (),
+        fate=lambda count, **p: _all_or_none(count, passes=not _blocked(5000, "udp", **p)),
     ),
     Kind(
         "icmp-filter",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from netlab.middlebox.kind import Kind, Row, Rules
+from netlab.middlebox.kind import Kind, Row, Rules, depends
 from netlab.middlebox.parameters import Parameter
 from netlab.middlebox.rules import BEFORE_CONNTRACK, BEFORE_FILTER
+from netlab.middlebox.tracebox import LOST
 
 
 def _forward(*statements: str) -> Rules:
@@ -69,6 +70,10 @@ def syn_proxy(mss: int, window_scale: int, ports: tuple[int, ...]) -> Rules:
     )
 
 
+def _lost_at_port_80(*, ports: tuple[int, ...], **_: object) -> tuple[str, ...]:
+    return LOST if not ports or 80 in ports else ()
+
+
 PORTS = Parameter("ports", "integers", "destination ports; none means all", (), 1, 65535)
 
 KINDS = (
@@ -83,6 +88,7 @@ KINDS = (
             PORTS,
         ),
         rules=reset,
+        changes=lambda after, ports: _lost_at_port_80(ports=ports) if after == 0 else (),
     ),
     Kind(
         "policer",
@@ -95,6 +101,8 @@ KINDS = (
             Parameter("protocols", "words", "IP protocols", ("tcp", "udp", "icmp")),
         ),
         rules=policer,
+        changes=depends,
+        fate=depends,
     ),
     Kind(
         "idle-timeout",
@@ -117,5 +125,6 @@ KINDS = (
             PORTS,
         ),
         rules=syn_proxy,
+        changes=_lost_at_port_80,
     ),
 )

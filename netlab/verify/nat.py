@@ -1,0 +1,340 @@
+"""A NAT alone: what it is declared to be, what it does.
+
+::
+
+    a 10.0.0.1 --+
+                 +-- lan nat wan 192.0.2.1 ... -- server 192.0.2.100, .101
+    b 10.0.0.2 --+
+
+The probes are those of RFC 5780 section 4, with sockets on both sides instead of STUN.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import replace
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any
+
+from netlab.lab import Lab
+from netlab.topology import loads
+from netlab.topology.model import Masquerade
+from netlab.topology.nat import Translator
+from netlab.verify import Check
+from netlab.verify.probe import Probe, drain, one_cpu
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from netlab.topology.model import Node, Topology
+
+A, B, INSIDE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
+SERVER, OTHER = "192.0.2.100", "192.0.2.101"
+
+LAB = """
+name: verify-nat
+nodes:
+  a: {}
+  b: {}
+  lan: {kind: bridge, subnet: 10.0.0.0/24}
+  nat: {kind: nat, outside: wan, nat: {static: []}}
+  server: {}
+links:
+  - [a:eth0, lan]
+  - [b:eth0, lan]
+  - [nat:lan, lan]
+  - {ends: [nat:wan, server:eth0], subnet: 192.0.2.0/24, addresses: {nat: 192.0.2.1, server: 192.0.2.100}}
+"""  # noqa: E501 - a file is what it is
+
+UNKNOWN = 253
+"""An IP protocol for experiments (RFC 3692) that no NAT knows."""
+
+QUICK = 5
+"""Seconds: a shorter timeout is waited for, a longer one believed."""
+
+SILENCE = 0.5
+"""Seconds without an answer that count as none."""
+
+
+def check_nat(node: Node) -> Iterator[Check]:
+    """All properties of all NATs of a node."""
+    for nat in node.nat:
+        if isinstance(nat, Masquerade):
+            measured = measure(nat)
+            declared = stock()
+        elif isinstance(nat, Translator):
+            measured = measure(nat)
+            declared = declaration(nat)
+        else:
+            continue
+        for name, value in declared.items():
+            yield Check(node.name, name, value, measured[name])
+
+
+def declaration(nat: Translator) -> dict[str, Any]:
+    """What follows from the words of a NAT, in those of ``measure``."""
+    low, high = nat.port_range
+    declared: dict[str, Any] = {
+        "mapping udp": nat.mapping,
+        "mapping tcp": nat.mapping,
+        "filtering udp": nat.filtering,
+        "filtering tcp": nat.filtering,
+        "port preservation": nat.ports != "random" and low <= 40000 <= high,
+        "port overloading": False,
+        "hairpinning": nat.hairpinning,
+        "icmp errors": nat.icmp_errors,
+        "unknown protocols": nat.unknown_protocols,
+        "unsolicited": nat.unsolicited,
+    }
+    if nat.timeouts.udp <= QUICK:
+        declared["udp timeout"] = nat.timeouts.udp
+    return declared
+
+
+def stock() -> dict[str, Any]:
+    """Linux masquerade with an input drop: what it looks like to one client and to a second."""
+    return {
+        "mapping udp": "endpoint-independent",
+        "mapping tcp": "endpoint-independent",
+        "filtering udp": "address-and-port-dependent",
+        "filtering tcp": "address-and-port-dependent",
+        "port preservation": True,
+        "port overloading": True,
+        "hairpinning": False,
+        "icmp errors": True,
+        "unknown protocols": "translate",
+        "unsolicited": "drop",
+    }
+
+
+def measure(nat: Translator | Masquerade) -> dict[str, Any]:
+    """Build the NAT alone and ask it everything."""
+    probes: dict[str, Callable[[Probe, Translator | Masquerade], Any]] = {
+        "mapping udp": _mapping_udp,
+        "mapping tcp": _mapping_tcp,
+        "filtering udp": _filtering_udp,
+        "filtering tcp": _filtering_tcp,
+        "port preservation": _preservation,
+        "port overloading": _overloading,
+        "hairpinning": _hairpinning,
+        "icmp errors": _icmp_errors,
+        "unknown protocols": _unknown,
+        "unsolicited": _unsolicited,
+    }
+    if isinstance(nat, Translator) and nat.timeouts.udp <= QUICK:
+        probes["udp timeout"] = _udp_timeout
+    measured = {}
+    with one_cpu(), Lab(alone(nat)) as lab:
+        lab["server"].run(["ip", "address", "add", f"{OTHER}/24", "dev", "eth0"], check=True)
+        for name, ask in probes.items():
+            with Probe(lab) as probe:
+                measured[name] = ask(probe, nat)
+    return measured
+
+
+def alone(nat: Translator | Masquerade) -> Topology:
+    """The lab of the drawing, with this NAT in it."""
+    topology = loads(LAB, "verify")
+    moved: Translator | Masquerade = replace(nat, outside="wan")
+    extra = 0
+    if isinstance(moved, Translator):
+        extra = len(moved.addresses) - 1
+        own = tuple(IPv4Address("192.0.2.1") + i for i in range(extra + 1))
+        moved = replace(moved, addresses=own)
+    nodes = []
+    for node in topology.nodes:
+        if node.name == "nat":
+            lan, wan = node.interfaces
+            more = tuple(type(wan.addresses[0])(f"192.0.2.{i + 2}/24") for i in range(extra))
+            wan = replace(wan, addresses=(*wan.addresses, *more))
+            node = replace(node, nat=(moved,), interfaces=(lan, wan))  # noqa: PLW2901
+        nodes.append(node)
+    return replace(topology, nodes=tuple(nodes))
+
+
+# Mapping: RFC 5780 section 4.3.
+
+_TARGETS = ((SERVER, 3478), (SERVER, 3479), (OTHER, 3478))
+
+
+def _classify_mapping(seen: list[tuple[str, int]]) -> str:
+    first, port, address = seen
+    if first == port == address:
+        return "endpoint-independent"
+    return "address-dependent" if first == port else "address-and-port-dependent"
+
+
+def _mapping_udp(probe: Probe, _: object) -> str:
+    servers = [probe.udp("server", *target) for target in _TARGETS]
+    client = probe.udp("a", A)
+    seen = []
+    for server, target in zip(servers, _TARGETS, strict=True):
+        client.sendto(b"x", target)
+        seen.append(server.recvfrom(9)[1])
+    return _classify_mapping(seen)
+
+
+def _mapping_tcp(probe: Probe, _: object) -> str:
+    seen = []
+    port = 0
+    for target in _TARGETS:
+        server = probe.open("server", socket.SOCK_STREAM, 0, target)
+        server.listen()
+        client = probe.open("a", socket.SOCK_STREAM, 0, (A, port))
+        port = client.getsockname()[1]
+        client.connect(target)
+        accepted, peer = server.accept()
+        accepted.close()
+        seen.append(peer)
+    return _classify_mapping(seen)
+
+
+# Filtering: section 4.4. Whoever comes last may come in by any filter, so that its packet tells
+# that those before it were refused.
+
+
+def _filtering_udp(probe: Probe, _: object) -> str:
+    known = probe.udp("server", SERVER)
+    other_port = probe.udp("server", SERVER)
+    other_address = probe.udp("server", OTHER)
+    client = probe.udp("a", A)
+    client.sendto(b"x", known.getsockname())
+    outside = known.recvfrom(9)[1]
+    for sender, text in ((other_address, b"address"), (other_port, b"port"), (known, b"known")):
+        sender.sendto(text, outside)
+    arrived = set()
+    while b"known" not in arrived:
+        arrived.add(client.recv(9))
+    return _classify_filtering(b"address" in arrived, b"port" in arrived)
+
+
+def _classify_filtering(address: bool, port: bool) -> str:  # noqa: FBT001 - two answers
+    if address and port:
+        return "endpoint-independent"
+    return "address-dependent" if port else "address-and-port-dependent"
+
+
+def _filtering_tcp(probe: Probe, _: object) -> str:
+    server = probe.open("server", socket.SOCK_STREAM, 0, (SERVER, 0))
+    server.listen()
+    inside = probe.open("a", socket.SOCK_STREAM, 0, (A, 0))
+    port = inside.getsockname()[1]
+    inside.connect(server.getsockname())
+    accepted, outside = server.accept()
+    listener = probe.open("a", socket.SOCK_STREAM, 0, (A, port))
+    listener.listen()
+    with accepted:
+        return _classify_filtering(
+            _connects(probe, (OTHER, 0), outside), _connects(probe, (SERVER, 0), outside)
+        )
+
+
+def _connects(probe: Probe, source: tuple[str, int], target: tuple[str, int]) -> bool:
+    client = probe.open("server", socket.SOCK_STREAM, 0, source)
+    client.settimeout(SILENCE)
+    try:
+        client.connect(target)
+    except OSError:
+        return False
+    return True
+
+
+# Ports: RFC 4787 section 4.2.
+
+
+def _preservation(probe: Probe, _: object) -> bool:
+    server = probe.udp("server", SERVER)
+    client = probe.udp("a", A, 40000)
+    client.sendto(b"x", server.getsockname())
+    return bool(server.recvfrom(9)[1][1] == 40000)
+
+
+def _overloading(probe: Probe, _: object) -> bool:
+    """Whether two inside endpoints share an outside port, towards different destinations."""
+    seen = []
+    for node, inside, outside in (("a", A, SERVER), ("b", B, OTHER)):
+        server = probe.udp("server", outside)
+        probe.udp(node, inside, 40001).sendto(b"x", server.getsockname())
+        seen.append(server.recvfrom(9)[1])
+    return bool(seen[0] == seen[1])
+
+
+def _hairpinning(probe: Probe, _: object) -> bool:
+    """RFC 4787 REQ-9, and its (a): the source is an outside endpoint."""
+    server = probe.udp("server", SERVER)
+    a, b = probe.udp("a", A), probe.udp("b", B)
+    for each in (a, b):
+        each.sendto(b"x", server.getsockname())
+    outside_a, outside_b = (server.recvfrom(9)[1] for _ in range(2))
+    b.sendto(b"hairpin", outside_a)
+    probe.settle(("b", B), ("nat", INSIDE), ("a", A))
+    return any(source[0] == outside_b[0] for _, source in drain(a))
+
+
+# The rest.
+
+
+def _icmp_errors(probe: Probe, _: object) -> bool:
+    """Whether "port unreachable" for a translated datagram comes to the one that sent it."""
+    client = probe.udp("a", A)
+    client.connect((SERVER, 9))
+    client.send(b"x")
+    client.settimeout(SILENCE)
+    try:
+        client.recv(1)
+    except ConnectionRefusedError:
+        return True
+    except TimeoutError:
+        return False
+    return False
+
+
+def _unknown(probe: Probe, _: object) -> str:
+    server = probe.open("server", socket.SOCK_RAW, UNKNOWN)
+    sources = []
+    for node, inside in (("a", A), ("b", B)):
+        sender = probe.open(node, socket.SOCK_RAW, UNKNOWN, (inside, 0))
+        sender.sendto(b"x", (SERVER, 0))
+        probe.settle((node, inside), ("nat", INSIDE))
+        probe.settle(("nat", "192.0.2.1"), ("server", SERVER))
+        arrived = drain(server)
+        sources.append(arrived[0][1][0] if arrived else None)
+    first, second = sources
+    if first is None:
+        return "drop"
+    if first == A:
+        return "leak"
+    return "pool" if second not in (None, first, B) else "translate"
+
+
+def _unsolicited(probe: Probe, _: object) -> str:
+    client = probe.open("server", socket.SOCK_STREAM, 0, (SERVER, 0))
+    client.settimeout(SILENCE)
+    try:
+        client.connect(("192.0.2.1", 7))
+    except ConnectionRefusedError:
+        return "reset"
+    except TimeoutError:
+        return "drop"
+    return "accept"
+
+
+def _udp_timeout(probe: Probe, nat: Translator | Masquerade) -> int | None:
+    """The declared seconds if a mapping lives that long and not two seconds longer."""
+    assert isinstance(nat, Translator)
+    server = probe.udp("server", SERVER)
+    for wait, lives in ((nat.timeouts.udp - 0.7, True), (nat.timeouts.udp + 1.5, False)):
+        client = probe.udp("a", A)
+        client.sendto(b"x", server.getsockname())
+        outside = server.recvfrom(9)[1]
+        time.sleep(wait)
+        server.sendto(b"late", outside)
+        client.settimeout(SILENCE)
+        try:
+            alive = client.recv(9) == b"late"
+        except TimeoutError:
+            alive = False
+        if alive is not lives:
+            return None
+    return nat.timeouts.udp
