@@ -1,7 +1,5 @@
 """``python -m netlab`` is the command ``netlab``."""
 
-import sys
+from netlab.cli import entry
 
-from netlab.cli import main
-
-sys.exit(main())
+entry()

@@ -1,8 +1,8 @@
 """Plans that were made before: the second ``up`` of a file imports neither pydantic nor networkx.
 
-An entry holds the whole text that it was made from and is used only if text, path and version
-are the same, so it can be stale in no way. A directory or entry that belongs to somebody else is
-never believed: a plan names programs to run.
+An entry holds the whole text that it was made from and is used only if text, path, version and
+the code that makes plans are the same, so it can be stale in no way. A directory or entry that
+belongs to somebody else is never believed: a plan names programs to run.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _recall(entry: str, file: str, text: str) -> Plan | None:
                 return None
         with open(entry, encoding="utf-8") as stream:
             kept = json.load(stream)
-        if (kept["version"], kept["file"], kept["text"]) == (__version__, file, text):
+        if (kept["made_by"], kept["file"], kept["text"]) == (_maker(), file, text):
             return codec.from_json(kept["plan"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # absent, torn or foreign: as good as none
@@ -76,7 +76,7 @@ def _recall(entry: str, file: str, text: str) -> Plan | None:
 
 
 def _remember(entry: str, file: str, text: str, plan: Plan) -> None:
-    kept = {"version": __version__, "file": file, "text": text, "plan": codec.to_json(plan)}
+    kept = {"made_by": _maker(), "file": file, "text": text, "plan": codec.to_json(plan)}
     directory = os.path.dirname(entry)
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -89,6 +89,16 @@ def _remember(entry: str, file: str, text: str, plan: Plan) -> None:
             os.unlink(path)
     except OSError:
         pass  # a home that cannot be written to costs time, nothing else
+
+
+def _maker() -> str:
+    """The version, and when a file of the code that makes plans was last changed."""
+    package = os.path.dirname(__file__)
+    latest = 0
+    for room in ("topology", "plan", "middlebox"):
+        with os.scandir(os.path.join(package, room)) as files:
+            latest = max(latest, *(file.stat().st_mtime_ns for file in files))
+    return f"{__version__} {latest}"
 
 
 def _private(path: str, flags: int) -> int:

@@ -19,6 +19,7 @@ from netlab.errors import NetlabError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
 
 class Command(NamedTuple):
@@ -73,7 +74,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def entry() -> NoReturn:
+    """The command ``netlab``: run, flush, be gone.
+
+    Taking a Python process apart module by module would cost as much as argparse does.
+    """
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def _run(argv: list[str]) -> int:
+    if argv == ["--version"]:
+        from netlab import __version__
+
+        print(f"netlab {__version__}")
+        return 0
     if argv and argv[0] in COMMANDS:
         # Only the parser that is needed: describing all of them would cost as much as a lab.
         parser = command_parser(argv[0])
@@ -105,7 +122,7 @@ def full_parser() -> argparse.ArgumentParser:
         epilog="example:\n  netlab up topologies/nat.yaml\n  netlab exec client -- ping -c1 server",
         formatter_class=_Help,
     )
-    parser.add_argument("--version", action=_Version)
+    parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         _describe(
@@ -148,15 +165,3 @@ def _width() -> int:
         return os.get_terminal_size(1).columns or 80
     except OSError:
         return 80
-
-
-class _Version(argparse.Action):
-    """``--version``, read only when asked for."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
-        super().__init__(option_strings, dest, nargs=0, help="print the version")
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from netlab import __version__
-
-        parser.exit(message=f"netlab {__version__}\n")
