@@ -289,6 +289,8 @@ def _capture(arguments: argparse.Namespace) -> int:
         # A path that cannot be written should be told before, not after.
         _try(arguments.file)
     with lab.observe() as watch:
+        ends = "" if arguments.seconds else "; Ctrl-C ends it"
+        print(f"watching {len(lab.nodes)} nodes{ends}", file=sys.stderr)
         for _ in _until_told(arguments.seconds):
             if not arguments.file:
                 _show(watch)

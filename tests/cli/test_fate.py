@@ -1,17 +1,18 @@
 """What became of the packets, asked from the command line."""
 
+import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_labs import ROOT, netlab
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("lab")]
 
 TOPOLOGY = """
 nodes:
@@ -43,7 +44,25 @@ def lab(tmp_path):
     netlab("down", "asked")
 
 
-def test_explain_names_the_rule_and_its_line(lab):
+@contextlib.contextmanager
+def capturing(*argv: str) -> Iterator[subprocess.Popen[str]]:
+    """``netlab capture ARGV``, which watches already."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "netlab", "capture", *argv],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            assert running.stderr
+            assert running.stderr.readline().startswith("watching ")
+            yield running
+        finally:
+            running.kill()
+
+
+def test_explain_names_the_rule_and_its_line():
     said = netlab("explain", "client", "server", "--proto", "253", "--count", "3", code=1)
     assert said == (
         "3 sent, none arrived. #1 to #3 died in nat, forward chain,"
@@ -65,11 +84,11 @@ def test_explain_names_the_rule_and_its_line(lab):
         (["server", "192.0.2.1"], 1, "It never left: Network is unreachable."),
     ],
 )
-def test_explain_says(lab, argv, code, says):
+def test_explain_says(argv, code, says):
     assert says in netlab("explain", *argv, code=code)
 
 
-def test_explain_as_json_has_the_agreed_form(lab):
+def test_explain_as_json_has_the_agreed_form():
     said = json.loads(netlab("explain", "client", "server", "--proto", "253", "--json", code=1))
     assert said["complete"] is True
     [packet] = said["packets"]
@@ -88,7 +107,7 @@ def test_explain_as_json_has_the_agreed_form(lab):
     ] * 2
 
 
-def test_trace_shows_every_hop_and_gives_the_commands_code(lab):
+def test_trace_shows_every_hop_and_gives_the_commands_code():
     said = netlab("trace", "client", "--", "ping", "-c1", "server")
     assert "1 received" in said
     assert "wan   out  IP::Src 10.0.0.2 -> 198.51.100." in said
@@ -97,47 +116,33 @@ def test_trace_shows_every_hop_and_gives_the_commands_code(lab):
     assert "no packets" in netlab("trace", "asked", "--", "true")
 
 
-def test_trace_as_json_leaves_standard_output_to_the_answer(lab):
+def test_trace_as_json_leaves_standard_output_to_the_answer():
     said = json.loads(netlab("trace", "--json", "client", "--", "ping", "-c1", "server"))
     assert [packet["disposition"] for packet in said["packets"]] == ["delivered"] * 2
 
 
-def test_a_capture_holds_what_happened_meanwhile(lab, tmp_path):
+def test_a_capture_holds_what_happened_meanwhile(tmp_path):
     file = tmp_path / "lab.pcapng"
-    running = subprocess.Popen(
-        [sys.executable, "-m", "netlab", "capture", "asked", "-w", str(file)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    # It watches as soon as its thread is there.
-    while len(os.listdir(f"/proc/{running.pid}/task")) < 2:
-        assert running.poll() is None
-    netlab("exec", "client", "--", "ping", "-c3", "-i0.2", "server")
-    running.send_signal(signal.SIGINT)
-    printed, _ = running.communicate(timeout=20)
+    with capturing("asked", "-w", str(file)) as running:
+        netlab("exec", "client", "--", "ping", "-c1", "server")
+        running.send_signal(signal.SIGINT)
+        printed, _ = running.communicate(timeout=20)
     assert running.returncode == 0
-    assert str(file) in printed
+    assert printed == f"{file}: 8 frames of 2 packets\n"
     assert file.stat().st_size > 1000
 
 
-def test_capture_prints_frames_as_they_come(lab):
-    with subprocess.Popen(
-        [sys.executable, "-m", "netlab", "capture", "--seconds", "20"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as running:
+def test_capture_prints_frames_as_they_come():
+    with capturing("--seconds", "20") as running:
+        netlab("exec", "client", "--", "ping", "-c1", "server")
         assert running.stdout
-        while len(os.listdir(f"/proc/{running.pid}/task")) < 2:
-            assert running.poll() is None
-        netlab("exec", "client", "--", "ping", "-c2", "-i0.2", "server")
         assert "ICMP 8/0" in running.stdout.readline()
         running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=20) == 0
 
 
 @pytest.mark.parametrize(("form", "starts"), [("text", ""), ("svg", "<svg"), ("mermaid", "seq")])
-def test_a_ladder_is_drawn(lab, form, starts, tmp_path):
+def test_a_ladder_is_drawn(form, starts, tmp_path):
     file = tmp_path / "drawn"
     netlab("ladder", "--format", form, "-o", str(file), "client", "--", "ping", "-c1", "server")
     drawn = file.read_text()
@@ -162,11 +167,11 @@ def test_a_ladder_is_drawn(lab, form, starts, tmp_path):
         (["trace", "-w", "/dev/full", "client", "--", "ping", "-c1", "server"], 1, "error[E511]"),
     ],
 )
-def test_what_cannot_be_done_is_said(lab, argv, code, says):
+def test_what_cannot_be_done_is_said(argv, code, says):
     assert says in netlab(*argv, code=code)
 
 
-def test_nothing_of_the_observation_stays(lab):
+def test_nothing_of_the_observation_stays():
     netlab("trace", "client", "--", "ping", "-c1", "server")
     assert "observe" not in netlab("exec", "nat", "--", "nft", "list", "ruleset")
     assert not list(Path("/sys/fs/bpf").glob("netlab*"))

@@ -35,8 +35,8 @@ ARRIVED = fate(end=End.DELIVERED)
         (
             [fate()] * 4,
             (
-                '4 sent, none arrived. #1 to #4 died in nat, forward chain, rule "first-packet-only"'
-                " (nat.yaml:23)."
+                "4 sent, none arrived. #1 to #4 died in nat, forward chain,"
+                ' rule "first-packet-only" (nat.yaml:23).'
             ),
         ),
         ([None], "1 sent, none arrived. It never left: Network is unreachable."),
