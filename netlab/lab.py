@@ -133,9 +133,12 @@ class Lab:
         """
         from netlab.fate.surroundings import surroundings
         from netlab.fate.watch import Watch
+        from netlab.kernel import namespaces
+
+        running = self.running  # which may be gone when the block ends
 
         def inside(node: str, action: Callable[[], T], /) -> T:
-            return self[node].inside(action)
+            return namespaces.inside(running.namespace(node), action)
 
         return Watch(surroundings(self.plan), inside, kinds)
 

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.fate.disposition import Disposition
-from netlab.fate.packet import ICMP, ICMPV6, TCP, UDP
+from netlab.fate.packet import ICMP, ICMPV6, MALFORMED, TCP, UDP
 from netlab.wire import Malformed, icmp, ipv4, ipv6, tcp, udp
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def _any(_: View) -> bool:
 
 CAUSES = (
     Cause(("Ip.InHdrErrors", "Ip6InHdrErrors"), False, _D.TTL_EXPIRED, "TTL expired",
-          lambda packet: 0 <= packet.ttl <= 1),
+          lambda packet: packet.ttl <= 1 and packet.protocol != MALFORMED),
+    Cause(("Ip.InHdrErrors", "Ip6InHdrErrors"), False, _D.MALFORMED, "the IP header is wrong",
+          lambda packet: packet.protocol == MALFORMED),
     Cause(("Ip.FragFails", "Ip6InTooBigErrors"), False, _D.TOO_BIG, "larger than the MTU",
           lambda packet: packet.dont_fragment),
     Cause(("IpExt.InCsumErrors",), False, _D.BAD_CHECKSUM, "the IP header checksum is wrong", _any),

@@ -17,7 +17,7 @@ from bisect import bisect_left
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab.fate.packet import frame_view, view
+from netlab.fate.packet import frame_view, illegible, view
 from netlab.fate.passage import Passages
 from netlab.fate.room import Room
 from netlab.fate.track import Sighting, Track
@@ -255,9 +255,12 @@ class _Follower:
             return
         packet = view(drop.data)
         if packet is None:
-            return
-        tracks = self._dropped(drop, packet)
-        if not tracks:
+            # Not IP, or only said to be: then a frame of it was seen.
+            found = [self._dropped(drop, packet) for packet in illegible(drop.data)]
+            tracks = found[0] or found[1]
+        else:
+            tracks = self._dropped(drop, packet)
+        if packet and not tracks:
             track = self._begin(packet, drop.node, drop.time_ns)
             self._claim(track, self._passages.dying(drop.node, packet))
             tracks = [track]

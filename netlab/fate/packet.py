@@ -119,6 +119,11 @@ def view(octets: bytes) -> View | None:
     return None
 
 
+def illegible(octets: bytes) -> tuple[View, View]:
+    """What claims to be IPv4, or IPv6, and does not even say so in its first four bits."""
+    return _malformed(4, octets), _malformed(6, octets)
+
+
 def frame_view(octets: bytes, *, ethernet: bool) -> View | None:
     """The packet inside a frame; ``None`` for ARP and whatever else is not IP."""
     if not ethernet:

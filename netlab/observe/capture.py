@@ -41,7 +41,7 @@ PACKET_OUTGOING = 4
 BLOCK = 1 << 18
 """Octets of a block: several of the largest super-packets fit into it."""
 
-RING = 1 << 22
+RING = 1 << 24
 """Octets of a node's ring, as long as the lab is small."""
 
 RINGS = 1 << 26
