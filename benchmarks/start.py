@@ -15,7 +15,7 @@ from benchmarks.result import Result, less_is_better
 
 ROOT = Path(__file__).parents[1]
 TOPOLOGY = ROOT / "topologies" / "nat.yaml"
-NETLAB = "import sys; from netlab.cli import main; sys.exit(main())"
+NETLAB = "from netlab.cli import entry; entry()"
 """What the installed command does, in this checkout."""
 
 
