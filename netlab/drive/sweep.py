@@ -68,7 +68,7 @@ class Task(NamedTuple):
 
 
 def run(task: Task, inside: Inside = here) -> sweep.Evidence:
-    """Sweep, and return what was seen; Ctrl-C ends it early, with ``interrupted`` set."""
+    """Sweep, and return what was seen; Ctrl-C or the limit end it early: ``interrupted``."""
     with contextlib.ExitStack() as stack:
         sockets: list[socket.socket] = []
         stack.enter_context(raw.closing_all(sockets))
@@ -84,10 +84,10 @@ def run(task: Task, inside: Inside = here) -> sweep.Evidence:
         before = {node: inside(node, conntrack.clashes) for node in task.watched}
         mouths, errors = inside(task.client, lambda: _mouths(task))
         sockets += mouths.values()
-        interrupted = False
+        deadline = time.monotonic() + task.limit
         try:
-            _send(task, mouths, errors, observer)
-            observer.settle()
+            interrupted = not _send(task, mouths, errors, observer, deadline)
+            observer.settle(deadline)
         except KeyboardInterrupt:
             observer.look()
             interrupted = True
@@ -130,8 +130,13 @@ def _ears(family: int) -> dict[int, socket.socket]:
 
 
 def _send(
-    task: Task, mouths: dict[int, socket.socket], errors: dict[int, int], observer: _Observer
-) -> None:
+    task: Task,
+    mouths: dict[int, socket.socket],
+    errors: dict[int, int],
+    observer: _Observer,
+    deadline: float,
+) -> bool:
+    """Send all probes; False if the time was over before."""
     probes = sweep.plan(task.family, task.packets, task.arguments)
     for count, probe in enumerate(probes, 1):
         now = time.time_ns()
@@ -147,6 +152,9 @@ def _send(
         observer.attempts.append(attempt)
         if count % _BATCH == 0:
             observer.look()
+            if time.monotonic() > deadline:
+                return False
+    return True
 
 
 class _Observer:
@@ -198,9 +206,8 @@ class _Observer:
             if probe:
                 self.deliveries.append(sweep.Delivery(probe, packet.time, len(packet.data)))
 
-    def settle(self) -> None:
-        """Look on until all is accounted for, or nothing new comes."""
-        deadline = time.monotonic() + self.task.limit
+    def settle(self, deadline: float) -> None:
+        """Look on until all is accounted for, or nothing new comes, or the time is over."""
         quiet_since = time.monotonic()
         with _Waiter([*self.taps.values(), *self.ears.values()]) as waiter:
             while (now := time.monotonic()) < deadline:

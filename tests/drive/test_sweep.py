@@ -122,6 +122,13 @@ def test_an_interrupted_driver_gives_what_it_has(
     assert {row.outcome for row in made.rows if row.argument > 0} == {"received"}
 
 
+def test_time_bounds_a_sweep(netlab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drive.Task, "limit", 0.0)
+    made = through.sweep(netlab, "client", "server")
+    assert made.interrupted
+    assert sum(row.sent for row in made.rows) <= drive._BATCH
+
+
 def test_ctrl_c_prints_the_table_so_far(netlab: Lab) -> None:
     command = ["hdp", "sweep", "--from", "client", "--to", "server", "--wait", "50", "--json"]
     with (

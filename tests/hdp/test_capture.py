@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from netlab.hdp import capture
 from netlab.hdp.capture import Captured
 from netlab.wire import Malformed, hdp, ipv4, ipv6
+from netlab.wire import pcapng as writer
 from netlab.wire.address import packed
 
 PACKET4 = ipv4.encode(
@@ -152,6 +153,11 @@ def test_a_bad_file_says_what_is_wrong(content: bytes, reason: str) -> None:
 def test_any_file_is_read_or_refused(content: bytes, magic: bytes) -> None:
     with contextlib.suppress(Malformed):
         list(capture.read(magic + content))
+
+
+def test_what_netlab_writes_it_reads() -> None:
+    content = writer.header() + writer.packet(PACKET4, 1.5, "a comment")
+    assert list(capture.read(content)) == [Captured(1_500_000_000, PACKET4)]
 
 
 TSHARK = shutil.which("tshark")
