@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 TOPOLOGY = """
 nodes:
-  client: {routes: [192.0.2.80/32 via server]}
+  client:
+    routes: [192.0.2.80/32 via server]
+    sysctls: {net.ipv4.tcp_rmem: 4096 131072 6291456}  # else 60 kB may exceed its window
   server:
 links:
   - {ends: [client:eth0, server:eth0], subnet: 198.51.100.0/24}

@@ -78,8 +78,8 @@ def test_a_clean_path_looks_clean(netlab, serve, capture, tmp_path, size: int) -
     assert len(seen.read("tcp.flags.fin == 1 && tcp.srcport == 80")) == 1
     lengths = [int(line) for line in seen.read("tcp.len > 0 && tcp.srcport == 80", "tcp.len")]
     assert max(lengths) <= 1460
-    if size > 1460:
-        assert lengths.count(max(lengths)) >= size // 1460
+    assert sum(lengths) > size
+    assert [n for n in lengths[:-1] if n != max(lengths)] == [], "all are full but the last"
 
 
 @needs("curl", "tcpdump", "tshark")
