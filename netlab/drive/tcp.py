@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from netlab.wire import Buffer
 
 READ_SIZE = 1 << 18
+HIGH_WATER = 1 << 18  # octets
 
 _FAILURES = {
     End.RESET: ConnectionResetError,
@@ -132,6 +133,8 @@ class TcpConnection:
                 raise failure(self.core) from None
             self._stack.poke(self._place)
             if taken == len(view):
+                if len(core.sender.buffer) > HIGH_WATER:
+                    await asyncio.sleep(0)  # room for one writer must not starve the others
                 return
             view = view[taken:]
             while not core.sender.room and core.end is None:
@@ -256,6 +259,7 @@ class TcpStack:
         self._listeners: dict[Listener, TcpListener] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
+        self._flush_due = False
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
@@ -333,9 +337,14 @@ class TcpStack:
     # -- the loop --
 
     def poke(self, place: Place) -> None:
-        """A method of this place's connection was called: send what follows from it."""
+        """A method of this place's connection was called: send what follows from it, soon.
+
+        What one task does in one go leaves together: the end of an answer, and the FIN.
+        """
         self.engine.stack.touch(place)
-        self._flush()
+        if not self._flush_due:
+            self._flush_due = True
+            self.loop.call_soon(self._flush)
 
     def _on_packets(self) -> None:
         self.engine.take()
@@ -360,6 +369,7 @@ class TcpStack:
         self._states = present
 
     def _flush(self) -> None:
+        self._flush_due = False
         if self.on_state is not None:
             self._tell_states()
         for place in self.engine.give():

@@ -22,6 +22,7 @@ MAXIMUM_SHIFT = 14  # RFC 7323 section 2.3
 MAXIMUM_HELD_PIECES = 1024
 _SMALL = 512
 _JOINED = 4096
+_AMPLE = 32768
 
 
 class Held(NamedTuple):
@@ -238,10 +239,15 @@ class Receiver:
 
     @property
     def update_due(self) -> bool:
-        """True if the window has opened so far that the peer should be told without delay."""
+        """True if the window has opened so far that the peer should be told without delay.
+
+        While the peer has room for a good many segments it will send them, and learn of the window
+        from their ACKs.
+        """
         growth = self._wanted_edge() - self.edge
+        room = self.edge - self.nxt
         half = self.capacity // 2
-        return growth >= half or (self.edge - self.nxt < self.mss and growth >= min(half, self.mss))
+        return growth >= (min(half, self.mss) if room < self.mss else half) and room < _AMPLE
 
 
 def _part(data: Sequence[Buffer], start: int, end: int) -> Sequence[Buffer]:
