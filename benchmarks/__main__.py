@@ -14,6 +14,7 @@ BENCHMARKS = {
     "hdp": "every protocol number through a NAT; floods; latency beside UDP",
     "start": "the whole process `netlab up topologies/nat.yaml`",
     "stateless": "the stateless server beside nginx, unbound and asyncio",
+    "tcp": "the userspace TCP beside the kernel's: bulk, latency, many connections",
 }
 
 
