@@ -46,6 +46,8 @@ COMMANDS = {
     "verify": Command("verify:verify", "measure whether NATs and middleboxes are what a file says"),
     "preset": Command("verify:preset", "show a known NAT behaviour as data"),
     "boxes": Command("verify:boxes", "show the catalogue of middleboxes"),
+    "set": Command("adjust:set_", "change a setting of a running lab"),
+    "link": Command("adjust:link", "bring a link of a running lab down, up, or change it"),
     "hdp": Command("hdp:hdp", "a protocol nobody knows: server, client, sweep of all numbers"),
     "stateless": Command(
         "stateless:stateless", "a TCP server that remembers nothing: http, dns, echo"

@@ -6,7 +6,7 @@
 
 Frames that come in at ``a`` are outbound and leave at ``b``. IP packets go through the boxes, all
 else (ARP) passes by. The program is told its boxes by its argument, as JSON, and says ``ready``;
-later it obeys datagrams at an abstract socket of its namespace, see ``wire_control``.
+later it obeys datagrams at an abstract socket of its namespace, see ``_obey``.
 """
 
 from __future__ import annotations
@@ -106,28 +106,34 @@ def main(argv: Sequence[str]) -> None:
     control.bind(CONTROL)
     control.setblocking(False)
     with Frames("a") as a, Frames("b") as b:
-        bump = Bump(a, b, Line(boxes(json.loads(argv[0]))))
+        described = json.loads(argv[0])
+        bump = Bump(a, b, Line(boxes(described)))
         print("ready", flush=True)
         while True:
             bump.step(None, control)
-            _obey(bump, control, a, b)
+            described = _obey(bump, control, described, a, b)
 
 
-def _obey(bump: Bump, control: socket.socket, a: Frames, b: Frames) -> None:
-    """Answer every request that waits: new boxes, or none, and then the counters."""
+def _obey(bump: Bump, control: socket.socket, described: Any, a: Frames, b: Frames) -> Any:
+    """Answer every request that waits; returns the boxes that are in the wire now.
+
+    A request is a new list of boxes, or ``null``; the answer tells the boxes and the counters.
+    """
     while True:
         try:
             request, sender = control.recvfrom(65_536)
         except BlockingIOError:
-            return
+            return described
         answer: dict[str, Any] = {}
         try:
             wanted = json.loads(request)
             if wanted is not None:
                 bump.use(Line(boxes(wanted)))
+                described = wanted
         except Exception as error:  # noqa: BLE001 - a user's box may raise anything when it is made
             answer["error"] = f"{type(error).__name__}: {error}"
         answer |= {
+            "boxes": described,
             "received": bump.received,
             "sent": bump.sent,
             "missed": a.missed + b.missed,

@@ -5,6 +5,7 @@ expand.py       templates and defaults merged into the nodes
 schema.py       the file's form: keys, types, short forms (and the JSON Schema)
 fields.py       the values in it: addresses, ports, names and how they are read
 names.py        what may be a name
+amend.py        single values replaced, for `netlab set`
 form.py         tree -> checked form, every problem of form at its place
 draft.py        what the following stages hand on
 wiring.py       links -> interfaces and broadcast domains
@@ -27,6 +28,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from netlab.topology.model import Topology
@@ -34,11 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["json_schema", "load", "loads"]
 
 
-def load(path: str | Path) -> Topology:
-    """The topology in a file; InputError with all its problems if there are any."""
+def load(path: str | Path, settings: Mapping[str, str] | None = None) -> Topology:
+    """The topology in a file; InputError with all its problems if there are any.
+
+    ``settings`` are single values in place of the file's, by path: ``{"nat.nat.ports": "random"}``.
+    """
     from netlab.topology import resolve
 
-    return resolve.load(path)
+    return resolve.load(path, settings)
 
 
 def loads(text: str, file: str = "<string>") -> Topology:

@@ -9,6 +9,7 @@ import networkx as nx
 
 from netlab.topology import names, source
 from netlab.topology.addressing import give_addresses
+from netlab.topology.amend import amend
 from netlab.topology.boxes import link_boxes, node_boxes
 from netlab.topology.draft import BRIDGE, TUN, Draft
 from netlab.topology.expand import expand
@@ -24,6 +25,8 @@ from netlab.topology.translation import translation
 from netlab.topology.wiring import mac_address, mentions, wire
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netlab.topology.draft import End, Wiring
     from netlab.topology.schema import NodeForm, ProgramForm, ReadyForm
 
@@ -37,10 +40,13 @@ NOT_FOR = {
 KIND_OF_KEY = {"stack": "stack", "outside": "nat", "nat": "nat", "subnet": "bridge"}
 
 
-def load(path: str | Path) -> Topology:
-    """The topology in a file; InputError with all its problems if there are any."""
+def load(path: str | Path, settings: Mapping[str, str] | None = None) -> Topology:
+    """The topology in a file; InputError with all its problems if there are any.
+
+    ``settings`` replace single values of nodes, see ``amend``.
+    """
     problems = Problems(str(path))
-    return _resolve(source.read(Path(path), problems), problems, Path(path).stem)
+    return _resolve(source.read(Path(path), problems), problems, Path(path).stem, settings)
 
 
 def loads(text: str, file: str = "<string>") -> Topology:
@@ -57,8 +63,12 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _resolve(text: str, problems: Problems, stem: str) -> Topology:
+def _resolve(
+    text: str, problems: Problems, stem: str, settings: Mapping[str, str] | None = None
+) -> Topology:
     tree = source.parse(text, problems)
+    if settings:
+        amend(tree, settings, problems)
     expand(tree, problems)
     nodes = tree.entries.get("nodes")
     written = frozenset(nodes[1].entries if nodes and isinstance(nodes[1], source.Mapping) else ())

@@ -1,0 +1,193 @@
+"""Changes to a lab that runs: settings of its nodes, links down and up, what wires do.
+
+Nothing here is written into the topology file: it stays the truth for the next ``up``.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netlab.errors import Diagnostic, InputError, LabError
+from netlab.plan import codec
+from netlab.plan.operations import AddNeighbour, AddRoute, LoadRules, SetSysctl, StartProgram
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from netlab.lab import Lab
+    from netlab.plan.operations import NodeSummary, Operation, Plan
+
+SETTINGS = "settings.json"
+REPLACE = "table inet netlab\ndelete table inet netlab\n"
+"""Before a new table: naming it first lets the deletion pass where there is none."""
+
+WIRE_SECONDS = 5.0
+
+
+def change(lab: Lab, settings: Mapping[str, str]) -> list[str]:
+    """Set values by their path in the file, ``{"nat.nat.filtering": "address-dependent"}``.
+
+    Rules are exchanged as a whole and at once; mappings of a NAT are forgotten with them.
+    Returns what was done, a line each. ``LabError`` if a value needs the lab to be built anew.
+    """
+    from netlab.plan.build import build
+    from netlab.topology import load
+
+    directory = lab.running.directory
+    known = _settings(directory) | dict(settings)
+    plan = build(load(lab.running.record.topology, known))._replace(
+        name=lab.plan.name, topology=lab.plan.topology
+    )
+    old, new = _only_in(lab.plan, plan), _only_in(plan, lab.plan)
+    for operation in (*old, *new):
+        if not _can_change(operation):
+            raise LabError(
+                Diagnostic(
+                    "E415",
+                    f"this changes more than rules and settings: {codec.name(operation)}",
+                    hint="write it into the file, then `netlab down` and `netlab up`",
+                )
+            )
+    done = _apply(lab, old, new)
+    _store(directory, SETTINGS, known)
+    _store(directory, "plan.json", codec.to_json(plan))
+    return done
+
+
+def _settings(directory: str) -> dict[str, str]:
+    try:
+        found: dict[str, str] = json.loads(Path(directory, SETTINGS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def _only_in(plan: Plan, other: Plan) -> list[Operation]:
+    there = {(type(o), o) for o in other.operations}
+    return [o for o in plan.operations if (type(o), o) not in there]
+
+
+def _can_change(operation: Operation) -> bool:
+    # An author's own rules have an origin; they may be in any table.
+    return isinstance(operation, SetSysctl) or (
+        isinstance(operation, LoadRules) and not operation.origin
+    )
+
+
+def _apply(lab: Lab, old: Sequence[Operation], new: Sequence[Operation]) -> list[str]:
+    from netlab.kernel import namespaces, nftables, refusal, sysctl
+
+    done = []
+    texts = {o.node: "" for o in old if isinstance(o, LoadRules)}
+    texts |= {o.node: o.text for o in new if isinstance(o, LoadRules)}
+    for node, text in texts.items():
+        load = partial(nftables.load, REPLACE + text)
+        complaints = namespaces.inside(lab[node].namespace, load)
+        if complaints:
+            raise refusal.of_rules(LoadRules(node, text), complaints)
+        done.append(f"{node}: new rules")
+    for operation in new:
+        if isinstance(operation, SetSysctl):
+            key, value = operation.key, operation.value
+            namespaces.inside(lab[operation.node].namespace, partial(sysctl.write, key, value))
+            done.append(f"{operation.node}: {key} = {value}")
+    return done
+
+
+def _store(directory: str, name: str, value: Any) -> None:
+    part = Path(directory, f"{name}.new")
+    part.write_text(json.dumps(value), encoding="utf-8")
+    part.replace(Path(directory, name))
+
+
+def switch(lab: Lab, node: str, interface: str, *, up: bool) -> None:
+    """Bring one end of a link down, or up again with the routes and neighbours that it lost."""
+    there = lab[node]
+    _interface(there.summary, interface)
+    there.run(["ip", "link", "set", "dev", interface, "up" if up else "down"], check=True)
+    if not up:
+        return
+    for operation in lab.plan.operations:
+        match operation:
+            case AddNeighbour(n, i, address, mac) if (n, i) == (node, interface):
+                entry = [address, "lladdr", mac, "dev", interface, "nud", "permanent"]
+                there.run(["ip", "neigh", "replace", *entry], check=True)
+            case AddRoute(n, destination, gateway, i) if (n, i) == (node, interface):
+                via = ["via", gateway] if gateway else []
+                route = [destination, *via, "dev", interface]
+                there.run(["ip", "route", "replace", *route], check=True)
+
+
+def impair(lab: Lab, node: str, interface: str, values: Mapping[str, str]) -> dict[str, Any]:
+    """Change what a link does to packets, both ways: ``{"delay": "50ms"}``.
+
+    Packets that are under way keep the fate that they had. Returns what the wire says of itself,
+    ``boxes`` and counters. ``LabError`` for a link without a wire, ``InputError`` for bad values.
+    """
+    from netlab.middlebox.catalogue import CATALOGUE
+
+    wire = _wire(lab, node, interface)
+    kind = CATALOGUE["impair"]
+    problems = [
+        Diagnostic("E272", message, hint=hint) for _, message, hint in kind.problems(values)
+    ]
+    if problems:
+        raise InputError(*problems)
+    boxes = _ask(lab, wire, None)["boxes"]
+    found = False
+    for box in boxes:
+        if box.get("kind") == "impair":
+            box["parameters"] |= values
+            found = True
+    if not found:
+        boxes.insert(0, {"kind": "impair", "parameters": dict(values), "seed": 0})
+    return _ask(lab, wire, boxes)
+
+
+def wire_state(lab: Lab, wire: str) -> dict[str, Any]:
+    """What a wire says of itself: its boxes, and how many packets came, left and were lost."""
+    return _ask(lab, wire, None)
+
+
+def _interface(node: NodeSummary, name: str) -> None:
+    known = [i.name for i in node.interfaces]
+    if name not in known:
+        message = f"{node.name} has no interface {name!r}"
+        raise LabError(Diagnostic("E404", message, hint=f"it has: {' '.join(known)}"))
+
+
+def _wire(lab: Lab, node: str, interface: str) -> str:
+    _interface(lab[node].summary, interface)
+    for summary in lab.plan.nodes:
+        peers = [i.peer for i in summary.interfaces]
+        if summary.kind == "wire" and f"{node}:{interface}" in peers:
+            return summary.name
+    raise LabError(
+        Diagnostic(
+            "E416",
+            f"the link of {node}:{interface} has no program in it that could do that",
+            hint="give it `delay: 0s` in the file: then `up` puts one there",
+        )
+    )
+
+
+def _ask(lab: Lab, wire: str, boxes: list[dict[str, Any]] | None) -> dict[str, Any]:
+    from netlab.drive.bump import CONTROL
+
+    assert any(isinstance(o, StartProgram) and o.node == wire for o in lab.plan.operations)
+    with lab[wire].socket(socket.AF_UNIX, socket.SOCK_DGRAM) as control:
+        control.settimeout(WIRE_SECONDS)
+        control.bind("")  # the kernel chooses a name, which the answer goes to
+        try:
+            control.sendto(json.dumps(boxes).encode(), CONTROL)
+            answer: dict[str, Any] = json.loads(control.recv(1 << 16))
+        except OSError as error:
+            message = f"the wire {wire} does not answer: {error.strerror or error}"
+            raise LabError(Diagnostic("E416", message, hint=f"netlab logs {lab.name}")) from None
+    if "error" in answer:
+        raise LabError(Diagnostic("E416", f"the wire {wire} refuses: {answer['error']}"))
+    return answer
