@@ -121,8 +121,9 @@ def test_two_builds_are_equal_to_the_letter(file):
                 for node in lab
                 for question in (
                     ["ip", "-d", "addr"],
-                    ["ip", "-d", "route", "show", "table", "all"],
-                    ["ip", "-6", "-d", "route", "show", "table", "all"],
+                    ["ip", "-d", "route"],
+                    ["ip", "-6", "-d", "route"],
+                    ["ip", "-d", "rule"],
                     ["nft", "list", "ruleset"],
                 )
             ]

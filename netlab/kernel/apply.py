@@ -133,10 +133,11 @@ class _Builder:
         self._indices: dict[tuple[str, str], int] = {}
         self._peers: dict[tuple[str, str], tuple[str, str]] = {}
         self._up: set[tuple[str, str]] = set()
+        self._tuns: set[tuple[str, str]] = set()
         self._contents: dict[str, str] = {}
         self._newborn: dict[str, str] | None = None
         self._untouched = False
-        self._unsettled: dict[str, list[int]] = {}
+        self._unsettled: dict[str, list[tuple[int, int]]] = {}
         self._pending: list[tuple[Operation, netlink.Request]] = []
         self._route: socket | None = None
         self.started: list[Program] = []
@@ -193,21 +194,22 @@ class _Builder:
             raise refusal.of_operation(pending[answer.position][0], answer.errno, answer.text)
 
     def _settle(self) -> None:
-        """Wait until every wire carries packets.
+        """Wait until every wire carries packets, and the kernel knows of every carrier.
 
         A wire has no carrier until both its ends are up. The kernel notes the change in a worker of
         its own, and until it has, a packet sent there is lost and a switch's port is disabled.
         """
         deadline = time.monotonic() + SETTLING
-        for node, indices in self._unsettled.items():
+        for node, devices in self._unsettled.items():
             namespaces.setns(self._namespaces[node], namespaces.CLONE_NEWNET)
             link = netlink.open_route_socket()
             try:
-                while not netlink.are_operational(link, indices):
-                    self._signals.check()
-                    if time.monotonic() > deadline:
-                        raise refusal.not_settled(node, SETTLING)
-                    time.sleep(POLL)
+                for index, state in devices:
+                    while netlink.operational_state(link, index) != state:
+                        self._signals.check()
+                        if time.monotonic() > deadline:
+                            raise refusal.not_settled(node, SETTLING)
+                        time.sleep(POLL)
             finally:
                 link.close()
         self._unsettled.clear()
@@ -246,8 +248,14 @@ class _Builder:
         peer = self._peers.get(end)
         if peer in self._up:
             for node, name in (end, peer):
-                self._unsettled.setdefault(node, []).append(self._indices[node, name])
+                self._settle_later(node, name, netlink.IF_OPER_UP)
+        elif end in self._tuns:
+            # No program holds the other side yet.
+            self._settle_later(*end, netlink.IF_OPER_DOWN)
         return netlink.set_up(self._index(o.node, o.name))
+
+    def _settle_later(self, node: str, name: str, state: int) -> None:
+        self._unsettled.setdefault(node, []).append((self._indices[node, name], state))
 
     def add_route(self, o: AddRoute) -> netlink.Request:
         return netlink.add_route(self._index(o.node, o.name), o.destination, o.gateway)
@@ -295,6 +303,7 @@ class _Builder:
 
         tun.create(o.name)
         self._indices[o.node, o.name] = index = if_nametoindex(o.name)
+        self._tuns.add((o.node, o.name))
         self._pending.append((o, netlink.set_mtu(index, o.mtu)))
 
     def offloads(self, o: DisableOffloads) -> None:

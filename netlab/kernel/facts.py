@@ -75,6 +75,7 @@ def _namespace() -> str:
     namespaces.unshare(namespaces.CLONE_NEWNS)
     namespaces.propagation("/", namespaces.MS_SLAVE | namespaces.MS_REC)
     namespaces.mount("netlab", "/tmp", "tmpfs", 0)  # noqa: S108 - seen by this process only
+    namespaces.detach("/tmp")  # noqa: S108 - this Python itself may be installed there
     with open("/proc/self/uid_map", encoding="ascii") as stream:
         _, outside, _ = stream.readline().split()
     return "as root" if outside == "0" else "in a user namespace"

@@ -62,7 +62,8 @@ NLA_F_NESTED = 0x8000
 IFLA_EXT_MASK = 29
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 IFF_UP = 1
-IF_OPER_UP = 6  # RFC 2863, ifOperStatus
+IF_OPER_DOWN = 2  # RFC 2863, ifOperStatus
+IF_OPER_UP = 6
 
 IFA_ADDRESS = 1
 IFA_LOCAL = 2
@@ -279,23 +280,15 @@ def converse(link: socket, requests: Sequence[Request]) -> Refusal | None:
     return None
 
 
-def are_operational(link: socket, indices: Sequence[int]) -> bool:
-    """Whether each device can carry packets: its link is there and the kernel has taken note.
+def operational_state(link: socket, index: int) -> int:
+    """What the kernel holds of a device's carrier: IF_OPER_UP once it can carry packets.
 
     Being asked for one link, kernels since 6.8 first catch up with what its carrier did
     (``linkwatch_sync_dev`` in net/core/rtnetlink.c); older ones do so in their own time.
     """
-    for index in indices:
-        link.send(encode([get_link(index)]))
-        state = _operational_state(link.recv(65_536))
-        _answers(link, 0)
-        if state != IF_OPER_UP:
-            return False
-    return True
-
-
-def _operational_state(message: bytes) -> int:
-    """IFLA_OPERSTATE of a RTM_NEWLINK message; 0 ("unknown") if it does not say."""
+    link.send(encode([get_link(index)]))
+    message = link.recv(65_536)
+    _answers(link, 0)
     offset = _HEADER.size + _IFINFOMSG.size
     end = _U32.unpack_from(message)[0]
     while offset + 4 <= end:
