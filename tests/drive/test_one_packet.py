@@ -132,6 +132,18 @@ def test_the_first_of_two_clients_keeps_the_mapping(netlab: Lab) -> None:
 
 
 @lab("clash")
+def test_the_mapping_is_free_again_when_its_time_is_over(netlab: Lab) -> None:
+    timeout = "net.netfilter.nf_conntrack_generic_timeout=1"
+    netlab["home"].run(["sysctl", "-w", timeout], check=True)
+    assert {row.outcome for row in probe(netlab, "other").rows} == {"received"}
+    tries = 0
+    while {row.outcome for row in probe(netlab, forget=False).rows} != {"received"}:
+        tries += 1
+        assert tries < 200
+    assert tries
+
+
+@lab("clash")
 def test_one_packet_from_the_server_takes_the_mapping_from_all(netlab: Lab) -> None:
     home = drive.Target(4, "203.0.113.2", "198.51.100.2")
     rows = namespaces.inside(
