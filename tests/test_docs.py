@@ -43,7 +43,7 @@ def run(tmp_path):
     environment = {
         **os.environ,
         "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "LC_ALL": "C.UTF-8",
     }
 
