@@ -47,8 +47,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known; become rootless while there is only one thread."""
     config.addinivalue_line("markers", _MARKER)
     if config.getini("netlab_rootless") and os.geteuid() != 0:
+        import getpass
+
         from netlab.kernel import rootless
 
+        # pytest names its temporary directory for the user, who looks like root from here on.
+        os.environ.setdefault("LOGNAME", getpass.getuser())
         try:
             rootless.enter()
         except Unavailable as error:
