@@ -13,8 +13,8 @@ from tests.topology.cases import BAD, GOOD, SHIPPED, rendered_problems, rendered
 
 ROOM = Path(__file__).parents[2] / "netlab" / "topology"
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "errors.md"
-SOURCE_ONLY = {"E101", "E102", "E103", "E104"}
-"""Codes of files that cannot be a case in a folder; test_source.py has them."""
+SOURCE_ONLY = {"E101", "E102", "E103", "E104", "E211"}
+"""What no file in a folder can show; test_source.py and test_amend.py have them."""
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda p: p.stem)
