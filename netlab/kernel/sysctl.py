@@ -11,7 +11,7 @@ def path(key: str) -> str:
     As in sysctl(8) a ``/`` in a key stands for a dot: ``net.ipv4.conf.eth0/100.rp_filter``.
     """
     parts = [part.replace("/", ".") for part in key.split(".")]
-    if parts[0] != "net" or not all(parts) or ".." in parts:
+    if parts[0] != "net" or len(parts) < 2 or not all(parts) or ".." in parts:
         raise PermissionError(1, "not a setting of a network namespace", key)
     return "/proc/sys/" + "/".join(parts)
 

@@ -19,7 +19,7 @@ def test_nothing_is_left_of_a_hundred_killed_builders_and_removers(state: str) -
     ran = subprocess.run(
         [sys.executable, "-m", "tests.kernel.killing", state],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])},
         capture_output=True,
         text=True,
         timeout=120,

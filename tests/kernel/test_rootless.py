@@ -48,6 +48,8 @@ def readable_python(options: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
+    if os.geteuid() == 0 and is_inside_a_user_namespace():
+        pytest.skip("already in a user namespace: there is no ordinary user to be")
     with tempfile.TemporaryDirectory(prefix="netlab-user-", dir="/tmp") as directory:
         copy = Path(directory)
         copy.chmod(0o755)
@@ -63,8 +65,6 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def user(place: Path) -> Iterator[Command]:
-    if os.geteuid() == 0 and is_inside_a_user_namespace():
-        pytest.skip("already in a user namespace: there is no ordinary user to be")
     options = privileges()
     python = readable_python(options)
     environment = {

@@ -45,7 +45,7 @@ def builder(name: str) -> subprocess.Popen[str]:
     child = subprocess.Popen(
         [sys.executable, "-c", BUILDER, name],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
