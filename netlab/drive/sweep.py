@@ -8,11 +8,13 @@ packet is accounted for or, since some never will be, when nothing more was seen
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
 
 from netlab.drive import conntrack, raw
+from netlab.errors import Diagnostic, LabError
 from netlab.hdp import numbers, sweep
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
+
+_TOO_MANY = {errno.EMFILE, errno.ENFILE}
 
 QUIET = 0.15
 """Seconds without any new sighting after which a lab is taken to have nothing under way."""
@@ -76,14 +80,12 @@ def run(task: Task, inside: Inside = here) -> sweep.Evidence:
         for node in task.watched:
             observer.taps[node] = stack.enter_context(inside(node, raw.Tap))
         if task.listen and task.server is not None:
-            observer.ears = inside(task.server, lambda: _ears(task.family))
-            sockets += observer.ears.values()
+            observer.ears = inside(task.server, lambda: _ears(task.family, sockets))
         if task.forget:
             for node in task.watched:
                 inside(node, conntrack.forget)
         before = {node: inside(node, conntrack.clashes) for node in task.watched}
-        mouths, errors = inside(task.client, lambda: _mouths(task))
-        sockets += mouths.values()
+        mouths, errors = inside(task.client, lambda: _mouths(task, sockets))
         deadline = time.monotonic() + task.limit
         try:
             interrupted = not _send(task, mouths, errors, observer, deadline)
@@ -107,26 +109,44 @@ def run(task: Task, inside: Inside = here) -> sweep.Evidence:
         )
 
 
-def _mouths(task: Task) -> tuple[dict[int, socket.socket], dict[int, int]]:
+def _mouths(
+    task: Task, sockets: list[socket.socket]
+) -> tuple[dict[int, socket.socket], dict[int, int]]:
     """The client's sockets by argument, and the errno of each argument that gave none."""
     opened: dict[int, socket.socket] = {}
     errors: dict[int, int] = {}
     for argument in task.arguments:
         try:
-            opened[argument] = raw.raw_socket(
-                task.family, argument, kernel_header=task.kernel_header
-            )
+            mouth = raw.raw_socket(task.family, argument, kernel_header=task.kernel_header)
         except OSError as error:
+            if error.errno in _TOO_MANY:
+                raise _too_many() from None
             errors[argument] = error.errno or 0
+        else:
+            opened[argument] = mouth
+            sockets.append(mouth)
     return opened, errors
 
 
-def _ears(family: int) -> dict[int, socket.socket]:
+def _ears(family: int, sockets: list[socket.socket]) -> dict[int, socket.socket]:
     """A raw socket for each number that has one; 0 has none."""
-    ears = {number: raw.raw_socket(family, number) for number in numbers.WIRE_NUMBERS if number}
-    for ear in ears.values():
+    ears = {}
+    for number in numbers.WIRE_NUMBERS[1:]:
+        try:
+            ear = raw.raw_socket(family, number)
+        except OSError as error:
+            if error.errno in _TOO_MANY:
+                raise _too_many() from None
+            raise
+        sockets.append(ear)
         raw.stamp_arrivals(ear)
+        ears[number] = ear
     return ears
+
+
+def _too_many() -> LabError:
+    text = "a sweep holds two sockets for each number, more than this process may open"
+    return LabError(Diagnostic("E616", text, hint="ulimit -n 4096, or fewer --numbers"))
 
 
 def _send(

@@ -16,8 +16,9 @@ judgement is in ``verdict``.
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from netlab.hdp import numbers, verdict
 from netlab.wire import Malformed, hdp, icmp, ipv4, ipv6
@@ -86,6 +87,9 @@ class Drop(NamedTuple):
     node: str
     rule: str = ""
     reason: str = ""
+
+
+RecordT = TypeVar("RecordT", Attempt, Sighting, Delivery, Reply, Drop)
 
 
 class Evidence(NamedTuple):
@@ -259,27 +263,37 @@ def _reply(message: memoryview, source: bytes, run: int) -> Reply | None:
     return Reply(probe, f"icmp{'' if family == 4 else '6'} {parsed.type}/{parsed.code}", source)
 
 
-class _Gathered:
+class _OfNumber(NamedTuple):
     """The evidence about one number."""
 
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-        self.sightings: list[Sighting] = []
-        self.deliveries: list[Delivery] = []
-        self.replies: list[Reply] = []
-        self.drops: list[Drop] = []
+    attempts: list[Attempt]
+    sightings: list[Sighting]
+    deliveries: list[Delivery]
+    replies: list[Reply]
+    drops: list[Drop]
+
+
+def _by_argument(records: Iterable[RecordT]) -> defaultdict[int, list[RecordT]]:
+    found: defaultdict[int, list[RecordT]] = defaultdict(list)
+    for record in records:
+        found[record.probe.argument].append(record)
+    return found
 
 
 def join(evidence: Evidence) -> Sweep:
     """One row for each number that was tried, in the order of trying."""
-    gathered: dict[int, _Gathered] = {}
-    for attempt in evidence.attempts:
-        gathered.setdefault(attempt.probe.argument, _Gathered()).attempts.append(attempt)
+    attempts = _by_argument(evidence.attempts)
+    sightings = _by_argument(evidence.sightings)
+    deliveries = _by_argument(evidence.deliveries)
+    replies = _by_argument(evidence.replies)
+    drops = _by_argument(evidence.drops)
     # Anything about a number that was never tried is not of this sweep.
-    for kind in ("sightings", "deliveries", "replies", "drops"):
-        for record in getattr(evidence, kind):
-            if record.probe.argument in gathered:
-                getattr(gathered[record.probe.argument], kind).append(record)
+    gathered = {
+        number: _OfNumber(
+            tried, sightings[number], deliveries[number], replies[number], drops[number]
+        )
+        for number, tried in attempts.items()
+    }
     origin = next((s.source for s in evidence.sightings if _leaves(s, evidence.client)), b"")
     outside = {_place(s) for s in evidence.sightings if s.source != origin}
     untranslated = {
@@ -308,7 +322,7 @@ def _arrives(sighting: Sighting, evidence: Evidence) -> bool:
 
 def _row(
     argument: int,
-    of_number: _Gathered,
+    of_number: _OfNumber,
     evidence: Evidence,
     clashed: frozenset[str],
     *,
@@ -339,20 +353,20 @@ def _row(
     )
     outcome, reason = verdict.judge(case)
     return Row(
-        argument,
-        None if first.socket_error else numbers.on_the_wire(argument),
-        case.socket_error,
-        case.send_error,
-        case.sent,
-        case.on_wire,
-        case.arrived,
-        case.received,
-        reply,
-        median(waits) / 1000 if waits else None,
-        outcome,
-        reason,
-        next((d.length for d in delivered.values()), None),
-        tuple(_hops(of_number.sightings)),
+        argument=argument,
+        protocol=None if first.socket_error else numbers.on_the_wire(argument),
+        socket_error=case.socket_error,
+        send_error=case.send_error,
+        sent=case.sent,
+        on_wire=case.on_wire,
+        arrived=case.arrived,
+        received=case.received,
+        reply=reply,
+        latency_us=median(waits) / 1000 if waits else None,
+        outcome=outcome,
+        reason=reason,
+        length=next((d.length for d in delivered.values()), None),
+        hops=tuple(_hops(of_number.sightings)),
     )
 
 
@@ -361,7 +375,7 @@ def _accepted(attempt: Attempt) -> bool:
 
 
 def _losses(
-    accepted: dict[Probe, int], there: dict[Probe, int], of_number: _Gathered
+    accepted: dict[Probe, int], there: dict[Probe, int], of_number: _OfNumber
 ) -> Iterator[verdict.Loss]:
     """Where each packet that did not arrive was seen last, and what took it, if known."""
     last = {s.probe: s for s in sorted(of_number.sightings, key=lambda s: s.time)}

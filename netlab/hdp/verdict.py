@@ -177,7 +177,8 @@ def _place(loss: Loss, case: Case) -> str:
         return f"{loss.node}: {loss.rule} dropped"
     if loss.after_leaving:
         return f"lost after leaving {loss.node}"
-    if loss.node in case.clashed:
+    # The kernel has no reason of its own for a clash: Netfilter dropped the packet, as by a rule.
+    if loss.node in case.clashed and loss.reason in ("", "NETFILTER_DROP"):
         return f"{loss.node}: conntrack clash (insert_failed), dropped"
     return f"{loss.node}: dropped, {loss.reason}" if loss.reason else f"{loss.node}: dropped"
 

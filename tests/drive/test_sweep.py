@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -69,6 +70,18 @@ def test_all_sockets_are_closed(netlab: Lab) -> None:
 
 def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_too_few_descriptors_are_told_and_none_is_kept(netlab: Lab) -> None:
+    before = descriptors()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before + 100, hard))
+    try:
+        with pytest.raises(LabError, match="E616"):
+            through.sweep(netlab, "client", "server")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert descriptors() == before
 
 
 def test_a_node_without_the_family_says_so(netlab: Lab) -> None:
