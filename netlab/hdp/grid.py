@@ -189,8 +189,10 @@ def _svg_cell(number: int, row: Row | None) -> str:
     ]
     hint = f"{number} {numbers.name(number)}: not tried"
     if row:
-        parts.append(_text(x + _CELL_W - 8, y + 22, LOOKS[row.outcome].sign, 17, anchor="end"))
-        parts.append(_text(x + _CELL_W - 8, y + 41, _share(row), 14, weight=700, anchor="end"))
+        share = _share(row)
+        # Longer shares would run into the number.
+        mark, size = (share, 15) if 0 < len(share) <= 3 else (LOOKS[row.outcome].sign, 17)
+        parts.append(_text(x + _CELL_W - 7, y + 22, mark, size, anchor="end"))
         hint = f"{number} {numbers.name(number)}: {row.reason}"
     return f"<g><title>{escape(hint)}</title>{''.join(parts)}</g>"
 
