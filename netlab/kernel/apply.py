@@ -85,9 +85,9 @@ def claim(
 def build(plan: Plan, claim: Claim, progress: Progress | None = None) -> tuple[Program, ...]:
     """Build the lab of ``claim`` and return its programs, started and ready.
 
-    On any error, and on SIGINT or SIGTERM, everything is taken back and the claim released. A
-    signal is answered as it would have been, but only after that. When all is well a lab that
-    does not belong to this process is released.
+    On any error, and on SIGINT, SIGTERM or SIGHUP, everything is taken back and the claim
+    released. A signal is answered as it would have been, but only after that. When all is well
+    a lab that does not belong to this process is released.
 
     Raises ``LabError`` naming the operation that failed, ``Unavailable`` if this machine or user
     may not build labs.

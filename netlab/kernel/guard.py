@@ -16,7 +16,7 @@ SPARE_DESCRIPTORS = 64
 
 
 class Signals:
-    """SIGINT and SIGTERM wait: they are noticed between visits, and answered at the end.
+    """SIGINT, SIGTERM and SIGHUP wait: they are noticed between visits, and answered at the end.
 
     An exception thrown at an arbitrary moment could hit the undoing itself. Python runs handlers
     in the main thread only; in others there is nothing to do.
@@ -28,8 +28,10 @@ class Signals:
 
     def __enter__(self) -> Self:
         try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                handler = signal.getsignal(number)
+                if handler not in {signal.SIG_IGN, None}:  # nohup, or a shell's background job
+                    self._before[number] = signal.signal(number, self._note)
         except ValueError:
             pass  # not the main thread
         return self

@@ -120,21 +120,29 @@ def state_directory() -> str:
 
     ``NETLAB_STATE_DIR`` decides if it is set; else /run/netlab-lab for root, and for others
     ``$XDG_RUNTIME_DIR/netlab-lab``, ``/run/user/UID/netlab-lab`` or ``/tmp/netlab-lab-UID``.
+    ``Unavailable`` if it belongs to somebody else, who could plant a lab there.
     """
+    state = _chosen() or _default(os.geteuid())
+    if os.path.lexists(state):
+        _refuse_foreign(state)
+    return state
+
+
+def _chosen() -> str:
     chosen = os.environ.get("NETLAB_STATE_DIR", "")
-    if chosen:
-        if not os.path.isabs(chosen):
-            raise Unavailable(
-                Diagnostic("E408", f"NETLAB_STATE_DIR is not an absolute path: {chosen}")
-            )
-        return os.path.normpath(chosen)
-    user = os.geteuid()
+    if chosen and not os.path.isabs(chosen):
+        message = f"NETLAB_STATE_DIR is not an absolute path: {chosen}"
+        raise Unavailable(Diagnostic("E408", message))
+    return os.path.normpath(chosen) if chosen else ""
+
+
+def _default(user: int) -> str:
     if user == 0:
         return SYSTEM_STATE
     for runtime in (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{user}"):
         if os.path.isabs(runtime) and _is_private(runtime, user):
             return f"{runtime}/netlab-lab"
-    return f"/tmp/netlab-lab-{user}"  # noqa: S108 - believed only if it is ours, see _prepare
+    return f"/tmp/netlab-lab-{user}"  # noqa: S108 - believed only if it is ours
 
 
 def _is_private(path: str, user: int) -> bool:
@@ -145,10 +153,7 @@ def _is_private(path: str, user: int) -> bool:
     return status.st_uid == user and not status.st_mode & 0o022 and os.path.isdir(path)
 
 
-def _prepare(state: str) -> None:
-    """Make the state directory; refuse one in which somebody else could plant a lab."""
-    mode = 0o755 if os.geteuid() == 0 else 0o700
-    os.makedirs(state, mode, exist_ok=True)
+def _refuse_foreign(state: str) -> None:
     if not _is_private(state, os.geteuid()):
         raise Unavailable(
             Diagnostic(
@@ -157,6 +162,11 @@ def _prepare(state: str) -> None:
                 hint="remove it, or name another directory in NETLAB_STATE_DIR",
             )
         )
+
+
+def _prepare(state: str) -> None:
+    os.makedirs(state, 0o755 if os.geteuid() == 0 else 0o700, exist_ok=True)
+    _refuse_foreign(state)
 
 
 def claim(
@@ -330,9 +340,15 @@ def forget_ip_netns(state: str) -> None:
 
 
 def lock(lab: Lab) -> Claim | None:
-    """The right to change an existing lab, or None while somebody else has it."""
+    """The right to change an existing lab, or None if it is gone or somebody else has it."""
     fd = lock_directory(lab.directory)
-    return None if fd is None else Claim(lab, fd)
+    if fd is None:
+        return None
+    claim = Claim(lab, fd)
+    if read(lab.directory) != lab:
+        claim.close()  # another lab of this name was built meanwhile
+        return None
+    return claim
 
 
 def lock_directory(path: str) -> int | None:

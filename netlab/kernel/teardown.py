@@ -117,18 +117,34 @@ def _leave(state: str) -> None:
 
 
 def is_dead(lab: Lab) -> str:
-    """Why nobody will ever use this lab again, or an empty string. Asks for the lab's lock."""
+    """Why nobody will ever use this lab again, or an empty string."""
+    seized = _seize_dead(lab)
+    if seized is None:
+        return ""
+    claim, why = seized
+    claim.close()
+    return why
+
+
+def _seize_dead(lab: Lab) -> tuple[Claim, str] | None:
+    """The right to remove a lab that is dead, and why it is; None if somebody lives there.
+
+    Judged while the lock is held: a moment later the name may be that of a new lab.
+    """
     claim = ownership.lock(lab)
     if claim is None:
-        return ""
-    claim.close()
+        return None
+    why = ""
     if lab.record.library:
-        return f"process {lab.record.pid}, to which it belonged, has ended"
-    if not lab.ready:
-        return "who was building or removing it died"
-    if not is_alive(lab):
-        return "its namespaces are gone"
-    return ""
+        why = f"process {lab.record.pid}, to which it belonged, has ended"
+    elif not lab.ready:
+        why = "who was building or removing it died"
+    elif not is_alive(lab):
+        why = "its namespaces are gone"
+    if why:
+        return claim, why
+    claim.close()
+    return None
 
 
 def is_alive(lab: Lab) -> bool:
@@ -141,10 +157,9 @@ def is_alive(lab: Lab) -> bool:
 def clear_dead(name: str) -> None:
     """Remove what is left of a lab of this name whose builder or owner died."""
     lab = ownership.read(f"{ownership.state_directory()}/{name}")
-    if lab and is_dead(lab):
-        claim = ownership.lock(lab)
-        if claim:
-            remove(claim)
+    seized = _seize_dead(lab) if lab else None
+    if seized:
+        remove(seized[0])
 
 
 def gc(*, dry_run: bool = False) -> list[Leftover]:
@@ -165,12 +180,15 @@ def gc(*, dry_run: bool = False) -> list[Leftover]:
 
 def _dead_labs(dry_run: bool) -> Iterator[Leftover]:  # noqa: FBT001
     for lab in list(ownership.labs()):
-        why = is_dead(lab)
-        claim = ownership.lock(lab) if why and not dry_run else None
-        if claim:
+        seized = _seize_dead(lab)
+        if seized is None:
+            continue
+        claim, why = seized
+        if dry_run:
+            claim.close()
+        else:
             remove(claim)
-        if why:
-            yield Leftover("lab", lab.name, why)
+        yield Leftover("lab", lab.name, why)
 
 
 def _unfinished(state: str, dry_run: bool) -> Iterator[Leftover]:  # noqa: FBT001

@@ -137,6 +137,22 @@ def test_a_state_directory_that_others_may_write_to_is_refused(state: str) -> No
     Path(state).chmod(0o777)
     with pytest.raises(Unavailable, match="others may write to it"):
         apply.claim(star("kopen", 1), listed=False)
+    for question in (ownership.labs, ownership.state_directory):
+        with pytest.raises(Unavailable, match="belongs to another user"):
+            list(question())
+    Path(state).chmod(0o755)
+
+
+def test_a_lab_that_was_replaced_is_not_taken_for_the_old_one(state: str) -> None:
+    assert state
+    a_plan = star("again", 1)
+    first = apply.claim(a_plan, listed=False)
+    teardown.remove(first)
+    second = apply.claim(a_plan, listed=False)
+    second.close()
+    assert ownership.lock(first.lab) is None
+    assert teardown.is_dead(first.lab) == ""
+    assert teardown.is_dead(second.lab) != ""
 
 
 def test_a_relative_state_directory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
