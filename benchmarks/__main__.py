@@ -11,6 +11,7 @@ from benchmarks import result
 
 BENCHMARKS = {
     "build": "labs of many sizes: build, reach, remove",
+    "fates": "what watching every packet costs, and how fast it is judged",
     "hdp": "every protocol number through a NAT; floods; latency beside UDP",
     "start": "the whole process `netlab up topologies/nat.yaml`",
     "stateless": "the stateless server beside nginx, unbound and asyncio",

@@ -6,7 +6,8 @@
 
 Each test gets a lab of its own under a name of its own, so tests may run side by side
 (pytest-xdist). A test is skipped, with the reason, where the machine does not allow labs. When it
-fails, what the lab's programs printed is shown. A test that leaves something behind fails.
+fails, what the lab's programs printed is shown, and of each ``with netlab.observe()`` the fate of
+every packet, with a pcapng file. A test that leaves something behind fails.
 
 Ordinary users: labs then live in a user namespace, which a process can only enter before it has
 threads. With ``netlab_rootless = true`` in the pytest configuration that happens at the start, and
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _MARKER = "netlab(topology, name=None): the lab that the netlab fixture builds"
 _LAB = pytest.StashKey["Lab"]()
+_KEPT = pytest.StashKey[pytest.TempPathFactory]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -87,6 +89,7 @@ def netlab_leaves_no_trace(
 @pytest.fixture
 def netlab(
     request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
     netlab_leaves_no_trace: None,  # noqa: ARG001 - set up before the lab, so checked after it
 ) -> Iterator[Lab]:
     """The running lab that the test's ``netlab`` marker describes."""
@@ -101,6 +104,7 @@ def netlab(
     except Unavailable as error:
         pytest.skip(str(error))
     request.node.stash[_LAB] = lab
+    request.node.stash[_KEPT] = tmp_path_factory
     try:
         yield lab
     finally:
@@ -117,9 +121,23 @@ def _find(request: pytest.FixtureRequest, topology: str, **_: object) -> Path:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the lab's programs printed when the test failed."""
+    """Show what the lab's programs printed when the test failed, and what was observed."""
     report = yield
     lab = item.stash.get(_LAB, None)
     if lab and report.failed and call.when == "call":
         report.sections += [(f"netlab log of {who}", text) for who, text in lab.logs() if text]
+        report.sections += list(_packets(lab, item.stash[_KEPT]))
     return report
+
+
+def _packets(lab: Lab, factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The fates of each observation, as text and as a pcapng file among pytest's own."""
+    for number, watch in enumerate(lab.watches, 1):
+        if not watch.is_over:
+            continue
+        from netlab.report import journey, pcapng
+
+        file = factory.mktemp("packets") / f"{lab.name}.{number}.pcapng"
+        with file.open("wb") as stream:
+            stream.writelines(pcapng.blocks(watch.evidence, watch.fates))
+        yield f"netlab packets, {file}", journey.text(watch.fates)

@@ -84,6 +84,19 @@ def test_a_test_that_leaves_something_behind_fails(run, what, leak):
     result.stdout.fnmatch_lines(["*the test left behind:*", f"*{what}: *"])
 
 
+def test_a_failure_shows_what_became_of_the_packets(run):
+    result = run(
+        LAB + "def test_a(netlab):\n"
+        "    with netlab.observe() as watch:\n"
+        "        netlab['client'].run(['ping', '-c1', 'server'])\n"
+        "    assert watch.fates.where(proto=1).dropped_at('nat')\n"
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*netlab packets, *.1.pcapng*", "#1  ICMP 8/0 *", "*delivered in server: *"]
+    )
+
+
 def test_a_marker_is_asked_for(run):
     result = run("def test_a(netlab):\n    pass\n")
     result.assert_outcomes(errors=1)

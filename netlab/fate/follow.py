@@ -23,11 +23,11 @@ from netlab.fate.room import Room
 from netlab.fate.track import Sighting, Track
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from netlab.fate.packet import Key, View
     from netlab.fate.passage import Passage
-    from netlab.observe.evidence import BoxReport, Evidence, Frame, KernelDrop, Place
+    from netlab.observe.evidence import BoxReport, Evidence, Frame, KernelDrop
 
 INNER_KINDS = frozenset({"bridge"})
 """Interfaces that lead to another interface of the same node."""
@@ -46,7 +46,7 @@ NOT_DEATHS = frozenset({"QUEUE_PURGE", "CONSUMED", "NOT_DROPPED_YET"})
 
 def follow(evidence: Evidence) -> list[Track]:
     """Every packet of the evidence, in the order in which they were first seen."""
-    follower = _Follower(evidence.surroundings, Passages(evidence.verdicts))
+    follower = _Follower(evidence, Passages(evidence.verdicts))
     events: list[tuple[int, int, int, Callable[[], None]]] = []
     for i, frame in enumerate(evidence.frames):
         events.append((frame.time_ns, 0, i, partial(follower.frame, frame, i)))
@@ -64,14 +64,15 @@ def follow(evidence: Evidence) -> list[Track]:
 class _Follower:
     """The rooms, and the rules by which tracks move between them."""
 
-    def __init__(self, surroundings: Mapping[str, Place], passages: Passages) -> None:
+    def __init__(self, evidence: Evidence, passages: Passages) -> None:
         self.tracks: list[Track] = []
+        self._arrivals_only = evidence.arrivals_only
         self._passages = passages
         self._peers: dict[tuple[str, str], tuple[str, str]] = {}
         self._inner: set[tuple[str, str]] = set()
         self._own: dict[str, set[bytes]] = {}
         self._interfaces: dict[str, list[tuple[str, str]]] = {}
-        for node, place in surroundings.items():
+        for node, place in evidence.surroundings.items():
             self._own[node] = {a for i in place.interfaces for a in i.addresses}
             self._peers[node, "lo"] = (node, "lo")
             for i in place.interfaces:
@@ -117,6 +118,8 @@ class _Follower:
     def _comes_in(self, seen: Sighting) -> None:
         wire = self._wire((seen.node, seen.interface))
         track = wire.find(seen.view)
+        if track is None and self._arrivals_only:
+            track = self._implied(wire, seen)
         if track is None:
             track = self._related(wire, seen)
         if track is None:
@@ -181,6 +184,15 @@ class _Follower:
         return True
 
     # What was not expected as it came
+
+    def _implied(self, wire: Room, seen: Sighting) -> Track | None:
+        """It went out at the other end of the wire, where nobody looked."""
+        end = self._peers.get((seen.node, seen.interface))
+        if end is None:
+            return None
+        node, interface = end
+        self._goes_out(seen._replace(node=node, interface=interface, direction="out"))
+        return wire.find(seen.view)
 
     def _copied(self, seen: Sighting) -> Track | None:
         """A second time out of a node that the packet entered once: the node made a copy."""

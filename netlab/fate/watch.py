@@ -31,6 +31,8 @@ class Watch:
         self, surroundings: Mapping[str, Place], inside: Inside, kinds: Collection[Kind] = ()
     ) -> None:
         self._observation = Observation(surroundings, inside, kinds)
+        self.is_over = False
+        """Whether the block has ended, so that there is something to ask."""
 
     def __enter__(self) -> Self:
         self._observation.__enter__()
@@ -43,6 +45,7 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         self._observation.__exit__(kind, error, trace)
+        self.is_over = True
 
     def live(self) -> Iterator[Frame]:
         """The frames since the last time, in order of time; while the observation lasts."""

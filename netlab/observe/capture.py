@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from netlab.observe.evidence import Frame, Gap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from netlab.observe.collector import Inside
 
@@ -32,6 +32,7 @@ SOL_PACKET = 263
 PACKET_RX_RING = 5
 PACKET_STATISTICS = 6
 PACKET_VERSION = 10
+PACKET_IGNORE_OUTGOING = 23
 TPACKET_V3 = 2
 
 ETH_P_ALL = 3
@@ -65,10 +66,17 @@ _USER = 1
 
 
 class Capture:
-    """Frames of all ``nodes``."""
+    """Frames of all ``nodes``; in those of ``arrivals`` only the frames that come in.
 
-    def __init__(self, nodes: Sequence[str], inside: Inside) -> None:
+    What comes in by a veth went out at its other end a moment before, octet for octet. Not to
+    capture it there spares the sender a copy of each packet.
+    """
+
+    def __init__(
+        self, nodes: Sequence[str], inside: Inside, arrivals: Collection[str] = ()
+    ) -> None:
         self.gaps: list[Gap] = []
+        self._arrivals = arrivals
         self._inside = inside
         self._nodes = nodes
         self._rings: list[_Ring] = []
@@ -80,7 +88,8 @@ class Capture:
         blocks = max(2, min(RING, RINGS // max(len(self._nodes), 1)) // BLOCK)
 
         def begin(node: str) -> _Ring:
-            return self._inside(node, lambda: _Ring(node, blocks, self._room))
+            incoming = node in self._arrivals
+            return self._inside(node, lambda: _Ring(node, blocks, self._room, incoming=incoming))
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             started = [pool.submit(begin, node) for node in self._nodes]
@@ -141,7 +150,7 @@ def _interface_names() -> dict[int, str]:
 class _Ring:
     """The ring of one node; made inside its namespace."""
 
-    def __init__(self, node: str, blocks: int, room: list[int]) -> None:
+    def __init__(self, node: str, blocks: int, room: list[int], *, incoming: bool) -> None:
         self.node = node
         self.names = _interface_names()
         self.lost = 0
@@ -153,6 +162,7 @@ class _Ring:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         try:
             self._socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
+            self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, incoming)
             request = _REQUEST.pack(BLOCK, blocks, BLOCK, blocks, RETIRE_MS, 0, 0)
             self._socket.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
             self._memory = mmap.mmap(self._socket.fileno(), BLOCK * blocks)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-REST = 0.005
+REST = 0.02
 """Seconds between two rounds of reading."""
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Direction: TypeAlias = Literal["in", "out"]
+Witness: TypeAlias = Literal["capture", "nft", "drops", "counters"]
 
 
 class Frame(NamedTuple):
@@ -99,7 +100,7 @@ class BoxReport(NamedTuple):
 class Gap(NamedTuple):
     """Something that this collector did not see; ``node`` is empty where it concerns them all."""
 
-    collector: Literal["capture", "nft", "drops", "conntrack", "counters"]
+    collector: Witness
     text: str
     node: str = ""
 
@@ -130,3 +131,5 @@ class Evidence(NamedTuple):
     counts: tuple[Count, ...] = ()
     reports: tuple[BoxReport, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    arrivals_only: bool = False
+    """Frames were captured only where they came in: what comes in by a wire had gone out before."""

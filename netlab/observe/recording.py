@@ -41,6 +41,8 @@ def write(evidence: Evidence) -> Iterator[str]:
             {**i._asdict(), "addresses": [a.hex() for a in i.addresses]} for i in place.interfaces
         ]
         yield json.dumps({"place": node, "kind": place.kind, "interfaces": interfaces})
+    if evidence.arrivals_only:
+        yield json.dumps({"arrivals_only": True})
     for kind, records in (
         ("frame", evidence.frames),
         ("verdict", evidence.verdicts),
@@ -57,13 +59,16 @@ def write(evidence: Evidence) -> Iterator[str]:
 def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
     """The evidence of such a file; ``InputError`` names the line that is none."""
     places: dict[str, Place] = {}
+    arrivals_only = False
     found: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
-            if "place" in entry:
+            if "arrivals_only" in entry:
+                arrivals_only = bool(entry["arrivals_only"])
+            elif "place" in entry:
                 places[entry["place"]] = _place(entry)
             else:
                 [(kind, fields)] = entry.items()
@@ -79,6 +84,7 @@ def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
         tuple(found["count"]),
         tuple(found["report"]),
         tuple(found["gap"]),
+        arrivals_only,
     )
 
 

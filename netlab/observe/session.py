@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from netlab.observe.collector import Collector, Inside
-    from netlab.observe.evidence import Frame, Place
+    from netlab.observe.evidence import Frame, Place, Witness
 
-Kind = Literal["capture", "nft", "drops", "counters"]
-ALL: tuple[Kind, ...] = ("counters", "drops", "nft", "capture")
+Kind = Literal["capture", "arrivals", "nft", "drops", "counters"]
+ALL: tuple[Witness, ...] = ("counters", "drops", "nft", "capture")
 """In the order in which they start: the backbone last, so that nothing is seen halfway."""
 
 
@@ -37,21 +37,23 @@ class Observation:
         kinds: Collection[Kind] = (),
     ) -> None:
         nodes = tuple(surroundings)
-        kinds = kinds or ALL
+        wanted = {"capture" if kind == "arrivals" else kind for kind in kinds or ALL}
         self._surroundings = surroundings
         self._gaps: list[Gap] = []
-        self._capture = Capture(nodes, inside)
+        self._arrivals_only = "arrivals" in kinds
+        arrivals = [n for n in nodes if self._arrivals_only and _is_wired(surroundings[n])]
+        self._capture = Capture(nodes, inside, arrivals)
         self._nft = NftTrace(nodes, inside)
         self._drops = Drops(nodes, inside)
         self._counters = Counters(nodes, inside)
-        made: dict[Kind, Collector] = {
+        made: dict[Witness, Collector] = {
             "counters": self._counters,
             "drops": self._drops,
             "nft": self._nft,
             "capture": self._capture,
         }
-        self._wanted = {kind: made[kind] for kind in ALL if kind in kinds}
-        self._gaps += [Gap(kind, "was not asked for") for kind in ALL if kind not in kinds]
+        self._wanted = {kind: made[kind] for kind in ALL if kind in wanted}
+        self._gaps += [Gap(kind, "was not asked for") for kind in ALL if kind not in wanted]
         self._running: list[Collector] = []
         self._evidence: Evidence | None = None
 
@@ -104,5 +106,11 @@ class Observation:
                 tuple(self._drops.drops()),
                 tuple(self._counters.counts()),
                 gaps=tuple(self._gaps),
+                arrivals_only=self._arrivals_only,
             )
         return self._evidence
+
+
+def _is_wired(place: Place) -> bool:
+    """Whether all that goes out of a node comes in at another."""
+    return all(interface.peer for interface in place.interfaces)

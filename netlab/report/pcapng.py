@@ -73,6 +73,8 @@ def comments(fates: Iterable[Fate]) -> Mapping[int, str]:
     for fate in fates:
         for hop, frame in zip(fate.hops, fate.frames, strict=True):
             changed = f"; here {', '.join(hop.changes)}" if hop.changes else ""
+            if frame in found and not changed:
+                continue  # the frame stands for both ends of its wire
             found[frame] = (
                 f"#{fate.id} {fate.disposition} in {fate.node}: {because(fate.reason)}{changed}"
             )

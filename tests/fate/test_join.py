@@ -337,3 +337,17 @@ def test_the_order_in_which_evidence_is_told_does_not_matter(order):
     shuffled = tuple(tape.frames[index] for index in order)
     told = join(Evidence(PLACES, shuffled)).canonical()
     assert told == join(tape.evidence()).canonical()
+
+
+def test_arrivals_alone_tell_the_same_story():
+    tape = Tape()
+    for number in range(5):
+        tape.pass_through(path.datagram(b"number %d" % number, ident=number), until=2 + number % 5)
+    whole = tape.evidence()
+    arrivals = tuple(frame for frame in whole.frames if frame.direction == "in")
+    told = join(whole._replace(frames=arrivals, arrivals_only=True))
+    # What went out and never came in is what nobody could see.
+    for fate, full in zip(told, join(whole), strict=True):
+        seen = full.hops if full.hops[-1].direction == "in" else full.hops[:-1]
+        assert [h[:3] for h in fate.hops] == [h[:3] for h in seen]
+        assert [h.changes for h in fate.hops] == [h.changes for h in seen]
