@@ -93,4 +93,4 @@ def test_udp_dies_and_tcp_arrives(netlab, serve) -> None:
 def passes(netlab, address: str) -> bool:
     """Whether the path is open at all."""
     ran = netlab["client"].run(["ping", "-c1", "-W2", "-s", "500", address])
-    return ran.returncode == 0
+    return bool(ran.returncode == 0)
