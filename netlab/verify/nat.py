@@ -155,10 +155,11 @@ def alone(nat: Translator | Masquerade) -> Topology:
 
 # Mapping: RFC 5780 section 4.3.
 
-_TARGETS = ((SERVER, 3478), (SERVER, 3479), (OTHER, 3478))
+TARGETS = ((SERVER, 3478), (SERVER, 3479), (OTHER, 3478))
 
 
-def _classify_mapping(seen: list[tuple[str, int]]) -> str:
+def classify_mapping(seen: list[tuple[str, int]]) -> str:
+    """The mapping that shows these outside endpoints to the three ``TARGETS``."""
     first, port, address = seen
     if first == port == address:
         return "endpoint-independent"
@@ -166,19 +167,19 @@ def _classify_mapping(seen: list[tuple[str, int]]) -> str:
 
 
 def _mapping_udp(probe: Probe, _: object) -> str:
-    servers = [probe.udp("server", *target) for target in _TARGETS]
+    servers = [probe.udp("server", *target) for target in TARGETS]
     client = probe.udp("a", A)
     seen = []
-    for server, target in zip(servers, _TARGETS, strict=True):
+    for server, target in zip(servers, TARGETS, strict=True):
         client.sendto(b"x", target)
         seen.append(server.recvfrom(9)[1])
-    return _classify_mapping(seen)
+    return classify_mapping(seen)
 
 
 def _mapping_tcp(probe: Probe, _: object) -> str:
     seen = []
     port = 0
-    for target in _TARGETS:
+    for target in TARGETS:
         server = probe.open("server", socket.SOCK_STREAM, 0, target)
         server.listen()
         client = probe.open("a", socket.SOCK_STREAM, 0, (A, port))
@@ -187,7 +188,7 @@ def _mapping_tcp(probe: Probe, _: object) -> str:
         accepted, peer = server.accept()
         accepted.close()
         seen.append(peer)
-    return _classify_mapping(seen)
+    return classify_mapping(seen)
 
 
 # Filtering: section 4.4. Whoever comes last may come in by any filter, so that its packet tells
