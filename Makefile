@@ -1,8 +1,8 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Both set up what they need.
 # DEBIAN: what the lab and its tests use from Debian or Ubuntu, installed only where missing.
 DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping busybox curl
-DEBIAN_TESTS := apache2-utils bind9-dnsutils chromium dnsperf ethtool knot-dnsutils nginx-light \
-	tshark unbound wget wrk procps tcpdump util-linux
+DEBIAN_TESTS := apache2-utils bind9-dnsutils chromium conntrack coturn dnsperf ethtool knot-dnsutils nginx-light \
+	stun-client stun-server tshark unbound wget wrk procps tcpdump util-linux
 
 PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -36,8 +36,9 @@ test: install ## the whole test suite; as root also its rootless part as an ordi
 test-user: install ## the kernel tests as an ordinary user
 	scripts/test-as-user
 
-docs: install ## write docs/commands.md from the program
+docs: install ## write docs/commands.md and docs/middleboxes.md from the program
 	$(BIN)/python scripts/reference.py > docs/commands.md
+	$(BIN)/python scripts/middleboxes.py > docs/middleboxes.md
 
 check: install ## ruff, mypy, the import contract
 	$(BIN)/ruff check .
