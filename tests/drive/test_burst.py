@@ -13,6 +13,8 @@ from netlab.hdp import endpoint
 from netlab.kernel import namespaces
 from netlab.wire import hdp, ipv4, ipv6
 
+from .conftest import everything
+
 if TYPE_CHECKING:
     from netlab.lab import Lab
 
@@ -33,7 +35,7 @@ def sent_and_seen(netlab: Lab, family: int, size: int) -> list[bytes]:
             return burst.flood(template, count=COUNT, seconds=30)
 
         done = namespaces.inside(netlab["client"].namespace, run)
-        frames = [frame.data for frame in tap.frames() if frame.outgoing]
+        frames = [frame.data for frame in everything(tap) if frame.outgoing]
         assert tap.lost == 0
     assert (done.sent, done.refused) == (COUNT, 0)
     assert done.rate > 0

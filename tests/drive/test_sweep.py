@@ -20,6 +20,8 @@ from netlab.errors import LabError
 from netlab.hdp import compare, numbers
 from netlab.kernel import namespaces
 
+from .conftest import everything
+
 if TYPE_CHECKING:
     from netlab.lab import Lab
 
@@ -44,6 +46,14 @@ def test_what_linux_does_not_translate(netlab: Lab) -> None:
     made = through.sweep(netlab, "client", "server", packets=1)
     left = {row.protocol for row in made.rows if "left the NAT untranslated" in row.reason}
     assert left == {1, 6, 17, 58, 132, 136}
+
+
+@pytest.mark.netlab(topology="topologies/firewall.yaml")
+def test_a_rule_of_the_topology_is_named_with_its_line(netlab: Lab) -> None:
+    [row] = through.sweep(netlab, "desk", "server", arguments=[255]).rows
+    lines = (Path(__file__).parents[2] / "topologies/firewall.yaml").read_text().splitlines()
+    number = next(n for n, line in enumerate(lines, 1) if "drop protocol 255" in line)
+    assert f"firewall: rule drop protocol 255 firewall.yaml:{number} dropped" in row.reason
 
 
 def test_repeats_are_equal(netlab: Lab) -> None:
@@ -107,7 +117,7 @@ def test_a_node_forgets_its_flows(netlab: Lab) -> None:
 def test_a_tap_sees_both_directions_with_the_kernel_s_time(netlab: Lab) -> None:
     with namespaces.inside(netlab["client"].namespace, raw.Tap) as tap:
         netlab["client"].run(["ping", "-c1", "server"], check=True)
-        frames = list(tap.frames())
+        frames = everything(tap)
         assert {(frame.interface, frame.outgoing) for frame in frames} == {
             ("eth0", True), ("eth0", False),
         }  # fmt: skip

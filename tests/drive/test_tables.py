@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ from netlab.drive import hdp as drive
 from netlab.drive import raw
 from netlab.hdp import endpoint, sweep
 from netlab.kernel import namespaces
-from netlab.wire import hdp, ipv4
+from netlab.wire import hdp
 from netlab.wire.address import text
+
+from .conftest import everything
 
 if TYPE_CHECKING:
     from netlab.hdp.table import ClientRow
@@ -94,27 +97,19 @@ NUMBERS = range(1, 256)
 @pytest.mark.netlab(topology="topologies/hdp/two-clients.yaml")
 def test_two_clients_behind_one_nat(netlab: Lab, table: Table) -> None:
     measured = table("linux618_nat_two_clients.csv")
-    taps = {node: namespaces.inside(netlab[node].namespace, raw.Tap) for node in "ab"}
-    taps["server"] = namespaces.inside(netlab["server"].namespace, raw.Tap)
-    try:
-        for node, to, label in (
-            ("a", "10.9.0.2", b"A1"), ("a", "10.9.0.2", b"A2"), ("b", "10.9.0.2", b"B1"),
-        ):  # fmt: skip
-            shout(netlab, node, to, label)
-        entries = conntrack(netlab)
-        shout(netlab, "server", "10.9.0.1", b"R1")
-        seen = {node: arrivals(tap) for node, tap in taps.items()}
-    finally:
-        for tap in taps.values():
-            tap.close()
+    first = heard(netlab, "a", "10.9.0.2", b"A1", ["server"])
+    second = heard(netlab, "a", "10.9.0.2", b"A2", ["server"])
+    other = heard(netlab, "b", "10.9.0.2", b"B1", ["server"])
+    entries = conntrack(netlab)
+    replies = heard(netlab, "server", "10.9.0.1", b"R1", ["a", "b"])
     assert {
         number: {
             "proto": str(number),
-            "A1_seen_by_server_as": seen["server"].get((number, b"A1"), ""),
-            "A2_seen_by_server_as": seen["server"].get((number, b"A2"), ""),
-            "B1_seen_by_server_as": seen["server"].get((number, b"B1"), ""),
-            "reply_seen_by_A": seen["a"].get((number, b"R1"), ""),
-            "reply_seen_by_B": seen["b"].get((number, b"R1"), ""),
+            "A1_seen_by_server_as": first["server"].get(number, ""),
+            "A2_seen_by_server_as": second["server"].get(number, ""),
+            "B1_seen_by_server_as": other["server"].get(number, ""),
+            "reply_seen_by_A": replies["a"].get(number, ""),
+            "reply_seen_by_B": replies["b"].get(number, ""),
             "conntrack_entry": entries.get(number, ""),
         }
         for number in NUMBERS
@@ -124,25 +119,31 @@ def test_two_clients_behind_one_nat(netlab: Lab, table: Table) -> None:
     }
 
 
-def shout(netlab: Lab, node: str, target: str, label: bytes) -> None:
-    """One datagram of every number, at once."""
+def heard(
+    netlab: Lab, node: str, target: str, label: bytes, hearers: list[str]
+) -> dict[str, dict[int, str]]:
+    """One datagram of every number; each hearer's ``source:label`` by number."""
 
     def send() -> None:
         for number in NUMBERS:
             with raw.raw_socket(4, number) as mouth:
                 mouth.sendto(hdp.encode(hdp.Header(1), label), (target, 0))
 
-    namespaces.inside(netlab[node].namespace, send)
+    with contextlib.ExitStack() as stack:
+        taps = {
+            hearer: stack.enter_context(namespaces.inside(netlab[hearer].namespace, raw.Tap))
+            for hearer in hearers
+        }
+        namespaces.inside(netlab[node].namespace, send)
+        return {hearer: arrivals(tap, label) for hearer, tap in taps.items()}
 
 
-def arrivals(tap: raw.Tap) -> dict[tuple[int, bytes], str]:
+def arrivals(tap: raw.Tap, label: bytes) -> dict[int, str]:
     found = {}
-    for frame in tap.frames():
-        packet = endpoint.Server().packet(frame.data, frame.time)
-        if not frame.outgoing and isinstance(packet, endpoint.Received):
-            label = packet.data
-            found[packet.protocol, label] = f"{text(packet.source)}:{label.decode('latin-1')}"
-            assert isinstance(packet.ip, ipv4.Header)
+    for frame in everything(tap):
+        event = endpoint.Server().packet(frame.data, frame.time)
+        if not frame.outgoing and isinstance(event, endpoint.Received) and event.data == label:
+            found[event.protocol] = f"{text(event.source)}:{label.decode()}"
     return found
 
 
