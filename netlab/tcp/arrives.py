@@ -319,13 +319,14 @@ def _advance(c: Connection, segment: Segment, ack: int, window: int, now: float)
         blocks = tuple(
             (unwrap(left, ack), unwrap(right, ack)) for left, right in segment.options.sack
         )
-    # RFC 5681 section 2, for a peer without SACK.
+    # RFC 5681 section 2, for a peer without SACK. The answers to window probes are alike too, but
+    # they are no sign of a loss.
     duplicate = (
         ack == una
         and sender.nxt > una
         and not segment.length
         and not segment.flags & FIN
-        and window == sender.wnd
+        and window == sender.wnd > 0
     )
     echoed = _echoed(c, segment, now) if ack > una else None
     sender.acknowledge(ack, now, blocks, echoed, duplicate=duplicate)
