@@ -139,6 +139,8 @@ class Server:
         ``failed`` (an exception) or ``late`` (over the time).
         """
         return {
+            "received": 0,
+            "sent": 0,
             **self._counts,
             "in flight": len(self._waiting),
             "outbox": len(self._outbox),

@@ -10,7 +10,7 @@ from typing import Self
 
 import pytest
 
-from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment, encode
+from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment, encode, parse
 from netlab.wire import tcp
 from tests.drive.stateless.conftest import UNOWNED, wait_for
 
@@ -173,7 +173,7 @@ def test_idle_connections_cost_the_server_nothing(netlab, serve) -> None:
     """As many as descriptors allow; the server keeps zero octets for each of them."""
     served = serve("http", "--listen", f"{UNOWNED}:80", "--text", "Hello")
     assert b"Hello" in fetch(netlab)
-    clients = []
+    clients: list[socket.socket] = []
     try:
         before = resident(served.process.pid)
         for _ in range(2_000):
@@ -189,3 +189,39 @@ def test_idle_connections_cost_the_server_nothing(netlab, serve) -> None:
         for client in clients:
             client.close()
     wait_for(lambda: b"Hello" in fetch(netlab))
+
+
+def test_a_hundred_thousand_open_and_idle_connections_cost_nothing(netlab, serve) -> None:
+    """Each handshake is completed, by hand; then one of the connections speaks."""
+    served = serve("http", "--listen", f"{UNOWNED}:80", "--text", "Hello")
+    with Spoofer(netlab) as spoofer:
+
+        def open_(first: int, count: int) -> list[Segment]:
+            for number in range(first, first + count):
+                spoofer.send(encode(spoofed(number, SYN, MSS)))
+            answers: list[Segment] = []
+            while len(answers) < count:
+                assert select.select([spoofer.back], [], [], 10)[0]
+                answers += [parse(packet) for packet in spoofer.answers()]
+            acks = [
+                spoofed(answer.ack, ACK)._replace(
+                    source=answer.destination,
+                    source_port=answer.destination_port,
+                    ack=answer.seq + 1 & 0xFFFFFFFF,
+                )
+                for answer in answers
+            ]
+            for ack in acks:
+                spoofer.send(encode(ack))
+            return acks
+
+        opened = open_(0, 500)
+        before = resident(served.process.pid)
+        for first in range(500, 100_000, 500):
+            opened += open_(first, 500)
+        assert len({(ack.source, ack.source_port) for ack in opened}) == 100_000
+        assert resident(served.process.pid) - before < 1 << 20
+        assert b"Hello" in fetch(netlab)
+        asks = opened[50_000]._replace(flags=ACK | PSH, payload=GET)
+        spoofer.send(encode(asks))
+        wait_for(lambda: any(asks.source == p[16:20] and b"Hello" in p for p in spoofer.answers()))
