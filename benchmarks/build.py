@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from netlab.plan.operations import Plan
 
-SIZES = (4, 64, 256, 1000)
-QUICK_SIZES = (4, 64)
+LABS = tuple((shape, size) for size in (4, 64, 256, 1000) for shape in SHAPES)
+QUICK_LABS = (("star", 4), ("chain", 4), ("star", 64))
 
 SO_RCVBUFFORCE = 33
 """<asm-generic/socket.h>; Python does not name it."""
@@ -56,24 +56,23 @@ def run(*, quick: bool) -> Result:
     per_node: dict[int, float] = {}
     with tempfile.TemporaryDirectory() as state:
         os.environ["NETLAB_STATE_DIR"] = state
-        for size in QUICK_SIZES if quick else SIZES:
-            for shape, make in SHAPES.items():
-                plan = make(size)
-                repeats = 1 if size > 256 else 3 if quick or size > 64 else 7
-                figure = f"{shape} {size}"
-                runs = [_ours(plan, shape, size) for _ in range(repeats)]
-                ours = _median(runs)
-                if shape == "star":
-                    per_node[size] = ours.build / size
-                    rows.append(
-                        more_is_better(f"{figure} reached", ours.reached, "hosts", size, "hosts")
-                    )
-                for name, builder in builders.items():
-                    if name not in absent:
-                        # Only the fast ones are run more than once: the slow ones vary less.
-                        times = repeats if name in {"C", "ip -batch"} else 1
-                        theirs = _median([_theirs(builder, plan) for _ in range(times)])
-                        rows += _compared(figure, ours, name, theirs)
+        for shape, size in QUICK_LABS if quick else LABS:
+            plan = SHAPES[shape](size)
+            repeats = 1 if size > 256 else 3 if quick or size > 64 else 7
+            figure = f"{shape} {size}"
+            runs = [_ours(plan, shape, size) for _ in range(repeats)]
+            ours = _median(runs)
+            if shape == "star":
+                per_node[size] = ours.build / size
+                rows.append(
+                    more_is_better(f"{figure} reached", ours.reached, "hosts", size, "hosts")
+                )
+            for name, builder in builders.items():
+                if name not in absent:
+                    # Only the fast ones are run more than once: the slow ones vary less.
+                    times = repeats if name in {"C", "ip -batch"} else 1
+                    theirs = _median([_theirs(builder, plan) for _ in range(times)])
+                    rows += _compared(figure, ours, name, theirs)
     largest, reference = max(per_node), 64
     rows.append(
         less_is_better(
