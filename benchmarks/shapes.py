@@ -80,6 +80,12 @@ def _plan(
     return op.Plan(name, "benchmark", summaries, tuple(operations))
 
 
+def without_rules(plan: op.Plan) -> op.Plan:
+    """The same lab with no nftables ruleset."""
+    kept = tuple(o for o in plan.operations if not isinstance(o, op.LoadRules))
+    return plan._replace(operations=kept)
+
+
 def for_c(plan: op.Plan) -> str:
     """The plan as ``floor.c`` reads it: one operation a line, nodes and devices as numbers."""
     numbers = {node.name: number for number, node in enumerate(plan.nodes)}

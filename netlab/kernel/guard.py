@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SPARE_DESCRIPTORS = 64
 """What the process may need beside one descriptor per node."""
 
+ALWAYS_THERE = 200
+"""So many may be counted on without asking: the usual soft limit is 1024."""
+
 
 class Signals:
     """SIGINT, SIGTERM and SIGHUP wait: they are noticed between visits, and answered at the end.
@@ -64,6 +67,8 @@ class Descriptors:
         self._before: tuple[int, int] | None = None
 
     def __enter__(self) -> None:
+        if self._needed < ALWAYS_THERE:
+            return
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

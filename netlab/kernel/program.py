@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from netlab.kernel.ownership import Lab
 
-SHORTEST_PAUSE = 0.0005
+SHORTEST_PAUSE = 0.0003
 LONGEST_PAUSE = 0.02
 """Seconds between two looks at what cannot be waited for: a listening port, a log."""
 
@@ -129,7 +129,7 @@ def wait_ready(
         if time.monotonic() >= deadline:
             raise _not_ready(program, f"was not ready after {timeout:g} s", ready)
         time.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = min(1.25 * pause, LONGEST_PAUSE)
 
 
 def _not_ready(program: Program, what: str, ready: str) -> LabError:
