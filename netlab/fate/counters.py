@@ -176,5 +176,5 @@ def _verified(octets: bytes) -> bool:
 
 def _generic(name: str) -> str:
     """``queue.eth0.drops`` as ``queue.*.drops``."""
-    first, *middle, last = name.split(".")
-    return f"{first}.*.{last}" if middle else name
+    parts = name.split(".")  # only one in names of snmp6, such as Icmp6InMsgs
+    return f"{parts[0]}.*.{parts[-1]}" if len(parts) > 2 else name
