@@ -1,6 +1,7 @@
 """The plugin as its users see it: pytest runs in a process of its own, on tests of its own."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ NAT = ROOT / "topologies" / "nat.yaml"
 @pytest.fixture
 def run(pytester, monkeypatch):
     """Run pytest on a file's text; the plugin is found as installed."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, sys.path)]))
 
     def run(text: str, *arguments: str):
         pytester.makepyfile(

@@ -67,9 +67,13 @@ _SENTENCES: dict[type, str] = {
     StartProgram: "start the program {o.program}",
 }
 
-_HINTS = {
+_LACKS: dict[tuple[type, int], str] = {
     (CreateTun, errno.ENOENT): "this machine has no /dev/net/tun: modprobe tun",
     (CreateTun, errno.EACCES): "chmod 666 /dev/net/tun, or build the lab as root",
+}
+"""What this machine or this user has to be given first."""
+
+_HINTS: dict[tuple[type, int], str] = {
     (AddRoute, errno.ENETUNREACH): "the gateway is on no network of this node",
 }
 
@@ -78,8 +82,11 @@ def of_operation(operation: Operation, number: int, text: str = "") -> LabError:
     """The kernel refused an operation: an errno, and the kernel's own words if it had any."""
     what = _SENTENCES[type(operation)].format(o=operation)
     why = os.strerror(number) + (f" ({text})" if text else "")
-    hint = _HINTS.get((type(operation), number), "")
     message = f"node {place(operation)}: cannot {what}: {why}"
+    lacking = _LACKS.get((type(operation), number))
+    if lacking:
+        return Unavailable(Diagnostic("E406", message, hint=lacking))
+    hint = _HINTS.get((type(operation), number), "")
     return LabError(Diagnostic("E406", message, hint=hint))
 
 

@@ -33,6 +33,12 @@ def is_needed() -> bool:
     return os.geteuid() != 0
 
 
+def is_inside() -> bool:
+    """Whether this process lives in a user namespace, where root is root of little."""
+    with open("/proc/self/uid_map", encoding="ascii") as stream:
+        return stream.read().split() != ["0", "0", "4294967295"]
+
+
 def refusal(error: OSError) -> Unavailable:
     """Why user namespaces do not work here, with the way out."""
     hint = HINTS.get(error.errno or 0, "")

@@ -28,7 +28,11 @@ def conversations(draw: st.DrawFn) -> tuple[Framing, Segment, float]:
     if kind == SYN:
         return framing, first, now
     (syn_ack,) = receive(first, NOW, SECRET, rules(framing)).segments
-    near = draw(st.sampled_from([0, 0, 0, 1, -1, 17, -200, 30_000, 32_768, 32_769, -65536, -65537, 98304, 98305]))
+    near = draw(
+        st.sampled_from(
+            [0, 0, 0, 1, -1, 17, -200, 30_000, 32_768, 32_769, -65536, -65537, 98304, 98305]
+        )
+    )
     return (
         framing,
         Segment(
