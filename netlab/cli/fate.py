@@ -17,13 +17,14 @@ from netlab.errors import Diagnostic, InputError, LabError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from netlab.drive.probe import Probes
     from netlab.fate.explain import Outcome
-    from netlab.fate.fates import Fates
+    from netlab.fate.fates import Fate, Fates
     from netlab.fate.watch import Watch
     from netlab.lab import Lab, LabNode
+    from netlab.plan.operations import Plan
 
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "hdp": 255}
 
@@ -125,10 +126,12 @@ def _write(path: str, watch: Watch) -> None:
 def explain(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab explain``."""
     parser.epilog = (
-        "Exit code 0 if the last packet arrived, 1 if not.\n\n"
+        "Exit code 0 if the last packet arrived, 1 if not. Where the first packet fares otherwise "
+        "than\nthe plan lets expect, both are shown, and where they part.\n\n"
         "examples:\n"
         "  netlab explain client server --proto 255 --count 3\n"
-        "  netlab explain nat/client nat/server --proto tcp --dport 80 --json"
+        "  netlab explain nat/client nat/server --proto tcp --dport 80 --json\n"
+        "  netlab explain --predict --file topologies/nat.yaml client server --proto hdp"
     )
     parser.add_argument("source", metavar="[LAB/]FROM", help="the node that sends")
     parser.add_argument("destination", metavar="[LAB/]TO", help="a node of the lab, or an address")
@@ -150,6 +153,12 @@ def explain(parser: argparse.ArgumentParser) -> None:
         help="hold a socket open at the destination, as a server would",
     )
     parser.add_argument("-6", dest="six", action="store_true", help="over IPv6")
+    parser.add_argument(
+        "--predict", action="store_true", help="send nothing: say what the plan lets expect"
+    )
+    parser.add_argument(
+        "--file", metavar="FILE", help="with --predict: a topology file in place of a running lab"
+    )
     parser.add_argument("--json", action="store_true", help="print the fates as JSON")
     parser.set_defaults(run=_explain)
 
@@ -179,8 +188,9 @@ def _port(text: str) -> int:
 
 def _explain(arguments: argparse.Namespace) -> int:
     from netlab.drive.probe import PORT, Probes
-    from netlab.fate.explain import sentence
 
+    if arguments.predict:
+        return _predict(arguments)
     lab, node = _target(arguments.source)
     if node is None:
         raise InputError(Diagnostic("E512", f"{arguments.source} is a lab; which node sends?"))
@@ -199,13 +209,72 @@ def _explain(arguments: argparse.Namespace) -> int:
         probes.send(node.inside)
         watch.settle()
     fates, results = _probed(watch.fates, probes)
-    if arguments.json:
-        console.print_json(fates.to_json())
-    else:
-        print(sentence(results))
-        for gap in fates.gaps:
-            print(console.style(f"({gap.collector}: {gap.text})", "dim"))
+    predicted = _prediction(lab.plan, node.name, probes)
+    _answer(fates, results, predicted, as_json=arguments.json)
     return 0 if results[-1].arrived else 1
+
+
+def _answer(fates: Fates, results: Sequence[Outcome], predicted: Fate, *, as_json: bool) -> None:
+    from netlab.fate.explain import sentence
+    from netlab.fate.predict import divergence
+
+    whole = len(fates) and not fates[0].disposition.lives_on and not fates[0].packet.is_fragment
+    parted = divergence(predicted, fates[0]) if whole else ""
+    if as_json:
+        said = fates.to_json()
+        if parted:
+            said |= {"predicted": predicted.to_json(), "divergence": parted}
+        console.print_json(said)
+        return
+    print(sentence(results))
+    if parted:
+        print(f"The plan let expect otherwise: {_expected(predicted)} They part {parted}.")
+    for gap in fates.gaps:
+        print(console.style(f"({gap.collector}: {gap.text})", "dim"))
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    """The answer without any packet."""
+    from netlab.drive.probe import PORT, Probes
+    from netlab.fate.fates import Fates
+
+    if arguments.file:
+        lab, source = labs.Lab(arguments.file), arguments.source
+        lab[source]  # which says so if there is no such node
+    else:
+        lab, node = _target(arguments.source)
+        if node is None:
+            raise InputError(Diagnostic("E512", f"{arguments.source} is a lab; which node sends?"))
+        source = node.name
+    address, _ = _destination(lab, arguments.destination, six=arguments.six)
+    port = arguments.dport or PORT
+    probes = Probes(address, arguments.proto, port=port, size=arguments.size)
+    fate = _prediction(lab.plan, source, probes)
+    if arguments.json:
+        console.print_json(Fates([fate]).to_json())
+    else:
+        print(_expected(fate))
+    return 0 if fate.arrived else 1
+
+
+def _prediction(plan: Plan, source: str, probes: Probes) -> Fate:
+    from netlab.fate.predict import Question, predict
+
+    header = {6: 40, 17: 8, 1: 8, 58: 8}.get(probes.proto, 0)
+    size = header + (0 if probes.proto == 6 else probes.size)
+    port = probes.port if probes.proto in (6, 17) else 0
+    return predict(plan, Question(source, probes.target, probes.proto, port, size))
+
+
+def _expected(fate: Fate) -> str:
+    from netlab.fate.disposition import Disposition
+    from netlab.fate.explain import because
+
+    if fate.arrived:
+        return f"It should reach {fate.node}."
+    if fate.disposition is Disposition.UNKNOWN:
+        return f"Nobody can tell: in {fate.node}, {because(fate.reason)}."
+    return f"It should die in {fate.node}: {because(fate.reason)}."
 
 
 def _destination(lab: Lab, text: str, *, six: bool) -> tuple[str, LabNode | None]:
@@ -291,9 +360,12 @@ def _capture(arguments: argparse.Namespace) -> int:
     with lab.observe() as watch:
         ends = "" if arguments.seconds else "; Ctrl-C ends it"
         print(f"watching {len(lab.nodes)} nodes{ends}", file=sys.stderr)
-        for _ in _until_told(arguments.seconds):
-            if not arguments.file:
-                _show(watch)
+        end = time.monotonic() + (arguments.seconds or float("inf"))
+        with contextlib.suppress(KeyboardInterrupt):
+            while time.monotonic() < end:
+                time.sleep(0.1)
+                if not arguments.file:
+                    _show(watch)
     if arguments.file:
         _write(arguments.file, watch)
         frames, packets = len(watch.evidence.frames), len(watch.fates)
@@ -308,16 +380,6 @@ def _try(path: str) -> None:
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
         raise LabError(Diagnostic("E511", message)) from None
-
-
-def _until_told(seconds: float | None) -> Iterator[None]:
-    """Ten times a second, until Ctrl-C or for so long; a last time at the end."""
-    end = None if seconds is None else time.monotonic() + seconds
-    with contextlib.suppress(KeyboardInterrupt):
-        while end is None or time.monotonic() < end:
-            time.sleep(0.1)
-            yield
-    yield
 
 
 def _show(watch: Watch) -> None:

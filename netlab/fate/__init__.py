@@ -8,6 +8,8 @@ changes.py      what happened to a header between two places, in tracebox's nota
 join.py         all of it: evidence -> fates
 disposition.py  the closed vocabulary of ends
 fates.py        the result: to be asked, printed, compared
+explain.py      the answer in one sentence
+predict.py      the same question asked of the plan, without a packet   (ruleset.py)
 surroundings.py where all this happens, from a lab's plan
 watch.py        watch a running lab for the length of a ``with`` block
 

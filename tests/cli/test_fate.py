@@ -175,3 +175,24 @@ def test_nothing_of_the_observation_stays():
     netlab("trace", "client", "--", "ping", "-c1", "server")
     assert "observe" not in netlab("exec", "nat", "--", "nft", "list", "ruleset")
     assert not list(Path("/sys/fs/bpf").glob("netlab*"))
+
+
+def test_a_prediction_needs_no_lab(tmp_path):
+    file = tmp_path / "asked.yaml"
+    for argv, code, says in (
+        (["client", "server"], 0, "It should reach server.\n"),
+        (
+            ["client", "server", "--proto", "253"],
+            1,
+            'It should die in nat: forward chain, rule "drop protocol 253" (asked.yaml:10).\n',
+        ),
+    ):
+        assert netlab("explain", "--predict", "--file", str(file), *argv, code=code) == says
+
+
+def test_where_plan_and_packets_part_is_said():
+    netlab("exec", "nat", "--", "nft", "insert rule inet netlab forward meta l4proto 254 drop")
+    said = netlab("explain", "client", "server", "--proto", "254", code=1)
+    assert "1 sent, none arrived. It died in nat, forward chain, rule `meta l4proto 254" in said
+    assert "The plan let expect otherwise: It should reach server." in said
+    assert "They part in nat: predicted delivered in server, seen denied." in said
