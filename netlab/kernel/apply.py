@@ -16,7 +16,7 @@ import time
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from netlab.kernel import namespaces, netlink, ownership, refusal, sysctl
+from netlab.kernel import listing, namespaces, netlink, ownership, refusal, sysctl
 from netlab.kernel.guard import Descriptors, Signals
 from netlab.kernel.refusal import place
 from netlab.plan.operations import (
@@ -146,7 +146,7 @@ class _Builder:
         try:
             namespaces.mount_shelf(self._lab.shelf)
             if self._lab.record.listed:
-                ownership.list_nodes(self._lab)
+                listing.show(self._lab)
         except OSError as error:
             raise refusal.of_machine(error) from None
         total, done = len(self._plan.operations), 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from netlab.kernel import marks, ownership
+from netlab.kernel import listing, marks, ownership
 
 _ONE_OF = ("lab", "link", "process", "mount", "table", "file descriptor")
 """What one thing of each field of ``Footprint`` is called."""
@@ -50,11 +50,11 @@ def take() -> Footprint:
 
 def _names(state: str) -> frozenset[str]:
     try:
-        names = os.listdir(ownership.IP_NETNS)
+        names = os.listdir(listing.DIRECTORY)
     except OSError:
         return frozenset()
-    paths = (f"{ownership.IP_NETNS}/{name}" for name in names)
-    return frozenset(path for path in paths if ownership.is_our_listing(path, state))
+    paths = (f"{listing.DIRECTORY}/{name}" for name in names)
+    return frozenset(path for path in paths if listing.is_ours(path, state))
 
 
 def _links() -> frozenset[str]:

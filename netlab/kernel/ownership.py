@@ -27,16 +27,14 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.errors import Diagnostic, LabError, Unavailable
+from netlab.kernel import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SYSTEM_STATE = "/run/netlab-lab"
-IP_NETNS = "/run/netns"
-"""Where `ip netns` looks for names."""
 
 _FORMAT = 1
-_MADE_IP_NETNS = ".made-run-netns"
 
 
 class Record(NamedTuple):
@@ -85,10 +83,6 @@ class Lab(NamedTuple):
     def log(self, node: str, program: str) -> str:
         """What ``program`` in ``node`` printed."""
         return f"{self.directory}/log/{node}.{program}"
-
-    def listing(self, node: str) -> str:
-        """The link under which `ip netns` shows ``node``."""
-        return f"{IP_NETNS}/{self.name}.{node}"
 
     @property
     def ready(self) -> bool:
@@ -197,11 +191,13 @@ def claim(
         pid=os.getpid(),
         library=library,
         rootless=rootless,
-        listed=_may_list(state) if listed is None else listed,
+        # The names are the machine's, so only labs in the machine's own directory have them: labs
+        # of equal names in other directories would meet there.
+        listed=state == SYSTEM_STATE and listing.is_possible() if listed is None else listed,
     )
     lab = Lab(record, f"{state}/{name}")
     if record.listed:
-        _refuse_taken_names(lab)
+        listing.refuse_taken(lab)
     staging = f"{state}/.{name}.{record.pid}.{record.token}"
     lock = _stage(state, staging)
     try:
@@ -265,78 +261,6 @@ def _taken(lab: Lab, cause: OSError) -> LabError:
     return LabError(
         Diagnostic("E401", f"lab {lab.name} exists already", hint=f"netlab down {lab.name}")
     )
-
-
-def _may_list(state: str) -> bool:
-    """Whether `ip netns` gets to know the nodes, if nobody says so.
-
-    Its names are the machine's, so only labs in the machine's own directory have them: labs of
-    equal names in other directories would meet there. Root of a mere user namespace may not.
-    """
-    if state != SYSTEM_STATE:
-        return False
-    place = IP_NETNS if os.path.isdir(IP_NETNS) else os.path.dirname(IP_NETNS)
-    return os.access(place, os.W_OK)
-
-
-def _refuse_taken_names(lab: Lab) -> None:
-    for node in lab.record.nodes:
-        path = lab.listing(node)
-        if os.path.lexists(path) and not is_our_listing(path, lab.directory):
-            raise LabError(
-                Diagnostic(
-                    "E402",
-                    f"`ip netns` already has a namespace {lab.name}.{node}, and it is not ours",
-                    hint="choose another name for the lab",
-                )
-            )
-
-
-def is_our_listing(path: str, directory: str) -> bool:
-    """Whether ``path`` is a link into ``directory``, which is how our names are told apart."""
-    try:
-        return os.readlink(path).startswith(f"{directory}/")
-    except OSError:
-        return False
-
-
-def list_nodes(lab: Lab) -> None:
-    """Show the nodes to `ip netns` as ``LAB.NODE``.
-
-    Symbolic links, not mounts: a link says by its target whose it is, even after a crash.
-    """
-    if not os.path.isdir(IP_NETNS):
-        # The note comes first: a directory without it would never be removed again.
-        open(f"{os.path.dirname(lab.directory)}/{_MADE_IP_NETNS}", "w").close()
-        os.makedirs(IP_NETNS, 0o755, exist_ok=True)
-    for node in lab.record.nodes:
-        path = lab.listing(node)
-        try:
-            os.symlink(lab.namespace(node), path)
-        except FileExistsError:
-            _refuse_taken_names(lab)
-
-
-def unlist_nodes(lab: Lab) -> None:
-    """Take the names away again, and nothing else."""
-    for node in lab.record.nodes:
-        path = lab.listing(node)
-        if is_our_listing(path, lab.directory):
-            os.unlink(path)
-    forget_ip_netns(os.path.dirname(lab.directory))
-
-
-def forget_ip_netns(state: str) -> None:
-    """Remove /run/netns if netlab made it and nobody uses it."""
-    note = f"{state}/{_MADE_IP_NETNS}"
-    if os.path.exists(note):
-        try:
-            os.rmdir(IP_NETNS)
-        except FileNotFoundError:
-            pass
-        except OSError:
-            return
-        os.unlink(note)
 
 
 def lock(lab: Lab) -> Claim | None:

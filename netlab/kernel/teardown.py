@@ -17,7 +17,7 @@ import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.errors import Diagnostic, LabError
-from netlab.kernel import marks, namespaces, ownership
+from netlab.kernel import listing, marks, namespaces, ownership
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def remove(claim: Claim) -> Removed:
         stopped = marks.stop(lambda pid: marks.is_ours(pid, lab, inodes))
         foreign = _residents(inodes)
         if lab.record.listed:
-            ownership.unlist_nodes(lab)
+            listing.hide(lab)
         _release(lab.shelf)
         state = os.path.dirname(lab.directory)
         aside = f"{state}/.{lab.name}.{os.getpid()}.{lab.record.token}"
@@ -173,7 +173,7 @@ def gc(*, dry_run: bool = False) -> list[Leftover]:
     found += _stray_processes(state, dry_run)
     found += _stray_names(state, dry_run)
     if not dry_run:
-        ownership.forget_ip_netns(state)
+        listing.forget_directory(state)
         _leave(state)
     return found
 
@@ -231,12 +231,12 @@ def _stray_processes(state: str, dry_run: bool) -> Iterator[Leftover]:  # noqa: 
 
 def _stray_names(state: str, dry_run: bool) -> Iterator[Leftover]:  # noqa: FBT001
     try:
-        names = sorted(os.listdir(ownership.IP_NETNS))
+        names = sorted(os.listdir(listing.DIRECTORY))
     except OSError:
         return
     for name in names:
-        path = f"{ownership.IP_NETNS}/{name}"
-        if not ownership.is_our_listing(path, state):
+        path = f"{listing.DIRECTORY}/{name}"
+        if not listing.is_ours(path, state):
             continue
         # STATE/LAB/ns/NODE: the lab that the link points into
         directory = os.path.dirname(os.path.dirname(os.readlink(path)))

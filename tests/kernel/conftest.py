@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.kernel import marks, ownership, teardown
+from netlab.kernel import listing, marks, ownership, teardown
 
 
 def traces(state: str) -> list[str]:
@@ -13,8 +13,8 @@ def traces(state: str) -> list[str]:
     found = [f"directory {path}" for path in Path(state).glob("*")]
     found += [
         f"name {path}"
-        for path in Path(ownership.IP_NETNS).glob("*")
-        if ownership.is_our_listing(str(path), state)
+        for path in Path(listing.DIRECTORY).glob("*")
+        if listing.is_ours(str(path), state)
     ]
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     found += [f"mount {line.split()[4]}" for line in mounts if f" {state}/" in line]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from netlab.kernel import apply, marks, ownership, teardown
+from netlab.kernel import apply, listing, marks, ownership, teardown
 from netlab.plan.operations import LoadRules, Plan, StartProgram, WriteFile
 
 from .conftest import traces
@@ -42,7 +42,7 @@ def die_at(step: int, done: int, _: int) -> None:
 
 def build(progress: Callable[[int, int], None] | None = None) -> None:
     plan = the_plan()
-    apply.build(plan, apply.claim(plan), progress)
+    apply.build(plan, apply.claim(plan, listed=listing.is_possible()), progress)
 
 
 def child(action: Callable[[], object], delay: float | None) -> None:
@@ -66,7 +66,7 @@ def stage(state: str) -> str:
         return "aside" if any(Path(state).glob("[.]*.*.*")) else "nothing"
     if lab.ready:
         return "complete"
-    made = len(list(Path(lab.shelf).iterdir()))
+    made = len(marks.nodes_by_inode(lab))
     return "claimed" if not made else "wires" if made == len(lab.record.nodes) else "namespaces"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netlab.errors import LabError, Unavailable
-from netlab.kernel import apply, marks, namespaces, ownership, rootless, teardown
+from netlab.kernel import apply, listing, marks, namespaces, ownership, rootless, teardown
 
 from .plans import star
 
@@ -106,8 +106,8 @@ def test_a_name_whose_lab_is_gone(state: str) -> None:
     answer = subprocess.check_output(["ip", "netns", "exec", "kshown.h0", "ip", "addr"], text=True)
     assert "10.0.0.2/30" in answer
     teardown.remove(claim)
-    Path(ownership.IP_NETNS).mkdir(exist_ok=True)
-    stray = Path(ownership.IP_NETNS, "kshown.left")
+    Path(listing.DIRECTORY).mkdir(exist_ok=True)
+    stray = Path(listing.DIRECTORY, "kshown.left")
     stray.symlink_to(f"{state}/kshown/ns/left")
     assert found() == [("name", str(stray))]
     assert found(dry_run=False) == [("name", str(stray))]
@@ -117,7 +117,7 @@ def test_a_name_whose_lab_is_gone(state: str) -> None:
 @lists_nodes
 @pytest.mark.usefixtures("state")
 def test_a_taken_name_is_refused_and_kept() -> None:
-    directory = Path(ownership.IP_NETNS)
+    directory = Path(listing.DIRECTORY)
     made = not directory.exists()
     directory.mkdir(exist_ok=True)
     taken = directory / "ktaken.h0"
