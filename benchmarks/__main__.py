@@ -10,6 +10,7 @@ import sys
 from benchmarks import result
 
 BENCHMARKS = {
+    "boxes": "what middleboxes made of rules cost, and what a program in a wire carries",
     "build": "labs of many sizes: build, reach, remove",
     "fates": "what watching every packet costs, and how fast it is judged",
     "hdp": "every protocol number through a NAT; floods; latency beside UDP",

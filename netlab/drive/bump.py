@@ -23,7 +23,7 @@ from netlab.middlebox import Line, Packet, opposite
 from netlab.middlebox.make import boxes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from netlab.middlebox import Direction
     from netlab.middlebox.line import Leaving
@@ -42,6 +42,7 @@ class Bump:
 
     def __init__(self, a: Frames, b: Frames, line: Line) -> None:
         self._from: dict[Direction, Frames] = {"outbound": a, "inbound": b}
+        self._by_fd: dict[int, Direction] = {a.fileno(): "outbound", b.fileno(): "inbound"}
         self._lines = [line]
         self._link: dict[Direction, bytes] = {}
         self.received = 0
@@ -61,20 +62,21 @@ class Bump:
         wait = longest
         if due is not None:
             wait = max(due - now, 0.0) if longest is None else min(max(due - now, 0.0), longest)
-        sources: list[Any] = [*self._from.values(), *others]
-        select.select(sources, (), (), wait)
-        self.carry(time.monotonic())
+        sources: list[Any] = [*self._by_fd, *others]
+        readable, _, _ = select.select(sources, (), (), wait)
+        directions = [way for fd, way in self._by_fd.items() if fd in readable]
+        self.carry(time.monotonic(), directions)
 
-    def carry(self, now: float) -> None:
-        """Take in what waits at both ends, send what is due by ``now``."""
+    def carry(self, now: float, readable: Iterable[Direction]) -> None:
+        """Take in what waits to go in the ``readable`` directions, send what is due by ``now``."""
         out: dict[Direction, list[bytes]] = {"outbound": [], "inbound": []}
         for line in self._lines:
             self._put(line.due(now), out)
         if len(self._lines) > 1:
             *old, current = self._lines
             self._lines = [*(li for li in old if li.next_due() is not None), current]
-        for direction, frames in self._from.items():
-            for frame in frames.receive():
+        for direction in readable:
+            for frame in self._from[direction].receive():
                 self._take(frame, direction, now, out)
         for direction, ready in out.items():
             if ready:

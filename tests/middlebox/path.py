@@ -60,7 +60,7 @@ class Path:
             self.lab[each].run(["ip", "route", "flush", "cache"], check=True)
             self.lab[each].run(["ip", "tcp_metrics", "flush"], check=True)
 
-    def socket(self, node: str, kind: int, protocol: int = 0, address: Any = None) -> socket.socket:
+    def open(self, node: str, kind: int, protocol: int = 0, address: Any = None) -> socket.socket:
         """A socket in a node that ``close`` closes."""
         made = self.lab[node].socket(socket.AF_INET, kind, protocol)
         self._open.append(made)
@@ -90,8 +90,8 @@ class Path:
 
     def datagrams(self, count: int, size: int = 8, port: int = UDP_PORT) -> list[int]:
         """The numbers, out of ``count`` sent, of the datagrams that arrive."""
-        server = self.socket("server", socket.SOCK_DGRAM, 0, (SERVER, port))
-        client = self.socket("client", socket.SOCK_DGRAM)
+        server = self.open("server", socket.SOCK_DGRAM, 0, (SERVER, port))
+        client = self.open("client", socket.SOCK_DGRAM)
         for number in range(count):
             client.sendto(number.to_bytes(4, "big") + bytes(size - 4), (SERVER, port))
         self.settle()
@@ -99,15 +99,15 @@ class Path:
 
     def header(self, **fields: Any) -> ipv4.Header:
         """The IP header that the server sees of a datagram, sent with these fields."""
-        server = self.socket("server", socket.SOCK_RAW, 253)
-        client = self.socket("client", socket.SOCK_RAW, socket.IPPROTO_RAW)
+        server = self.open("server", socket.SOCK_RAW, 253)
+        client = self.open("client", socket.SOCK_RAW, socket.IPPROTO_RAW)
         sent = ipv4.Header(packed(CLIENT), packed(SERVER), 253)._replace(**fields)
         client.sendto(ipv4.encode(sent, b"data"), (SERVER, 0))
         return ipv4.parse(server.recv(65535))
 
     def segments(self, make: Callable[[], object]) -> list[tcp.Header]:
         """The TCP headers that reach the server while ``make`` runs."""
-        server = self.socket("server", socket.SOCK_RAW, tcp.PROTOCOL)
+        server = self.open("server", socket.SOCK_RAW, tcp.PROTOCOL)
         make()
         self.settle()
         found = []
@@ -118,20 +118,20 @@ class Path:
 
     def inject(self, head: tcp.Header, data: bytes = b"") -> None:
         """A TCP segment of our own making, from the client."""
-        client = self.socket("client", socket.SOCK_RAW, socket.IPPROTO_RAW)
+        client = self.open("client", socket.SOCK_RAW, socket.IPPROTO_RAW)
         a, b = packed(CLIENT), packed(SERVER)
         packet = ipv4.encode(ipv4.Header(a, b, tcp.PROTOCOL), tcp.encode(head, data, a, b))
         client.sendto(packet, (SERVER, 0))
 
     def listen(self) -> socket.socket:
         """A server for TCP."""
-        server = self.socket("server", socket.SOCK_STREAM, 0, (SERVER, TCP_PORT))
+        server = self.open("server", socket.SOCK_STREAM, 0, (SERVER, TCP_PORT))
         server.listen()
         return server
 
     def connect(self, port: int = TCP_PORT) -> socket.socket:
         """A client of it."""
-        client = self.socket("client", socket.SOCK_STREAM)
+        client = self.open("client", socket.SOCK_STREAM)
         client.connect((SERVER, port))
         return client
 

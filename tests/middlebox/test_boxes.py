@@ -280,7 +280,7 @@ def test_the_first_copy_wins():
 )
 def test_each_octet_is_what_it_was_first(pieces, start):
     made = wire("first-copy")
-    first = {}
+    first: dict[int, int] = {}
     through(made, segment(b"!", seq=start))
     for at, data in pieces:
         (out,) = through(made, segment(data, seq=(start + 1 + at) % MODULUS))

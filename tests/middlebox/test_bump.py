@@ -57,7 +57,7 @@ def arrive(running: Lab, count: int, sockets: list[socket.socket]) -> list[int]:
     server = bound(running, "server", SERVER, sockets)
     for number in range(count):
         client.sendto(b"%d" % number, (SERVER, 5000))
-    found = []
+    found: list[int] = []
     while not found or found[-1] != count - 1:
         found.append(int(server.recv(99)))
     return found
@@ -76,12 +76,16 @@ def transfer(running: Lab, data: bytes) -> bytes:
                 while piece := accepted.recv(1 << 16):
                     accepted.sendall(piece)
 
+        def send(client: socket.socket) -> None:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+
         thread = threading.Thread(target=echo)
         thread.start()
         with running["client"].socket(socket.AF_INET, socket.SOCK_STREAM) as client:
             client.settimeout(30)
             client.connect((SERVER, 80))
-            sender = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(1)))
+            sender = threading.Thread(target=send, args=(client,))
             sender.start()
             back = bytearray()
             while piece := client.recv(1 << 16):

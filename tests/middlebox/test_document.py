@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from netlab.middlebox import Packet, Wire
 from netlab.topology import loads
@@ -42,7 +43,7 @@ def test_its_topology_is_right():
 
 def test_its_middlebox_of_ones_own_does_what_it_says():
     box, use = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
-    names = {f"packet{i}": datagram(i).octets for i in (1, 2, 3)}
+    names: dict[str, Any] = {f"packet{i}": datagram(i).octets for i in (1, 2, 3)}
     exec(box + use, names)
     arrived = names["arrived"]
     assert [a.packet for a in arrived] == [Packet(names["packet1"]), Packet(names["packet3"])]

@@ -10,16 +10,19 @@ import re
 import shutil
 import subprocess
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netlab.plan import nat
-from netlab.plan.chains import Chains
+from netlab.lab import Lab
+from netlab.plan import nat, nft
+from netlab.topology.model import Node
 from netlab.topology.nat import DEPENDENCES, Dependence, Translator
-from tests.middlebox.spaces import OTHER, OUTSIDE, SERVER, Spaces
+from netlab.verify.nat import OTHER, SERVER, alone
+from tests.middlebox.path import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.kernel
@@ -33,61 +36,69 @@ COTURN = {
 }
 
 
-def translator(mapping: Dependence, filtering: Dependence, **more: object) -> Translator:
+def translator(mapping: Dependence, filtering: Dependence, **more: Any) -> Translator:
     symmetric = mapping == "address-and-port-dependent"
-    return Translator(
-        "wan",
-        (IPv4Address(OUTSIDE),),
-        mapping,
-        filtering,
-        ports="random" if symmetric else "preserve",
-        **more,  # type: ignore[arg-type] # the tests' own keywords
-    )
+    ports: Any = "random" if symmetric else "preserve"
+    outside = (IPv4Address("192.0.2.1"),)
+    return Translator("wan", outside, mapping, filtering, ports, **more)
 
 
-def use(spaces: Spaces, made: Translator) -> None:
-    chains = Chains()
-    nat.translate(chains, made)
-    spaces.rules(chains.text(), list(nat.sysctls(made)))
+def use(lab: Lab, made: Translator) -> None:
+    """Make the lab's NAT another one, as if it had just been built."""
+    text = "flush ruleset\n" + nft.ruleset(Node("nat", "nat", nat=(made,)))
+    lab["nat"].run(["nft", "-f", "-"], input=text, check=True)
+    for key, value in nat.sysctls(made):
+        lab["nat"].run(["sysctl", "-qw", f"{key}={value}"], check=True)
+    lab["nat"].run(["conntrack", "-F"], check=True)
 
 
-def wait_for_udp(spaces: Spaces, *endpoints: str) -> None:
-    for _ in range(200):
-        listening = spaces.run("server", "ss", "-Huln")
-        if all(e in listening for e in endpoints):
-            return
-        spaces.run("server", "sleep", "0.05")
-    pytest.fail(f"nothing listens at {endpoints}")
+def needs(*programs: str) -> None:
+    for program in ("conntrack", *programs):
+        if not shutil.which(program):
+            pytest.skip(f"needs {program}")
 
 
 @pytest.fixture(scope="module")
-def coturn(spaces: Spaces, tmp_path_factory: pytest.TempPathFactory) -> Spaces:
-    if not shutil.which("turnserver"):
-        pytest.skip("needs coturn")
+def lab(netlab_state) -> Iterator[Lab]:
+    with Lab(alone(translator("endpoint-independent", "endpoint-independent"))) as made:
+        made["server"].run(["ip", "address", "add", f"{OTHER}/24", "dev", "eth0"], check=True)
+        yield made
+
+
+def serve(lab: Lab, argv: list[str], *endpoints: str) -> subprocess.Popen[str]:
+    """A server that listens at all these UDP endpoints."""
+    quiet = subprocess.DEVNULL
+    started = lab["server"].popen(argv, stdout=quiet, stderr=quiet)
+
+    def listens() -> bool:
+        assert started.poll() is None, f"{argv[0]} ended"
+        listed = lab["server"].run(["ss", "-Huln"], check=True).stdout
+        return all(e in listed for e in endpoints)
+
+    until(listens)
+    return started
+
+
+@pytest.fixture(scope="module")
+def coturn(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    needs("turnserver", "turnutils_natdiscovery")
     folder: Path = tmp_path_factory.mktemp("coturn")
     options = f"-n -z -L {SERVER} -L {OTHER} --no-tls --no-dtls --no-cli --log-file stdout"
-    spaces.start(
-        "server",
-        "turnserver",
-        *options.split(),
-        *("-b", str(folder / "db"), "--pidfile", str(folder / "pid")),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_for_udp(spaces, f"{SERVER}:3478", f"{SERVER}:3479", f"{OTHER}:3478", f"{OTHER}:3479")
-    return spaces
+    files = ["-b", str(folder / "db"), "--pidfile", str(folder / "pid")]
+    ends = [f"{address}:{port}" for address in (SERVER, OTHER) for port in (3478, 3479)]
+    server = serve(lab, ["turnserver", *options.split(), *files], *ends)
+    yield lab
+    server.terminate()
+    server.wait()
 
 
-def discover(spaces: Spaces, *options: str) -> str:
-    return spaces.run(
-        "a", "turnutils_natdiscovery", *options, SERVER, check=False, stderr=subprocess.STDOUT
-    )
+def discover(lab: Lab, *options: str) -> str:
+    ran = lab["a"].run(["turnutils_natdiscovery", *options, SERVER])
+    return str(ran.stdout + ran.stderr)
 
 
 @pytest.mark.parametrize(("mapping", "filtering"), PAIRS)
-def test_coturn_names_every_pair(
-    coturn: Spaces, mapping: Dependence, filtering: Dependence
-) -> None:
+def test_coturn_names_every_pair(coturn, mapping, filtering):
     use(coturn, translator(mapping, filtering))
     said = discover(coturn, "-m", "-f")
     named = {kind: COTURN[what] for what, kind in re.findall(r"NAT with (.*) (\w+)!", said)}
@@ -95,13 +106,10 @@ def test_coturn_names_every_pair(
 
 
 @pytest.mark.parametrize("hairpinning", [True, False])
-def test_coturn_sees_hairpinning(coturn: Spaces, hairpinning: bool) -> None:  # noqa: FBT001
-    use(
-        coturn,
-        translator("endpoint-independent", "endpoint-independent", hairpinning=hairpinning),
-    )
-    said = discover(coturn, "-H")
-    assert ("successful hairpinning" in said) is hairpinning
+def test_coturn_sees_hairpinning(coturn, hairpinning):
+    made = translator("endpoint-independent", "endpoint-independent", hairpinning=hairpinning)
+    use(coturn, made)
+    assert ("successful hairpinning" in discover(coturn, "-H")) is hairpinning
 
 
 DEBIAN: dict[tuple[Dependence, Dependence], str] = {
@@ -117,20 +125,17 @@ DEBIAN: dict[tuple[Dependence, Dependence], str] = {
 
 
 @pytest.fixture(scope="module")
-def stund(spaces: Spaces) -> Spaces:
-    if not (shutil.which("stund") and shutil.which("stun")):
-        pytest.skip("needs Debian's stun-server and stun-client")
+def stund(lab: Lab) -> Iterator[Lab]:
+    needs("stun", "stund")
     # Ports of its own: coturn has the standard ones.
-    options = ("-h", SERVER, "-a", OTHER, "-p", "5478", "-o", "5479")
-    spaces.start("server", "stund", *options, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for_udp(spaces, f"{SERVER}:5478", f"{OTHER}:5479")
-    return spaces
+    argv = ["stund", "-h", SERVER, "-a", OTHER, "-p", "5478", "-o", "5479"]
+    server = serve(lab, argv, f"{SERVER}:5478", f"{OTHER}:5479")
+    yield lab
+    server.terminate()
+    server.wait()
 
 
 @pytest.mark.parametrize(("pair", "name"), DEBIAN.items(), ids=list(DEBIAN.values()))
-def test_debian_stun_names_the_four_kinds(
-    stund: Spaces, pair: tuple[Dependence, Dependence], name: str
-) -> None:
+def test_debian_stun_names_the_four_kinds(stund, pair, name):
     use(stund, translator(*pair))
-    said = stund.run("a", "stun", f"{SERVER}:5478", check=False)
-    assert f"Primary: {name}" in said
+    assert f"Primary: {name}" in stund["a"].run(["stun", f"{SERVER}:5478"]).stdout
