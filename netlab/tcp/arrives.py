@@ -373,7 +373,10 @@ def _take_text(c: Connection, segment: Segment, seq: int, now: float) -> None:
     moved = False
     if segment.length:
         if c.deserted:
-            c.abort()  # SHLD-3: data that nobody will read
+            # SHLD-3: data that nobody will read. As if the connection did not exist any more.
+            c.step(Event.ABORT)
+            c.ended(End.ABORTED)
+            _in_closed(c, segment)
             return
         size = segment.mss or segment.length
         if size > receiver.mss:
@@ -388,8 +391,10 @@ def _take_text(c: Connection, segment: Segment, seq: int, now: float) -> None:
             c.ece = True
         if segment.flags & CWR:
             c.ece = segment.ecn == CE
-    if segment.flags & FIN and end < receiver.edge + 1:
-        receiver.fin = end
+    if segment.flags & FIN:
+        c.ack_due = True
+        if end <= receiver.edge:
+            receiver.fin = end
     if receiver.fin == receiver.nxt:
         receiver.nxt += 1
         receiver.edge = max(receiver.edge, receiver.nxt)
