@@ -114,22 +114,28 @@ class Listen(NamedTuple):
     seconds: float | None = None
 
 
-def server(end: Server, listen: Listen) -> Generator[Received | Garbage | None]:
-    """What arrives. The first item is ``None``: the sockets are open, clients may start."""
+def server(
+    end: Server, listen: Listen, stop: int | None = None
+) -> Generator[Received | Garbage | None]:
+    """What arrives. The first item is ``None``: the sockets are open, clients may start.
+
+    It ends when the descriptor ``stop`` becomes readable; all that had arrived by then comes first.
+    """
     with contextlib.ExitStack() as stack:
         source = _everything(listen, stack) if listen.protocol is None else _one(listen, stack)
         yield None
         deadline = None if listen.seconds is None else time.monotonic() + listen.seconds
+        watched = [source] if stop is None else [source, stop]
+        stopping = False
         while True:
             for packet in source.take():
                 event = _judged(end, listen, packet)
                 if event is not None:
                     yield event
             left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            if stopping or (left is not None and left <= 0):
                 return
-            # With no timeout select() also ends on a signal, whose handler may raise.
-            select.select([source], [], [], left)
+            stopping = stop in select.select(watched, [], [], left)[0]
 
 
 class _One:

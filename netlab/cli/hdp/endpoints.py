@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netlab.cli.hdp import spans, within
 from netlab.errors import Diagnostic, InputError
@@ -62,7 +63,7 @@ def _server(arguments: argparse.Namespace) -> int:
         arguments.family or 4, _one_number(arguments), not arguments.no_hold, arguments.seconds
     )
     kept: list[Received] = []
-    with _interruptible(), contextlib.closing(drive.server(end, listen)) as events:
+    with _asked_to_stop() as stop, contextlib.closing(drive.server(end, listen, stop)) as events:
         for event in events:
             if event is None:
                 what = "all protocols" if listen.protocol is None else f"protocol {listen.protocol}"
@@ -166,7 +167,7 @@ def _client(arguments: argparse.Namespace) -> int:
         return _flood(arguments, target, which)
     end = endpoint.Client(arguments.framing, _payload(arguments))
     rows: list[Row] = []
-    with _interruptible():
+    with contextlib.suppress(KeyboardInterrupt):
         rows.extend(drive.client(end, target, which, arguments.count, arguments.interval))
     print_table(arguments.format, table.ClientRow, rows)
     return 0 if any(row.succeeded for row in rows if isinstance(row, table.ClientRow)) else 1
@@ -215,19 +216,23 @@ def _protocols(text: str) -> str:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the block and not the program, which still has tables to print."""
+def _asked_to_stop() -> Iterator[int]:
+    """A descriptor that is readable after Ctrl-C or SIGTERM, which then do nothing else.
 
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
+    An exception would come at any point, and lose what had arrived but was not read yet.
+    """
+    stop, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signals = signal.SIGINT, signal.SIGTERM
+    before = {number: signal.signal(number, lambda *_: None) for number in signals}
+    woken = signal.set_wakeup_fd(told)
     try:
-        yield
-    except KeyboardInterrupt:
-        pass
+        yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.set_wakeup_fd(woken)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(stop)
+        os.close(told)
 
 
 def print_table(form: str, kind: type[Row], rows: Sequence[Row]) -> None:
