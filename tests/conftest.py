@@ -20,7 +20,6 @@ def _no_trace(request: pytest.FixtureRequest) -> None:
 
 
 NEEDS_ROOT = {
-    "tests/drive/stateless/": "captures with tcpdump, which changes its user",
     "tests/fate/test_causes.py": "names the kernel's own reasons, which BPF sees",
     "tests/middlebox/": "makes its namespaces with `ip netns`",
 }

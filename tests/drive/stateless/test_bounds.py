@@ -14,7 +14,12 @@ from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment, encode, p
 from netlab.wire import tcp
 from tests.drive.stateless.conftest import UNOWNED, wait_for
 
-pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="topologies/stateless.yaml")]
+# Root for SO_RCVBUFFORCE: what comes back from a flood must not be lost to a small buffer.
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.root,
+    pytest.mark.netlab(topology="topologies/stateless.yaml"),
+]
 
 ROUTER = "198.51.100.1"
 TARGET = socket.inet_aton(UNOWNED)

@@ -61,6 +61,7 @@ def test_curl_gets_a_page(netlab, serve, address: str, mode: list[str]) -> None:
     assert statistics["bytes per connection"] == 0
 
 
+@pytest.mark.root
 @needs("curl", "tcpdump", "tshark", "ethtool")
 @pytest.mark.parametrize("size", [100, 60_000])
 def test_a_clean_path_looks_clean(netlab, serve, capture, tmp_path, size: int) -> None:
@@ -82,6 +83,7 @@ def test_a_clean_path_looks_clean(netlab, serve, capture, tmp_path, size: int) -
     assert [n for n in lengths[:-1] if n != max(lengths)] == [], "all are full but the last"
 
 
+@pytest.mark.root
 @needs("curl", "tcpdump", "tshark")
 def test_the_published_server_makes_the_client_repeat_its_fin(netlab, serve, capture) -> None:
     serve("http", *listen(UNOWNED, 80), "--text", "Hello", "--as-published")

@@ -10,6 +10,7 @@ from tests.drive.stateless.conftest import needs
 
 pytestmark = [
     pytest.mark.kernel,
+    pytest.mark.root,  # /dev/net/tun is for root alone on some machines
     pytest.mark.netlab(topology="tests/drive/stateless/tun.yaml"),
     needs("curl"),
 ]
