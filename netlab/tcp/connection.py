@@ -229,6 +229,15 @@ class Connection:
         self.step(Event.ABORT)
         self.ended(End.ABORTED)
 
+    def configure(self, settings: Settings, now: float) -> None:
+        """Other settings from now on, as far as they can still change: not what a SYN has said."""
+        self.settings = settings
+        self.user_timeout = settings.user_timeout
+        self.sender.nagle = settings.nagle
+        self.keepalive_at = NEVER
+        if self.state in SYNCHRONISED:
+            self.heard(now)
+
     @property
     def urgent_octets(self) -> int:
         """Octets that are still to be read before the urgent data ends (MUST-33)."""

@@ -207,11 +207,15 @@ class Receiver:
             limit -= size
         return taken
 
-    def discard(self) -> None:
-        """Forget all data: nobody will read it."""
-        self._pieces.clear()
-        self._held.clear()
-        self.waiting = 0
+    def peek(self, limit: int) -> bytes:
+        """Up to ``limit`` of the octets that wait; they go on waiting."""
+        found, missing = b"", limit
+        for piece in self._pieces:
+            if missing <= 0:
+                break
+            found += bytes(piece[:missing])
+            missing = limit - len(found)
+        return found
 
     # -- the window --
 
