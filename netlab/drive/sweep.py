@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import select
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
@@ -69,6 +70,11 @@ class Task(NamedTuple):
     kernel_header: bool = False
     quiet: float = QUIET
     limit: float = LIMIT
+
+
+def new_run() -> int:
+    """A mark for the packets of one sweep, so that those of another are not taken for them."""
+    return int.from_bytes(os.urandom(2), "big")
 
 
 def run(task: Task, inside: Inside = here) -> sweep.Evidence:

@@ -53,7 +53,7 @@ def spans(text: str) -> tuple[int, ...]:
     found: list[int] = []
     for part in text.split(","):
         match = _SPAN.fullmatch(part.strip())
-        if not match or not -1 <= int(match[1]) <= int(match[2] or match[1]) <= 65535:
+        if not match or not -1 <= int(match[1]) <= int(match[2] or match[1]) <= 32767:
             raise argparse.ArgumentTypeError(f"{part!r} is no number or span: as in 1-5,7,253")
         found += range(int(match[1]), int(match[2] or match[1]) + 1)
     return tuple(dict.fromkeys(found))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import secrets
 import sys
 from typing import TYPE_CHECKING
 
@@ -117,7 +116,7 @@ def _to_target(arguments: argparse.Namespace) -> tuple[Sweep, str]:
         client="here",
         server="here" if local else None,
         watched=("here",),
-        run=secrets.randbelow(1 << 16),
+        run=drive.new_run(),
         arguments=arguments.numbers or tuple(numbers.arguments(target.family)),
         packets=arguments.packets,
         size=arguments.size,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from typing import TYPE_CHECKING, TypeVar
 
 from netlab.cli.hdp import witnesses
@@ -56,7 +55,7 @@ def sweep(
         client=client,
         server=server,
         watched=tuple(dict.fromkeys((client, *passing, server))),
-        run=secrets.randbelow(1 << 16),
+        run=drive.new_run(),
         arguments=tuple(arguments or numbers.arguments(version)),
         packets=packets,
         size=size,
