@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from netlab.fate.packet import frame_view, illegible, view
 from netlab.fate.passage import Passages
-from netlab.fate.room import Room
+from netlab.fate.room import Room, carried
 from netlab.fate.track import Sighting, Track
 
 if TYPE_CHECKING:
@@ -216,17 +216,17 @@ class _Follower:
 
     def _related(self, room: Room, seen: Sighting) -> Track | None:
         """A piece of what was expected, or several of them in one."""
-        fit = [t for t in room.overlapping(seen.view) if self._may_go_on(t, seen)]
+        fit = [(t, amount) for t, amount in room.overlapping(seen.view) if self._may_go_on(t, seen)]
         if not fit:
             return None
         track = self._begin(seen.view, seen.node, seen.time_ns)
-        track.parents = fit
-        amount = _octets(seen.view)
-        for parent in fit:
+        for parent, amount in fit:
+            track.parents.append(parent)
             parent.children.append(track)
-            parent.becoming = "merged" if _octets(parent.view) < amount else "cut"
-            parent.covered += min(amount, _octets(parent.view))
-            if parent.covered >= _octets(parent.view):
+            whole = carried(parent.view)
+            parent.becoming = "merged" if amount == whole else "cut"
+            parent.covered += amount
+            if parent.covered >= whole:
                 self._leave_rooms(parent)
         return track
 
@@ -237,7 +237,7 @@ class _Follower:
             came = track.view
             if came.destination in own or not self._may_go_on(track, seen):
                 continue
-            if came.protocol != seen.view.protocol or came.is_fragment != seen.view.is_fragment:
+            if came.protocol != seen.view.protocol or came.is_fragment or seen.view.is_fragment:
                 continue
             same_flow = came.flow == seen.view.flow and came.identification == (
                 seen.view.identification
@@ -298,7 +298,7 @@ class _Follower:
                 if found:
                     return [found]
         # Reassembled, or not yet cut: all that belongs to it.
-        return [track for track in room.overlapping(packet) if lives(track)]
+        return [track for track, _ in room.overlapping(packet) if lives(track)]
 
     def never_seen(self) -> None:
         """Packets that only nft met: made in a node and gone before they reached an interface."""
@@ -327,8 +327,3 @@ class _Follower:
 
 def _datagram_at(seen: Sighting) -> tuple[object, ...]:
     return (seen.node, *seen.view.flow[:3], *seen.view.datagram)
-
-
-def _octets(packet: View) -> int:
-    """How much there is to carry on: TCP's payload, or the octets of a datagram."""
-    return packet.payload_length if packet.header_length > 8 else packet.length

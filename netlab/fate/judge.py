@@ -20,11 +20,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from netlab.fate import packet as packets
 from netlab.fate.answers import Answers
 from netlab.fate.counters import suspicions
 from netlab.fate.disposition import Disposition, of_kernel
 from netlab.fate.fates import Reason
+from netlab.fate.room import carried
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,11 +105,14 @@ class Judge:
         dropped = next((p.dropped for p in reversed(track.passages) if p.dropped), None)
         if dropped:
             return Disposition.DENIED, by_rule(dropped)
+        taken = track.passage.taken if track.passage else None
+        if taken:
+            return Disposition.CONSUMED, by_rule(taken)
         if track.drop:
             return self._by_kernel(track)
         if track.children and track.becoming:
             end = Disposition.MERGED if track.becoming == "merged" else Disposition.CUT
-            if track.becoming == "merged" or track.covered >= _carried(track):
+            if track.becoming == "merged" or track.covered >= carried(track.view):
                 word = "merged into another" if track.becoming == "merged" else "cut into pieces"
                 return end, Reason("inferred", f"{word} at {track.node}")
         if track.report and not track.report.after:
@@ -201,8 +204,3 @@ def split_comment(comment: str) -> tuple[str, str]:
 def _is_for_many(destination: bytes) -> bool:
     """Multicast, or the limited broadcast."""
     return destination[:1] == b"\xff" or (len(destination) == 4 and destination[0] >> 4 == 14)
-
-
-def _carried(track: Track) -> int:
-    view = track.view
-    return view.payload_length if view.protocol == packets.TCP else view.length

@@ -54,9 +54,10 @@ class Passage:
             self.dropped = verdict
 
     @property
-    def hooks(self) -> set[str]:
-        """The hooks that the packet is known to have reached."""
-        return {step.hook for step in self.steps}
+    def taken(self) -> RuleVerdict | None:
+        """The last step, if a rule kept the packet (synproxy), or gave it to a program (queue)."""
+        last = self.steps[-1] if self.steps else None
+        return last if last and last.verdict in ("stolen", "queue") else None
 
 
 def passages(verdicts: Iterable[RuleVerdict]) -> list[Passage]:

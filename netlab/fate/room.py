@@ -69,11 +69,17 @@ class Room:
         """The tracks that came last, the very last first."""
         return list(islice(reversed(self._all.values()), MOST_ALIKE))
 
-    def overlapping(self, packet: View) -> list[Track]:
-        """Tracks of whose octets ``packet`` carries some: cut from them or merged of them."""
+    def overlapping(self, packet: View) -> list[tuple[Track, int]]:
+        """Tracks of whose octets ``packet`` carries some, and how many: cut from them or merged."""
         if _span(packet) is None:
             return []
-        return [t for t in reversed(self.latest()) if _overlap(t.view, packet)]
+        found = [(track, _overlap(track.view, packet)) for track in reversed(self.latest())]
+        return [(track, amount) for track, amount in found if amount]
+
+
+def carried(packet: View) -> int:
+    """How much there is to carry on: TCP's payload, or the octets of a datagram."""
+    return packet.payload_length if packet.protocol == TCP else packet.length
 
 
 def _span(packet: View) -> tuple[tuple[int, ...], int, int] | None:
@@ -89,22 +95,21 @@ def _span(packet: View) -> tuple[tuple[int, ...], int, int] | None:
     return None
 
 
-def _overlap(a: View, b: View) -> bool:
-    """Whether one of the two carries all that the other does, as far as both were seen."""
+def _overlap(a: View, b: View) -> int:
+    """How many octets of one stream or datagram both carry; 0 if they are not of one."""
     one, other = _span(a), _span(b)
     if one is None or other is None or one[0] != other[0]:
-        return False
-    is_stream = one[0][0] == TCP
-    if not is_stream and not (a.is_fragment or b.is_fragment):
-        return False  # two whole datagrams that happen to have the same identification
+        return 0
+    if one[0][0] != TCP:
+        if not (a.is_fragment or b.is_fragment):
+            return 0  # two whole datagrams that happen to have the same identification
+        return max(0, min(one[1] + one[2], other[1] + other[2]) - max(one[1], other[1]))
     if one[2] < other[2]:
         a, b, one, other = b, a, other, one
     offset = (other[1] - one[1]) & 0xFFFFFFFF  # sequence numbers begin again at zero
     if offset + other[2] > one[2]:
-        return False
-    if not is_stream and not other[1]:
-        return True  # it begins with ports and a checksum, which a NAT may have changed
-    inner = b.transport[b.header_length if is_stream else 0 :]
-    outer = a.transport[(a.header_length if is_stream else 0) + offset :]
+        return 0
+    # A stream may be sent again, and cut otherwise: only the content makes it the same.
+    inner, outer = b.transport[b.header_length :], a.transport[a.header_length + offset :]
     seen = min(len(inner), len(outer))
-    return inner[:seen] == outer[:seen]
+    return other[2] if inner[:seen] == outer[:seen] else 0

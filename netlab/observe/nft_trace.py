@@ -193,7 +193,7 @@ def _table(name: str, *, owned: bool) -> str:
     flags = "flags owner\n" if owned else ""
     chains = "\n".join(
         # To accept at once ends this chain with one message instead of three.
-        f"chain {hook} {{ type filter hook {hook} priority -450\nmeta nftrace set 1 accept\n}}"
+        f"chain {hook} {{ type filter hook {hook} priority -500\nmeta nftrace set 1 accept\n}}"
         for hook in ("prerouting", "output")
     )
     return f"table inet {name} {{\n{flags}{chains}\n}}\n"
