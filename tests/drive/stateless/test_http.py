@@ -112,6 +112,15 @@ def test_a_thousand_requests_at_fifty_at_a_time(netlab, serve, workers: str) -> 
     assert first >= 1000 if workers == "1" else 200 < first < 800
 
 
+@needs("wrk")
+def test_wrk_sees_no_error(netlab, serve) -> None:
+    serve("http", *listen(UNOWNED, 80), "--text", "Hello")
+    ran = netlab["client"].run(["wrk", "-t1", "-c50", "-d1", url(UNOWNED, 80)], check=True)
+    assert "requests in" in ran.stdout
+    assert "Socket errors" not in ran.stdout
+    assert "Non-2xx" not in ran.stdout
+
+
 @needs("curl")
 @pytest.mark.parametrize("mode", [[], ["--no-offload"]])
 def test_a_body_of_many_windows_arrives_whole(netlab, serve, tmp_path, mode: list[str]) -> None:
