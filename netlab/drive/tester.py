@@ -306,12 +306,15 @@ class Tester:
             raise CallError(errno.EISCONN if connected else errno.EALREADY)
         host, port = _address(one.domain, address)
         local, local_port = one.local
+        local = local or self.network[1].packed
+        if len(local) != len(host):
+            raise CallError(errno.ENETUNREACH)
         try:
             one.place = self.engine.stack.connect(
                 host,
                 port,
                 self.engine.now(),
-                local=local or self.network[1].packed,
+                local=local,
                 local_port=local_port,
                 settings=one.settings,
             )

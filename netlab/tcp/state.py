@@ -124,8 +124,14 @@ CAN_RECEIVE = frozenset({State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2})
 """The text of a segment is processed; the peer has not sent its FIN."""
 
 
+_ENDS = frozenset({Event.ABORT, Event.RST, Event.TIMEOUT})
+
+
 def diagram() -> str:
-    """The table as a Mermaid state diagram; what only one role does is marked with it."""
+    """The table as a Mermaid state diagram; what only one role does is marked with it.
+
+    As in the RFC's figure, the ways from everywhere to CLOSED are left out: ABORT, RST, timeout.
+    """
     active, passive = TRANSITIONS[Role.ACTIVE], TRANSITIONS[Role.PASSIVE]
     lines = ["stateDiagram-v2"]
     lines += [f"    {state.name} : {state.value}" for state in State]
@@ -135,6 +141,8 @@ def diagram() -> str:
             if event not in active[state]:
                 continue
             targets = (active[state][event], passive[state][event])
+            if event in _ENDS and targets == (State.CLOSED, State.CLOSED):
+                continue
             if targets[0] is targets[1]:
                 lines.append(f"    {state.name} --> {targets[0].name} : {event.value}")
             else:
