@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmarks.result import Result, Row, less_is_better, more_is_better
-from netlab.cli.hdp import through
-from netlab.cli.hdp.latency import measure
 from netlab.drive import burst, raw
 from netlab.hdp import compare
 from netlab.kernel import namespaces
 from netlab.lab import Lab
+from netlab.probe import sweep as probing
+from netlab.probe.latency import measure
 from netlab.wire import hdp
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def _sweeps(*, quick: bool) -> list[Row]:
     repeats = 20 if quick else 100
     took, equal = [], 0
     with Lab(TOPOLOGIES / "nat.yaml", name="bench-hdp") as lab:
-        first = through.sweep(lab, "client", "server", arguments=range(256))
+        first = probing.sweep(lab, "client", "server", arguments=range(256))
         for _ in range(repeats):
             began = time.perf_counter()
-            made = through.sweep(lab, "client", "server", arguments=range(256))
+            made = probing.sweep(lab, "client", "server", arguments=range(256))
             took.append((time.perf_counter() - began) * 1000)
             equal += not compare.changes(first, made, way=True)
     what = "sweep of 256 numbers x 3, client-NAT-router-server"

@@ -12,8 +12,7 @@ from netlab.errors import LabError
 from netlab.hdp import endpoint
 from netlab.kernel import namespaces
 from netlab.wire import hdp, ipv4, ipv6
-
-from .conftest import everything
+from tests.drive.taps import everything
 
 if TYPE_CHECKING:
     from netlab.lab import Lab

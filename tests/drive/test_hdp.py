@@ -19,8 +19,7 @@ from netlab.hdp.endpoint import Garbage, Received
 from netlab.kernel import namespaces
 from netlab.wire import ipv4
 from netlab.wire.address import packed
-
-from .conftest import everything
+from tests.drive.taps import everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from netlab.cli import console
@@ -11,8 +9,6 @@ from netlab.cli.hdp import within, write
 
 if TYPE_CHECKING:
     import argparse
-
-    from netlab.lab import Lab
 
 ROUNDS = 1000
 
@@ -40,6 +36,7 @@ def latency(parser: argparse.ArgumentParser) -> None:
 def _latency(arguments: argparse.Namespace) -> int:
     from netlab.hdp import plot
     from netlab.lab import Lab
+    from netlab.probe.latency import measure
 
     lab = Lab.attach(arguments.lab)
     found = measure(lab, arguments.source, arguments.destination, arguments.rounds)
@@ -57,26 +54,3 @@ def _latency(arguments: argparse.Namespace) -> int:
         rows.append((name, least, lower, middle, upper, p95))
     print(console.columns(rows))
     return 0
-
-
-def measure(lab: Lab, client: str, server: str, rounds: int) -> dict[str, list[int]]:
-    """Nanoseconds of each datagram from node ``client`` to node ``server``, by kind."""
-    from netlab.drive import latency as drive
-    from netlab.kernel import namespaces
-
-    address = lab[server].address
-    family = 6 if ":" in address else 4
-    with lab[server].popen(
-        [sys.executable, "-m", "netlab.drive.latency", str(family)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as listener:  # fmt: skip
-        assert listener.stdin is not None
-        assert listener.stdout is not None
-        told = listener.stdout.fileno()
-        try:
-            return namespaces.inside(
-                lab[client].namespace, lambda: drive.measure(family, address, told, rounds)
-            )
-        finally:
-            listener.stdin.close()  # it ends when it has nobody to tell
-            listener.wait(10)

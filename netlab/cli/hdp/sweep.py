@@ -128,8 +128,8 @@ def _to_target(arguments: argparse.Namespace) -> tuple[Sweep, str]:
 
 
 def _through_lab(arguments: argparse.Namespace) -> tuple[Sweep, str]:
-    from netlab.cli.hdp import through
     from netlab.lab import Lab
+    from netlab.probe import sweep as probe
 
     if not (arguments.source and arguments.destination):
         raise _usage("which way? TARGET, or --from and --to")
@@ -137,7 +137,7 @@ def _through_lab(arguments: argparse.Namespace) -> tuple[Sweep, str]:
     source, destination = lab[arguments.source], lab[arguments.destination]
     if source.name == destination.name:
         raise _usage(f"--from and --to are both {source.name}")
-    made = through.sweep(
+    made = probe.sweep(
         lab,
         source.name,
         destination.name,

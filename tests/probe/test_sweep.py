@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netlab.cli import main
-from netlab.cli.hdp import through
 from netlab.drive import conntrack, raw
 from netlab.drive import sweep as drive
 from netlab.errors import LabError
 from netlab.hdp import compare, numbers
 from netlab.kernel import namespaces
-
-from .conftest import everything
+from netlab.probe import sweep as probing
+from tests.drive.taps import everything
 
 if TYPE_CHECKING:
     from netlab.lab import Lab
@@ -29,7 +28,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="topologies/nat.ya
 
 
 def test_every_hop_is_seen(netlab: Lab) -> None:
-    [row] = through.sweep(netlab, "client", "server", arguments=[200]).rows
+    [row] = probing.sweep(netlab, "client", "server", arguments=[200]).rows
     assert [(hop.node, hop.interface, hop.outgoing, hop.packets) for hop in row.hops] == [
         ("client", "eth0", True, 3),
         ("nat", "lan", False, 3),
@@ -43,23 +42,23 @@ def test_every_hop_is_seen(netlab: Lab) -> None:
 
 
 def test_what_linux_does_not_translate(netlab: Lab) -> None:
-    made = through.sweep(netlab, "client", "server", packets=1)
+    made = probing.sweep(netlab, "client", "server", packets=1)
     left = {row.protocol for row in made.rows if "left the NAT untranslated" in row.reason}
     assert left == {1, 6, 17, 58, 132, 136}
 
 
 @pytest.mark.netlab(topology="topologies/firewall.yaml")
 def test_a_rule_of_the_topology_is_named_with_its_line(netlab: Lab) -> None:
-    [row] = through.sweep(netlab, "desk", "server", arguments=[255]).rows
+    [row] = probing.sweep(netlab, "desk", "server", arguments=[255]).rows
     lines = (Path(__file__).parents[2] / "topologies/firewall.yaml").read_text().splitlines()
     number = next(n for n, line in enumerate(lines, 1) if "drop protocol 255" in line)
     assert f"firewall: rule drop protocol 255 firewall.yaml:{number} dropped" in row.reason
 
 
 def test_repeats_are_equal(netlab: Lab) -> None:
-    first = through.sweep(netlab, "client", "server", packets=2)
+    first = probing.sweep(netlab, "client", "server", packets=2)
     for _ in range(5):
-        again = through.sweep(netlab, "client", "server", packets=2)
+        again = probing.sweep(netlab, "client", "server", packets=2)
         assert compare.lines(compare.changes(first, again, way=True)) == []
     assert first.unseen == 0
 
@@ -67,14 +66,14 @@ def test_repeats_are_equal(netlab: Lab) -> None:
 def test_the_server_s_limits_are_as_before(netlab: Lab) -> None:
     key = "/proc/sys/net/ipv4/icmp_ratemask"
     before = netlab["server"].run(["cat", key]).stdout
-    made = through.sweep(netlab, "client", "server", arguments=range(20, 50), listen=False)
+    made = probing.sweep(netlab, "client", "server", arguments=range(20, 50), listen=False)
     assert {row.reply for row in made.rows} == {"icmp 3/2"}
     assert netlab["server"].run(["cat", key]).stdout == before != "0\n"
 
 
 def test_all_sockets_are_closed(netlab: Lab) -> None:
     before = descriptors()
-    through.sweep(netlab, "client", "server", packets=1)
+    probing.sweep(netlab, "client", "server", packets=1)
     assert descriptors() == before
 
 
@@ -88,7 +87,7 @@ def test_too_few_descriptors_are_told_and_none_is_kept(netlab: Lab) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (before + 100, hard))
     try:
         with pytest.raises(LabError, match="E616"):
-            through.sweep(netlab, "client", "server")
+            probing.sweep(netlab, "client", "server")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert descriptors() == before
@@ -96,17 +95,17 @@ def test_too_few_descriptors_are_told_and_none_is_kept(netlab: Lab) -> None:
 
 def test_a_node_without_the_family_says_so(netlab: Lab) -> None:
     with pytest.raises(LabError, match="server has no IPv6 address"):
-        through.sweep(netlab, "client", "server", family=6)
+        probing.sweep(netlab, "client", "server", family=6)
 
 
 def test_a_large_burst_is_seen_whole(netlab: Lab) -> None:
-    made = through.sweep(netlab, "client", "server", arguments=[200], packets=255, size=1400)
+    made = probing.sweep(netlab, "client", "server", arguments=[200], packets=255, size=1400)
     assert [(row.on_wire, row.received) for row in made.rows] == [(255, 255)]
     assert made.unseen == 0
 
 
 def test_a_node_forgets_its_flows(netlab: Lab) -> None:
-    through.sweep(netlab, "client", "server", arguments=[200], packets=1)
+    probing.sweep(netlab, "client", "server", arguments=[200], packets=1)
     nat = netlab["nat"].namespace
     assert "unknown" in netlab["nat"].run(["cat", "/proc/net/nf_conntrack"]).stdout
     namespaces.inside(nat, conntrack.forget)
@@ -139,7 +138,7 @@ def test_an_interrupted_driver_gives_what_it_has(
         return look(self)
 
     monkeypatch.setattr(drive._Observer, "look", interrupted)
-    made = through.sweep(netlab, "client", "server")
+    made = probing.sweep(netlab, "client", "server")
     assert made.interrupted
     assert len(made.rows) == 3 * drive._BATCH // 3
     assert {row.outcome for row in made.rows if row.argument > 0} == {"received"}
@@ -147,7 +146,7 @@ def test_an_interrupted_driver_gives_what_it_has(
 
 def test_time_bounds_a_sweep(netlab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drive.Task, "limit", 0.0)
-    made = through.sweep(netlab, "client", "server")
+    made = probing.sweep(netlab, "client", "server")
     assert made.interrupted
     assert sum(row.sent for row in made.rows) <= drive._BATCH
 

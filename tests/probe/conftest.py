@@ -1,31 +1,14 @@
-"""The measured and the published tables, row by row; a tap read to its end."""
+"""The measured and the published tables, row by row."""
 
 from __future__ import annotations
 
 import csv
-import select
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from netlab.drive import raw
-
 DATA = Path(__file__).parents[1] / "data" / "hdp"
-
-QUIET = 0.3
-"""Seconds without a packet after which none is under way: a softirq may be late, not that late."""
-
-
-def everything(tap: raw.Tap) -> list[raw.Frame]:
-    """All frames up to the first silence."""
-    frames = list(tap.frames())
-    while select.select([tap], [], [], QUIET)[0]:
-        frames += tap.frames()
-    return frames
-
 
 Table = Callable[[str], dict[int, dict[str, str]]]
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.cli.hdp import through
 from netlab.drive import hdp as drive
 from netlab.drive import raw
 from netlab.hdp import endpoint, sweep
 from netlab.kernel import namespaces
+from netlab.probe import sweep as probing
 from netlab.wire import hdp
 from netlab.wire.address import text
-
-from .conftest import everything
+from tests.drive.taps import everything
 
 if TYPE_CHECKING:
     from netlab.hdp.table import ClientRow
@@ -49,7 +48,7 @@ def test_the_author_s_loopback_table(netlab: Lab, table: Table) -> None:
 @pytest.mark.parametrize("family", [4, 6])
 def test_what_a_raw_socket_for_each_number_receives(netlab: Lab, table: Table, family: int) -> None:
     measured = table(f"linux618_rx_all_v{family}.csv")
-    made = through.sweep(netlab, "client", "server", family=family, arguments=ALL, packets=1)
+    made = probing.sweep(netlab, "client", "server", family=family, arguments=ALL, packets=1)
     assert {row.argument: as_measured(row) for row in made.rows} == {
         argument: (
             row["send"],
@@ -82,7 +81,7 @@ def test_what_the_kernel_answers_where_nobody_listens(
     netlab: Lab, table: Table, family: int, size: int
 ) -> None:
     measured = table(f"linux618_noserver_replies_v{family}_hdp{size}B.csv")
-    made = through.sweep(
+    made = probing.sweep(
         netlab, "client", "server", family=family, arguments=sorted(measured), packets=1,
         size=size, listen=False, kernel_header=True,
     )  # fmt: skip
@@ -161,7 +160,7 @@ def addresses(entry: str) -> str:
 def test_the_numbers_that_reached_tokyo(netlab: Lab, table: Table) -> None:
     captured = table("tokyo_tcpdump_received.csv")
     sent = [number for number in range(18, 256) if number not in (50, 51)]  # macOS sends neither
-    made = through.sweep(netlab, "client", "server", arguments=sent, packets=1)
+    made = probing.sweep(netlab, "client", "server", arguments=sent, packets=1)
     assert {row.argument for row in made.rows if row.arrived} == set(captured)
     assert {row.argument: row.reason for row in made.rows if not row.arrived} == {
         47: "home: rule pptp-helper dropped",
@@ -172,14 +171,14 @@ def test_the_numbers_that_reached_tokyo(netlab: Lab, table: Table) -> None:
 
 @SITE
 def test_in_one_site_all_arrive(netlab: Lab) -> None:
-    made = through.sweep(netlab, "client", "server", packets=1)
+    made = probing.sweep(netlab, "client", "server", packets=1)
     assert {row.protocol for row in made.rows if row.arrived} == set(range(256))
 
 
 @pytest.mark.netlab(topology="topologies/hdp/home-to-cloud.yaml")
 @pytest.mark.parametrize("family", [4, 6])
 def test_from_home_to_the_cloud_nothing_arrives_but_what_it_knows(netlab: Lab, family: int) -> None:
-    made = through.sweep(netlab, "client", "server", family=family)
+    made = probing.sweep(netlab, "client", "server", family=family)
     # As IPv6 extension headers 43 and 60 start with the number of what follows them, and HDP with
     # the high octet of port 420: the rule finds a 1 there, which is ICMP.
     known = {1, 6, 17, 58} | ({43, 60} if family == 6 else set())

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netlab.cli import main
-from netlab.cli.hdp.latency import measure
 from netlab.drive import latency
 from netlab.errors import LabError
 from netlab.kernel import namespaces
+from netlab.probe.latency import measure
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,16 +1,21 @@
-"""A sweep through a running lab: the lab's nodes and namespaces, given to the driver."""
+"""Every protocol number through a running lab, every hop and every rule watching.
+
+with netlab.Lab("topologies/nat.yaml") as lab:
+made = sweep(lab, "client", "server")
+print(made.rows[143].reason)
+"""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
-from netlab.cli.hdp import witnesses
 from netlab.drive import sweep as drive
 from netlab.errors import Diagnostic, LabError
 from netlab.hdp import numbers
 from netlab.hdp import sweep as core
 from netlab.kernel import namespaces, sysctl
+from netlab.probe import witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pytest
 
-from netlab.cli.hdp import through
 from netlab.drive import hdp as drive
 from netlab.hdp import endpoint, sweep
 from netlab.kernel import namespaces
 from netlab.observe import drops
+from netlab.probe import sweep as probing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def conntrack(netlab: Lab) -> dict[int, int]:
 
 def probe(netlab: Lab, client: str = "client", **options: object) -> sweep.Sweep:
     options = {"arguments": NUMBERS} | options
-    return through.sweep(netlab, client, "server", **options)  # type: ignore[arg-type]
+    return probing.sweep(netlab, client, "server", **options)  # type: ignore[arg-type]
 
 
 @lab("filter")
