@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import random
 import socket
-import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
 from netlab.drive import hdp as drive
 from netlab.drive import raw
-from netlab.errors import InputError, LabError, Unavailable
+from netlab.errors import InputError, LabError
 from netlab.hdp import endpoint, table
 from netlab.hdp.endpoint import Garbage, Received
 from netlab.kernel import namespaces
@@ -187,29 +185,3 @@ def test_the_source_is_the_one_that_the_kernel_would_take(netlab: Lab) -> None:
         netlab["client"].namespace, lambda: drive.resolve(target.address, None)
     )
     assert found == target
-
-
-CAP_NET_RAW = 13
-
-
-def drop_net_raw() -> None:
-    """Take the capability from the calling thread: capset(2) is about threads."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    header = ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0))
-    data = ctypes.create_string_buffer(24)
-    assert libc.capget(header, data) == 0
-    effective, permitted, inheritable, *high = struct.unpack("=6I", data.raw)
-    kept = effective & ~(1 << CAP_NET_RAW)
-    lowered = struct.pack("=6I", kept, permitted, inheritable, *high)
-    assert libc.capset(header, ctypes.create_string_buffer(lowered)) == 0
-
-
-@pytest.mark.parametrize("opening", [lambda: raw.raw_socket(4, 253), raw.Tap])
-def test_without_the_right_it_says_which_one(netlab: Lab, opening: object) -> None:
-    def without() -> None:
-        drop_net_raw()
-        opening()  # type: ignore[operator]
-
-    with pytest.raises(Unavailable, match="CAP_NET_RAW") as caught:
-        namespaces.inside(netlab["client"].namespace, without)
-    assert "setcap cap_net_raw" in caught.value.diagnostics[0].hint

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netlab.cli import main
-from netlab.drive import conntrack, raw
+from netlab.drive import raw
 from netlab.drive import sweep as drive
 from netlab.errors import LabError
 from netlab.hdp import compare, numbers
 from netlab.kernel import namespaces
 from netlab.probe import sweep as probing
-from tests.drive.taps import everything
 
 if TYPE_CHECKING:
     from netlab.lab import Lab
@@ -102,26 +101,6 @@ def test_a_large_burst_is_seen_whole(netlab: Lab) -> None:
     made = probing.sweep(netlab, "client", "server", arguments=[200], packets=255, size=1400)
     assert [(row.on_wire, row.received) for row in made.rows] == [(255, 255)]
     assert made.unseen == 0
-
-
-def test_a_node_forgets_its_flows(netlab: Lab) -> None:
-    probing.sweep(netlab, "client", "server", arguments=[200], packets=1)
-    nat = netlab["nat"].namespace
-    assert "unknown" in netlab["nat"].run(["cat", "/proc/net/nf_conntrack"]).stdout
-    namespaces.inside(nat, conntrack.forget)
-    assert netlab["nat"].run(["cat", "/proc/net/nf_conntrack"]).stdout == ""
-    assert namespaces.inside(nat, conntrack.clashes) == 0
-
-
-def test_a_tap_sees_both_directions_with_the_kernel_s_time(netlab: Lab) -> None:
-    with namespaces.inside(netlab["client"].namespace, raw.Tap) as tap:
-        netlab["client"].run(["ping", "-c1", "server"], check=True)
-        frames = everything(tap)
-        assert {(frame.interface, frame.outgoing) for frame in frames} == {
-            ("eth0", True), ("eth0", False),
-        }  # fmt: skip
-        assert sorted(frame.time for frame in frames) == [frame.time for frame in frames]
-        assert tap.lost == 0
 
 
 def test_an_interrupted_driver_gives_what_it_has(
