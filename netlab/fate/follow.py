@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from netlab.fate.packet import Key, View
     from netlab.fate.passage import Passage
-    from netlab.observe.evidence import BoxReport, Evidence, Frame, KernelDrop
+    from netlab.observe.evidence import Evidence, Frame, KernelDrop
 
 INNER_KINDS = frozenset({"bridge"})
 """Interfaces that lead to another interface of the same node."""
@@ -50,10 +50,8 @@ def follow(evidence: Evidence) -> list[Track]:
     events: list[tuple[int, int, int, Callable[[], None]]] = []
     for i, frame in enumerate(evidence.frames):
         events.append((frame.time_ns, 0, i, partial(follower.frame, frame, i)))
-    for i, report in enumerate(evidence.reports):
-        events.append((report.time_ns, 1, i, partial(follower.report, report)))
     for i, drop in enumerate(evidence.drops):
-        events.append((drop.time_ns, 2, i, partial(follower.drop, drop)))
+        events.append((drop.time_ns, 1, i, partial(follower.drop, drop)))
     events.sort(key=lambda event: event[:3])
     for *_, happens in events:
         happens()
@@ -81,6 +79,7 @@ class _Follower:
                 elif i.kind in INNER_KINDS:
                     self._inner.add((node, i.name))
             self._interfaces[node] = [(node, i.name) for i in place.interfaces] + [(node, "lo")]
+        self._carriers = {n for n, p in evidence.surroundings.items() if p.kind == "wire"}
         self._inside: dict[str, Room] = {}
         self._wires: dict[tuple[str, str], Room] = {}
         self._under_way: dict[bytes, View] = {}
@@ -254,17 +253,12 @@ class _Follower:
 
     # Other evidence
 
-    def report(self, report: BoxReport) -> None:
-        """A userspace box says what it did."""
-        packet = view(report.before)
-        track = self._node(report.node).find(packet) if packet else None
-        if track:
-            track.report = report
-
     def drop(self, drop: KernelDrop) -> None:
         """End the track of a packet that the kernel freed."""
         if drop.reason in NOT_DEATHS or drop.function.startswith(COPIES):
             return
+        if drop.node in self._carriers:
+            return  # programs took it by packet socket; what the kernel drops there is a copy
         packet = view(drop.data)
         if packet is None:
             # Not IP, or only said to be: then a frame of it was seen.

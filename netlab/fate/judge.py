@@ -4,7 +4,7 @@ Witnesses are heard in this order, the first that knows decides:
 
     nft         a rule or a policy dropped it
     the kernel  freed it for a reason
-    a box       reported what it did
+    a wire      with boxes took it in and did not give it out
     the place   it reached its destination, or a wire that nobody watches
     answers     an ICMP error or a RST that quotes it               from here on: inferred
     counters    rose by no less than the packets in question
@@ -115,12 +115,14 @@ class Judge:
             if track.becoming == "merged" or track.covered >= carried(track.view):
                 word = "merged into another" if track.becoming == "merged" else "cut into pieces"
                 return end, Reason("inferred", f"{word} at {track.node}")
-        if track.report and not track.report.after:
-            said = track.report
-            return Disposition.CONSUMED, Reason("inferred", f"{said.box}: {said.action}")
         last = track.last
         if last and last.direction == "out":
             return self._left(track)
+        place = self._places.get(track.node)
+        if place and place.kind == "wire":
+            boxes = " or ".join(place.boxes) or "a program"
+            text = f"went into {boxes} on the wire and did not come out"
+            return Disposition.CONSUMED, Reason("inferred", text)
         return None
 
     def _by_kernel(self, track: Track) -> End:

@@ -223,6 +223,11 @@ class _Walk:
             small = _length(packet) <= node.mtu.get(outgoing, 65536)
             packet = packet._replace(dont_fragment=small)
         self.see(name, outgoing, "out", packet)
+        wire, end = node.peers[outgoing]
+        if self.nodes[wire].kind == "wire":
+            self.see(wire, end, "in", packet)
+            reason = _inferred("the model does not know what the boxes on the wire do")
+            return self.end(packet, wire, end, Disposition.UNKNOWN, reason)
         wanted = gateway or packet.destination
         for path in self.switched(node.peers[outgoing]):
             there, interface, _ = path[-1]

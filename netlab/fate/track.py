@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from netlab.fate.packet import View
     from netlab.fate.passage import Passage
-    from netlab.observe.evidence import BoxReport, Direction, KernelDrop
+    from netlab.observe.evidence import Direction, KernelDrop
 
 
 class Sighting(NamedTuple):
@@ -38,7 +38,6 @@ class Track:
         "node",
         "parents",
         "passages",
-        "report",
         "sightings",
         "time_ns",
     )
@@ -50,7 +49,6 @@ class Track:
         self.sightings: list[Sighting] = []
         self.passages: list[Passage] = []
         self.drop: KernelDrop | None = None
-        self.report: BoxReport | None = None
         self.parents: list[Track] = []
         self.children: list[Track] = []
         self.becoming: Literal["", "cut", "merged", "copied"] = ""

@@ -4,7 +4,6 @@
     RuleVerdict    one step of a packet through nft
     KernelDrop     the kernel freed a packet, and why
     Count          a counter rose while we watched
-    BoxReport      what a userspace box says that it did
     Gap            what could not be watched, or was lost
 
 A ``Surroundings`` says where all this happened. Times are nanoseconds since the epoch on the one
@@ -83,20 +82,6 @@ class Count(NamedTuple):
     delta: int
 
 
-class BoxReport(NamedTuple):
-    """What a userspace box did with a packet: ``before`` became each of ``after``.
-
-    Both are whole IP packets; no ``after`` at all means that the box kept it.
-    """
-
-    time_ns: int
-    node: str
-    box: str
-    action: str
-    before: bytes
-    after: tuple[bytes, ...] = ()
-
-
 class Gap(NamedTuple):
     """Something that this collector did not see; ``node`` is empty where it concerns them all."""
 
@@ -115,10 +100,15 @@ class Interface(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A node as the evidence needs it. ``kind`` as in the topology."""
+    """A node as the evidence needs it. ``kind`` as in the topology, or ``wire``.
+
+    A ``wire`` is where programs carry each packet from one interface to the other: ``boxes`` are
+    the kinds of middlebox that they are.
+    """
 
     kind: str
     interfaces: tuple[Interface, ...]
+    boxes: tuple[str, ...] = ()
 
 
 class Evidence(NamedTuple):
@@ -129,7 +119,6 @@ class Evidence(NamedTuple):
     verdicts: tuple[RuleVerdict, ...] = ()
     drops: tuple[KernelDrop, ...] = ()
     counts: tuple[Count, ...] = ()
-    reports: tuple[BoxReport, ...] = ()
     gaps: tuple[Gap, ...] = ()
     arrivals_only: bool = False
     """Frames were captured only where they came in: what comes in by a wire had gone out before."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.errors import Diagnostic, InputError
 from netlab.observe.evidence import (
-    BoxReport,
     Count,
     Evidence,
     Frame,
@@ -29,7 +28,6 @@ _KINDS: dict[str, Any] = {
     "verdict": RuleVerdict,
     "drop": KernelDrop,
     "count": Count,
-    "report": BoxReport,
     "gap": Gap,
 }
 
@@ -40,7 +38,7 @@ def write(evidence: Evidence) -> Iterator[str]:
         interfaces = [
             {**i._asdict(), "addresses": [a.hex() for a in i.addresses]} for i in place.interfaces
         ]
-        yield json.dumps({"place": node, "kind": place.kind, "interfaces": interfaces})
+        yield json.dumps({"place": node, **place._asdict(), "interfaces": interfaces})
     if evidence.arrivals_only:
         yield json.dumps({"arrivals_only": True})
     for kind, records in (
@@ -48,7 +46,6 @@ def write(evidence: Evidence) -> Iterator[str]:
         ("verdict", evidence.verdicts),
         ("drop", evidence.drops),
         ("count", evidence.counts),
-        ("report", evidence.reports),
         ("gap", evidence.gaps),
     ):
         for record in records:
@@ -82,7 +79,6 @@ def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
         tuple(found["verdict"]),
         tuple(found["drop"]),
         tuple(found["count"]),
-        tuple(found["report"]),
         tuple(found["gap"]),
         arrivals_only,
     )
@@ -96,15 +92,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
-_OCTETS = frozenset({"data", "headers", "before"})
+_OCTETS = frozenset({"data", "headers"})
 
 
 def _record(kind: Any, fields: dict[str, Any]) -> Any:
     values: dict[str, Any] = {
         name: bytes.fromhex(value) if name in _OCTETS else value for name, value in fields.items()
     }
-    if "after" in values:
-        values["after"] = tuple(bytes.fromhex(one) for one in values["after"])
     return kind(**values)
 
 
@@ -120,4 +114,5 @@ def _place(entry: dict[str, Any]) -> Place:
             )
             for i in entry["interfaces"]
         ),
+        tuple(entry["boxes"]),
     )

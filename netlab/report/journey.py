@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from netlab.fate.disposition import Disposition
 from netlab.fate.explain import because
 from netlab.fate.packet import TCP, UDP
+from netlab.fate.surroundings import peers
 from netlab.report.ladder import Arrow, Column, Ladder
 
 if TYPE_CHECKING:
@@ -62,12 +63,7 @@ def end(fate: Fate) -> str:
 
 def ladder(fates: Fates, plan: Plan, title: str = "") -> Ladder:
     """The packets of ``fates`` as a ladder over the nodes that they touched."""
-    peers = {
-        (node.name, i.name): i.peer.partition(":")[0]
-        for node in plan.nodes
-        for i in node.interfaces
-        if i.peer
-    }
+    ends = {end: node for end, (node, _) in peers(plan).items()}
     touched = {hop.node for fate in fates for hop in fate.hops} | {f.node for f in fates}
     columns = tuple(
         Column(node.name, node.kind, _address(node.interfaces))  # type: ignore[arg-type]
@@ -75,9 +71,7 @@ def ladder(fates: Fates, plan: Plan, title: str = "") -> Ladder:
         if node.name in touched
     )
     names = {column.name for column in columns}
-    arrows = tuple(
-        arrow for fate in fates for arrow in _arrows(fate, peers) if _known(arrow, names)
-    )
+    arrows = tuple(arrow for fate in fates for arrow in _arrows(fate, ends) if _known(arrow, names))
     description = "" if fates.complete else "not everything could be seen"
     return Ladder(title, columns, arrows, (), description)
 
@@ -93,7 +87,7 @@ def _address(interfaces: Iterable[object]) -> str:
     return ""
 
 
-def _arrows(fate: Fate, peers: dict[tuple[str, str], str]) -> Iterator[Arrow]:
+def _arrows(fate: Fate, ends: dict[tuple[str, str], str]) -> Iterator[Arrow]:
     """An arrow for each wire that the packet crossed, the last one with its end."""
     label, detail = _names(fate)
     hops = [hop for hop in fate.hops if hop.direction == "out"]
@@ -104,7 +98,7 @@ def _arrows(fate: Fate, peers: dict[tuple[str, str], str]) -> Iterator[Arrow]:
                         detail, "dropped", "", because(fate.reason))  # fmt: skip
         return
     for number, hop in enumerate(hops):
-        target = peers.get((hop.node, hop.interface), hop.node)
+        target = ends.get((hop.node, hop.interface), hop.node)
         rewritten = ", ".join(_telling(hop))
         state: State = "rewritten" if rewritten else "delivered"
         at, note = "", rewritten

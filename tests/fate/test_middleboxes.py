@@ -1,4 +1,4 @@
-"""Every kind of middlebox that is made of rules: what it drops and changes is named after it."""
+"""Every kind of middlebox: what it drops and changes is named after it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 
 from netlab.fate.disposition import Disposition as End
 from netlab.fate.explain import decisive
+from netlab.lab import Lab
 from netlab.middlebox.catalogue import CATALOGUE
-from tests.middlebox.path import SERVER, UDP_PORT, Path, build
+from netlab.topology import loads
+from tests.middlebox.path import SERVER, UDP_PORT, Path, build, drain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,3 +123,49 @@ def test_fragments_that_are_cut_anew_keep_their_fate(path: Path, kind: str) -> N
     outcomes = [decisive(parts, everything) for parts in sent.values()]
     assert [number for number, end in enumerate(outcomes) if end and end.arrived] == arrived
     assert not fates.where(disposition=End.UNKNOWN)
+
+
+WIRE = """
+nodes:
+  client:
+  server:
+links:
+  - ends: [client:eth0, server:eth0]
+    subnet: 10.0.0.0/24
+    middleboxes: [%s]
+"""
+PROGRAMS = sorted(name for name, kind in CATALOGUE.items() if not kind.is_rules)
+WORDS = {
+    "impair": "{kind: impair, loss: 40%, seed: 3, delay: 1ms}",
+    "payload-rewrite": "{kind: payload-rewrite, find: some, replace: none}",
+    "reset-on-payload": "{kind: reset-on-payload, pattern: some}",
+}
+
+
+@pytest.mark.usefixtures("netlab_state")
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_what_a_program_on_a_wire_does_is_told(kind: str) -> None:
+    described = WORDS.get(kind, f"{{kind: {kind}}}")
+    with Lab(loads(WIRE % described, "wire.yaml")) as lab:
+        target = (lab["server"].address, UDP_PORT)
+        with (
+            lab["server"].socket(socket.AF_INET, socket.SOCK_DGRAM) as far,
+            lab["client"].socket(socket.AF_INET, socket.SOCK_DGRAM) as near,
+        ):
+            far.bind(target)
+            with lab.observe() as watch:
+                for number in range(8):
+                    near.sendto(number.to_bytes(4, "big") + bytes(40), target)
+                watch.settle()
+            received = [int.from_bytes(data[:4], "big") for data, _ in drain(far)]
+    fates = watch.fates
+    assert fates.complete, fates.gaps
+    probes = fates.where(proto=17, port=UDP_PORT)
+    arrived = [int.from_bytes(f.packet.transport[8:12], "big") for f in probes if f.arrived]
+    assert sorted(arrived) == sorted(received)
+    for fate in probes:
+        if not fate.arrived:
+            assert fate.disposition is End.CONSUMED
+            assert fate.reason.text == f"went into {kind} on the wire and did not come out"
+    copies = [fate for fate in probes if fate.copied]
+    assert len(copies) == len(received) - len(set(received))

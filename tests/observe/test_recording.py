@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from netlab.errors import InputError
 from netlab.observe import recording
-from netlab.observe.evidence import BoxReport, Count, Evidence, Gap, KernelDrop, RuleVerdict
+from netlab.observe.evidence import Count, Evidence, Gap, KernelDrop, RuleVerdict
 from tests.fate.path import PLACES, Tape, datagram
 
 
@@ -17,7 +17,6 @@ def test_comes_back_as_it_was():
         verdicts=(RuleVerdict("nat", 1, "ip", "t", "c", "forward", "rule", "drop", headers=b"E"),),
         drops=(KernelDrop(5, "nat", "NO_SOCKET", "tcp_v4_rcv", b"\x45"),),
         counts=(Count("nat", "Ip.InHdrErrors", 2),),
-        reports=(BoxReport(3, "nat", "delay", "kept", b"\x45", (b"\x46",)),),
         gaps=(Gap("nft", "no rules"),),
     )
     assert recording.read(recording.write(evidence)) == evidence

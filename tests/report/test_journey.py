@@ -2,7 +2,7 @@
 
 from netlab.fate.join import join
 from netlab.observe.evidence import Gap
-from netlab.plan.operations import InterfaceSummary, NodeSummary, Plan
+from netlab.plan.operations import CreateVeth, InterfaceSummary, NodeSummary, Plan, VethEnd
 from netlab.report import journey
 from netlab.wire.address import text
 from tests.fate.path import PLACES, Tape, datagram
@@ -23,7 +23,14 @@ PLAN = Plan(
         )
         for name, place in PLACES.items()
     ),
-    (),
+    tuple(
+        CreateVeth(VethEnd(*a, 2, "", 1500), VethEnd(*b, 2, "", 1500))
+        for a, b in (
+            (("client", "eth0"), ("nat", "lan")),
+            (("nat", "wan"), ("router", "west")),
+            (("router", "east"), ("server", "eth0")),
+        )
+    ),
 )
 
 
