@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netlab.topology.nat import is_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from netlab.plan.chains import Chains
     from netlab.topology.nat import Translator
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAPPED = "meta l4proto { tcp, udp }"
 UNKNOWN = "meta l4proto != { tcp, udp, icmp }"
 SIZE = 65535
+LONGEST_LIST = 512
+"""Ports that are listed in a rule; a longer range is left to conntrack."""
 
 
 class _Flow(NamedTuple):
@@ -79,6 +81,12 @@ def sysctls(nat: Translator) -> Iterator[tuple[str, str]]:
         yield f"net.netfilter.nf_conntrack_{name}", str(seconds)
 
 
+def in_turn(ports: Sequence[int]) -> str:
+    """The next of these ports, as nft says it."""
+    choice = ", ".join(f"{i} : {port}" for i, port in enumerate(ports))
+    return f"numgen inc mod {len(ports)} map {{ {choice} }}"
+
+
 class _Rules:
     """The rules of one NAT; names of sets are made its own by the outside interface."""
 
@@ -118,36 +126,28 @@ class _Rules:
     # The outside endpoints.
 
     @property
-    def pool(self) -> str:
-        first, last = self.nat.addresses[0], self.nat.addresses[-1]
-        return f"{first}" if first == last else f"{first}-{last}"
-
-    @property
-    def contiguous(self) -> bool:
-        addresses = [int(a) for a in self.nat.addresses]
-        return addresses == list(range(addresses[0], addresses[0] + len(addresses)))
-
-    @property
     def owned(self) -> str:
         return f"{{ {', '.join(map(str, self.nat.addresses))} }}"
 
-    def choose(self, *, keep: bool, match: str = MAPPED) -> Iterator[str]:
-        """Source NAT statements for a new mapping, with the matches they need before them.
+    def shares(self, *, of_flow: bool) -> Iterator[tuple[str, str]]:
+        """Each outside address with the match that gives it its share of the hosts.
 
-        The range of ports bounds only TCP and UDP; `fully-random` ignores the inside port.
+        A paired pool goes by the inside address alone, an arbitrary one by the destination too if
+        it is about a flow. `snat` to a range of addresses would do both, but a list has no range.
         """
-        low, high = self.nat.port_range
-        how = "" if keep else " fully-random"
         if not is_pool(self.nat):
-            yield f"{match} counter snat ip to {self.pool}:{low}-{high}{how}"
+            yield "", str(self.nat.addresses[0])
             return
-        # A paired pool goes by the inside address alone. `persistent` would do for a contiguous
-        # one, but a list has no range: each address stands for its share of a hash.
-        key = "ip saddr" if self.nat.pooling == "paired" else "ip saddr . ip daddr"
-        count = len(self.nat.addresses)
+        arbitrary = of_flow and self.nat.pooling == "arbitrary"
+        key = "ip saddr . ip daddr" if arbitrary else "ip saddr"
         for i, address in enumerate(self.nat.addresses):
-            share = f"jhash {key} mod {count} seed 0x6e6c == {i}"
-            yield f"{match} {share} counter snat ip to {address}:{low}-{high}{how}"
+            yield f"jhash {key} mod {len(self.nat.addresses)} seed 0x6e6c == {i} ", str(address)
+
+    def assign(self, match: str, ports: str, label: str) -> None:
+        """A new mapping of TCP or UDP to an outside address and these ports."""
+        for share, address in self.shares(of_flow=True):
+            statement = f"{match} {MAPPED} {share}counter snat ip to {address}:{ports}"
+            self.rule("postrouting", statement, label)
 
     # The parts.
 
@@ -173,7 +173,8 @@ class _Rules:
             kept("set", "alive", f"{key} . {endpoint}")
 
     def map_out(self) -> None:
-        leaving = f"{self.leaving} meta nfproto ipv4"
+        # What the node itself sends has an outside address already.
+        leaving = f"{self.leaving} meta nfproto ipv4 ip saddr != {self.owned}"
         inside = f"ip saddr . meta l4proto . th sport{self.remote}"
         if self.remembers:
             self.rule(
@@ -181,23 +182,46 @@ class _Rules:
                 f"{leaving} {MAPPED} counter snat ip to {inside} map {self.at('mapping')}",
                 f"mapping {self.nat.mapping}",
             )
-        if self.remembers and self.nat.ports != "random":
-            taken = f"{MAPPED} meta l4proto . th sport {self.at('taken')}"
-            if self.nat.ports == "preserve-parity":
-                self.keep_parity(f"{leaving} {taken}")
-            for statement in self.choose(keep=False, match=taken):
-                self.rule("postrouting", f"{leaving} {statement}", "port taken: another")
-        for statement in self.choose(keep=self.nat.ports != "random"):
-            self.rule("postrouting", f"{leaving} {statement}", f"ports {self.nat.ports}")
-        for i, address in enumerate(self.nat.addresses):
-            share = ""
-            if is_pool(self.nat):
-                share = f" jhash ip saddr mod {len(self.nat.addresses)} seed 0x6e6c == {i}"
+        if self.remembers and self.is_short:
+            self.from_list(leaving)
+        else:
+            self.from_range(leaving)
+        for share, address in self.shares(of_flow=False):
             self.rule(
-                "postrouting",
-                f"{leaving}{share} counter snat ip to {address}",
-                "other protocols",
+                "postrouting", f"{leaving} {share}counter snat ip to {address}", "other protocols"
             )
+
+    @property
+    def range(self) -> str:
+        low, high = self.nat.port_range
+        return f"{low}-{high}"
+
+    @property
+    def is_short(self) -> bool:
+        low, high = self.nat.port_range
+        return high - low < LONGEST_LIST
+
+    def from_range(self, leaving: str) -> None:
+        """Conntrack takes a port by itself: of so many, one that is in use is rare."""
+        keeps = self.nat.ports != "random"
+        if self.remembers and keeps:
+            taken = f"{leaving} meta l4proto . th sport {self.at('taken')}"
+            if self.nat.ports == "preserve-parity":
+                self.keep_parity(f"{taken} {MAPPED}")
+            self.assign(taken, f"{self.range} fully-random", "port taken: another")
+        how = "" if keeps else " fully-random"
+        self.assign(leaving, self.range + how, f"ports {self.nat.ports}")
+
+    def from_list(self, leaving: str) -> None:
+        """Few ports are gone through in turn: none is refused while one is free."""
+        if self.nat.ports != "random":
+            free = f"th sport {self.range} meta l4proto . th sport != {self.at('taken')}"
+            self.assign(f"{leaving} {free}", self.range, f"ports {self.nat.ports}")
+        if self.nat.ports == "preserve-parity":
+            self.keep_parity(f"{leaving} {MAPPED}")
+            return
+        low, high = self.nat.port_range
+        self.assign(leaving, in_turn(range(low, high + 1)), "the next port")
 
     def keep_parity(self, match: str) -> None:
         """The next port of the same parity, from a list that is gone through in turn.
@@ -206,12 +230,12 @@ class _Rules:
         """
         low, high = self.nat.port_range
         for parity in (0, 1):
-            ports = [p for p in range(high, max(low, high - 511) - 1, -1) if p % 2 == parity]
-            choice = ", ".join(f"{i} : {p}" for i, p in enumerate(ports))
+            ports = range(high, max(low, high - LONGEST_LIST) - 1, -1)
+            same = [port for port in ports if port % 2 == parity]
             self.rule(
                 "postrouting",
                 f"{match} th sport & 1 == {parity} counter snat ip to {self.nat.addresses[0]}"
-                f":numgen inc mod {len(ports)} map {{ {choice} }}",
+                f":{in_turn(same)}",
                 "port taken: one of its parity",
             )
 
@@ -313,8 +337,8 @@ class _Rules:
                 f"{back} {MAPPED} counter snat ip to {inside} map {self.at('mapping')}",
                 "hairpinning: the sender's mapping",
             )
-        for statement in self.choose(keep=self.nat.ports != "random"):
-            self.rule("postrouting", f"{back} {statement}", "hairpinning: a new mapping")
+        how = " fully-random" if self.nat.ports == "random" else ""
+        self.assign(back, self.range + how, "hairpinning: a new mapping")
 
     def pass_unknown(self) -> None:
         nat = self.nat
@@ -345,7 +369,7 @@ class _Rules:
             )
             self.rule(
                 "record",
-                f"{leaving} ct direction original"
+                f"{leaving} ct direction original counter"
                 f" update {self.at('lease')} {{ ct original ip saddr : ip saddr }}",
                 "unknown protocol: remember the address",
             )

@@ -4,6 +4,7 @@ import pytest
 
 from netlab.errors import InputError
 from netlab.topology import load
+from netlab.topology.nat import Translator
 
 FILE = """\
 nodes:
@@ -29,6 +30,8 @@ def test_values_stand_in_for_those_of_the_file(file):
         .node("nat")
         .nat
     )
+    assert isinstance(nat, Translator)
+    assert nat.origin is not None
     assert (nat.mapping, nat.timeouts.udp) == ("address-dependent", 7)
     assert nat.origin.line == 3
 
@@ -53,5 +56,6 @@ def test_a_wrong_value_is_told_at_its_node(file, path, value, code, hint):
         load(file, {path: value})
     (problem,) = caught.value.diagnostics
     assert problem.code == code
+    assert problem.position is not None
     assert problem.position.line == (3 if path.startswith("nat.") else 1)
     assert hint in problem.hint
