@@ -197,7 +197,7 @@ class LabNode:
     def address(self) -> str:
         """The first address; ``LabError`` for a node that has none."""
         if not self.addresses:
-            raise LabError(Diagnostic("E409", f"{self.name} has no address"))
+            raise LabError(Diagnostic("E414", f"{self.name} has no address"))
         return self.addresses[0]
 
     @property

@@ -25,11 +25,11 @@ SHIPPED = [
 pytestmark = pytest.mark.kernel
 
 
-def asked(node: netlab.LabNode, *question: str) -> list[dict]:
+def asked(node: netlab.LabNode, *question: str):
     return json.loads(node.run(["ip", "-j", *question], check=True).stdout or "[]")
 
 
-def interfaces(node: netlab.LabNode) -> dict:
+def interfaces(node: netlab.LabNode):
     """name -> (index, MAC, MTU, up, addresses), the loopback excepted."""
     return {
         i["ifname"]: (
@@ -48,7 +48,7 @@ def interfaces(node: netlab.LabNode) -> dict:
     }
 
 
-def routes(node: netlab.LabNode) -> set:
+def routes(node: netlab.LabNode):
     """(destination, gateway, interface), without what the kernel adds by itself."""
     found = set()
     for family, anything in (("-4", "0.0.0.0/0"), ("-6", "::/0")):
@@ -61,7 +61,7 @@ def routes(node: netlab.LabNode) -> set:
     return found
 
 
-def neighbours(node: netlab.LabNode) -> set:
+def neighbours(node: netlab.LabNode):
     return {
         (n["dev"], ip_address(n["dst"]), n["lladdr"])
         for n in asked(node, "neigh")

@@ -291,7 +291,7 @@ def _destination(lab: Lab, text: str, *, six: bool) -> tuple[str, LabNode | None
     for address in node.addresses:
         if (":" in address) == six:
             return address, node
-    raise LabError(Diagnostic("E409", f"{node.name} has no {'IPv6' if six else 'IPv4'} address"))
+    raise LabError(Diagnostic("E414", f"{node.name} has no {'IPv6' if six else 'IPv4'} address"))
 
 
 def _listener(node: LabNode, family: int, proto: int, port: int) -> socket.socket:
