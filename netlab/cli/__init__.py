@@ -53,6 +53,9 @@ COMMANDS = {
         "stateless:stateless", "a TCP server that remembers nothing: http, dns, echo"
     ),
     "tcp": Command("tcp:tcp", "a TCP of our own on a TUN device: netcat, servers, states"),
+    "list": Command("scenario:list_", "the scenarios that ship"),
+    "run": Command("scenario:run", "play a scenario and judge it; write a report"),
+    "demo": Command("scenario:demo", "play a scenario step by step, with explanations"),
     "doctor": Command("doctor:doctor", "what this machine allows, and how to get the rest"),
     "gc": Command("lab:gc", "find and remove what a crash left behind"),
     "completion": Command("completion:completion", "print a completion script for your shell"),

@@ -188,6 +188,7 @@ def _port(text: str) -> int:
 
 def _explain(arguments: argparse.Namespace) -> int:
     from netlab.drive.probe import PORT, Probes
+    from netlab.fate.probed import probed
 
     if arguments.predict:
         return _predict(arguments)
@@ -208,7 +209,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         watch = stack.enter_context(lab.observe())
         probes.send(node.inside)
         watch.settle()
-    fates, results = _probed(watch.fates, probes)
+    fates, results = probed(watch.fates, probes)
     predicted = _prediction(lab.plan, node.name, probes)
     _answer(fates, results, predicted, as_json=arguments.json)
     return 0 if results[-1].arrived else 1
@@ -302,39 +303,6 @@ def _listener(node: LabNode, family: int, proto: int, port: int) -> socket.socke
     except OSError as error:
         message = f"cannot listen at {node.name}: {error.strerror}"
         raise LabError(Diagnostic("E514", message)) from None
-
-
-def _probed(fates: Fates, probes: Probes) -> tuple[Fates, list[Outcome]]:
-    """The fates of the probes among all, and the outcome of each probe."""
-    from netlab.fate.explain import Outcome, decisive
-    from netlab.fate.fates import Fates
-
-    parts: dict[int, list[int]] = {number: [] for number in range(1, probes.count + 1)}
-    datagrams: dict[tuple[object, ...], int] = {}
-    everything = {fate.id: fate for fate in fates}
-    for fate in fates:
-        packet = fate.packet
-        if fate.parents:
-            continue
-        ports = (packet.source_port, packet.destination_port)
-        number = probes.number_of(fate.proto, ports, packet.transport)
-        datagram = (packet.source, packet.destination, *packet.datagram)
-        if number is None and packet.fragment_offset:
-            number = datagrams.get(datagram)
-        elif number is not None and packet.is_fragment:
-            datagrams[datagram] = number
-        if number in parts and not (fate.proto == 6 and not packet.flags & 2):
-            parts[number].append(fate.id)
-    results = [
-        Outcome(
-            number,
-            decisive([everything[part] for part in of], everything),
-            probes.refusals.get(number, ""),
-        )
-        for number, of in parts.items()
-    ]
-    chosen = {part for of in parts.values() for part in of}
-    return Fates((fate for fate in fates if fate.id in chosen), fates.gaps), results
 
 
 def capture(parser: argparse.ArgumentParser) -> None:

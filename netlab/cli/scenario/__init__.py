@@ -1,0 +1,233 @@
+"""``list``, ``run``, ``demo``: lessons about networks that are played, judged and shown."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from netlab.cli import console
+from netlab.errors import Diagnostic, InputError, Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from netlab.scenario.model import Scenario, Step
+    from netlab.scenario.outcome import Done, Outcome, Run
+
+MOST_RUNS = 1000
+
+
+def list_(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab list``."""
+    parser.epilog = "examples:\n  netlab list\n  netlab list --json"
+    parser.add_argument("--json", action="store_true", help="print names, titles and needs as JSON")
+    parser.set_defaults(run=_list)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from netlab.scenario import library
+    from netlab.scenario.read import read
+
+    found = [read(library.find(name)) for name in library.names()]
+    if arguments.json:
+        rows = [{"name": s.name, "title": s.title, "needs": list(s.needs)} for s in found]
+        console.print_json(rows)
+        return 0
+    print(console.columns([("SCENARIO", "WHAT IT SHOWS"), *((s.name, s.title) for s in found)]))
+    print("\nplay one: netlab run NAME     step by step: netlab demo NAME")
+    return 0
+
+
+def run(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab run``."""
+    parser.usage = "netlab run [options] NAME|FILE\n       netlab run [options] --all"
+    parser.epilog = (
+        "Exit code 0 if every expectation was met in each run and all runs came to the same,\n"
+        "1 if not, 2 for a bad file. Each run has a lab of its own.\n\n"
+        "examples:\n"
+        "  netlab run one-packet-offload\n"
+        "  netlab run two-clients --repeat 10 --json\n"
+        "  netlab run --all -j 2 --report reports"
+    )
+    parser.add_argument(
+        "scenario", metavar="NAME|FILE", nargs="?", help="one of `netlab list`, or a file"
+    )
+    parser.add_argument("--all", action="store_true", help="every scenario that ships")
+    parser.add_argument(
+        "-j", dest="jobs", type=_count(64), default=1, metavar="N",
+        help="with --all: so many at once (default: 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--repeat", type=_count(MOST_RUNS), default=1, metavar="N",
+        help="so many runs, which must come to the same (default: 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="of what is random (default: 0)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    parser.add_argument("--report", metavar="DIR", help="write NAME.md into this directory")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the lab up, named after the scenario"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _count(most: int) -> Any:
+    def number(text: str) -> int:
+        if not text.isdecimal() or not 0 < int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not between 1 and {most}")
+        return int(text)
+
+    return number
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.all == bool(arguments.scenario):
+        hint = "netlab run one-packet-offload, or netlab run --all"
+        raise InputError(Diagnostic("E912", "which scenario? one, or --all", hint=hint))
+    if arguments.keep and (arguments.all or arguments.repeat > 1):
+        raise InputError(Diagnostic("E912", "--keep is for one run of one scenario"))
+    end_well()
+    if arguments.all:
+        from netlab.cli.scenario import everything
+
+        return everything.run(arguments)
+    return _one(arguments)
+
+
+def end_well() -> None:
+    """SIGTERM takes the way of Ctrl-C, so that the lab goes first."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _one(arguments: argparse.Namespace) -> int:
+    from netlab.scenario import library
+    from netlab.scenario.outcome import Outcome
+    from netlab.scenario.read import read
+    from netlab.scenario.run import environment, play, repeat
+
+    scenario = read(library.find(arguments.scenario))
+    quiet = arguments.json
+    if arguments.repeat == 1:
+        told = Teller(quiet=quiet)
+        told.title(scenario)
+        made = play(
+            scenario, seed=arguments.seed, keep=arguments.keep, before=told.before, after=told.after
+        )
+        outcome = Outcome(scenario, (made,), arguments.seed, environment(scenario))
+    else:
+        counter = _Counter(arguments.repeat)
+        outcome = repeat(scenario, arguments.repeat, seed=arguments.seed, after=counter)
+        if not quiet:
+            Teller(quiet=False).all(outcome)
+    if arguments.report:
+        _report(outcome, arguments.report)
+    if quiet:
+        console.print_json(outcome.to_json())
+    else:
+        _summary(outcome)
+    if arguments.keep:
+        print(f"lab {scenario.name} is up; remove: netlab down {scenario.name}", file=sys.stderr)
+    return 0 if outcome.passed else 1
+
+
+def _report(outcome: Outcome, directory: str) -> list[Path]:
+    from netlab.cli.scenario import report
+
+    return report.write(outcome, directory)
+
+
+class _Counter:
+    """Which run it is, on one line of a terminal."""
+
+    def __init__(self, total: int) -> None:
+        self._progress = console.Progress("run", least=2)
+        self._done = 0
+        self._total = total
+
+    def __call__(self, _: Run) -> None:
+        self._done += 1
+        self._progress(self._done, self._total)
+
+
+class Teller:
+    """Tells of a run while it lasts."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def title(self, scenario: Scenario) -> None:
+        """The heading."""
+        if not self._quiet:
+            print(console.style(f"{scenario.name}: {scenario.title}", "bold"), flush=True)
+
+    def before(self, step: Step) -> None:
+        """What is being done, where somebody looks."""
+        if not self._quiet and sys.stdout.isatty():
+            print(f"  … {step.name}", end="\r", flush=True)
+
+    def after(self, done: Done) -> None:
+        """What came of it."""
+        if self._quiet:
+            return
+        end = "\x1b[K" if sys.stdout.isatty() else ""
+        if not done.verdicts:
+            print(f"  {console.style('·', 'dim')} {done.step.name}{end}", flush=True)
+        for verdict in done.verdicts:
+            mark = console.style("✓", "green") if verdict.passed else console.style("✗", "red")
+            print(f"  {mark} {verdict.text}{end}", flush=True)
+            if not verdict.passed:
+                print("      seen: " + verdict.observed.replace("\n", "\n      "), flush=True)
+
+    def all(self, outcome: Outcome) -> None:
+        """A run that tells most of several."""
+        self.title(outcome.scenario)
+        for done in outcome.telling.done:
+            self.after(done)
+
+
+def _summary(outcome: Outcome) -> None:
+    verdicts = outcome.telling.verdicts
+    met = sum(verdict.passed for verdict in verdicts)
+    word = console.style("passed", "green") if outcome.passed else console.style("FAILED", "red")
+    runs = ""
+    if len(outcome.runs) > 1:
+        good = sum(run.passed for run in outcome.runs)
+        same = "the same each time" if outcome.digests_equal else "NOT the same each time"
+        runs = f", {good} of {len(outcome.runs)} runs, {same}"
+    digest = outcome.telling.digest[:16]
+    print(f"{word}: {met} of {len(verdicts)} expectations met{runs}; digest {digest}")
+
+
+def demo(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab demo``."""
+    parser.epilog = (
+        "Any key goes on, Ctrl-C ends it. Without a terminal it does not stop.\n\n"
+        "example:\n"
+        "  netlab demo one-packet-offload"
+    )
+    parser.add_argument("scenario", metavar="NAME|FILE", help="one of `netlab list`, or a file")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the lab up, named after the scenario"
+    )
+    parser.set_defaults(run=_demo)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from netlab.cli.scenario import stage
+    from netlab.scenario import library
+    from netlab.scenario.read import read
+
+    end_well()
+    return stage.show(read(library.find(arguments.scenario)), keep=arguments.keep)
+
+
+def skipped(error: Unavailable) -> str:
+    """Why a scenario cannot be played here, in a line."""
+    return "; ".join(diagnostic.message for diagnostic in error.diagnostics)

@@ -1,0 +1,34 @@
+"""The scenarios that ship, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netlab.errors import Diagnostic, InputError
+from netlab.topology.problems import nearest
+
+
+def directory() -> Path:
+    """Where they are: in the package when it is installed, else beside it in the source tree.
+
+    Topologies lie beside the scenarios in both, so that their relative paths hold.
+    """
+    package = Path(__file__).parents[1]
+    installed = package / "shipped" / "scenarios"
+    return installed if installed.is_dir() else package.parent / "scenarios"
+
+
+def names() -> list[str]:
+    """The names of all, sorted."""
+    return sorted(path.stem for path in directory().glob("*.yaml"))
+
+
+def find(text: str) -> Path:
+    """The file of a shipped scenario's name, or the file that ``text`` names."""
+    if text.endswith((".yaml", ".yml")) or "/" in text:
+        return Path(text)
+    known = names()
+    if text not in known:
+        message = f"there is no scenario {text!r}"
+        raise InputError(Diagnostic("E910", message, hint=nearest(text, known)))
+    return directory() / f"{text}.yaml"

@@ -1,0 +1,175 @@
+"""A scenario: its lab, its steps, and what must come of each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+PORT = 33434
+"""Where packets of TCP and UDP go without a port of their own: traceroute's."""
+
+TIMEOUT = 20.0
+"""Seconds that a step may take unless it says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send ``count`` packets of IP protocol ``protocol`` and learn the fate of each.
+
+    ``target`` is a node or an address; ``listen`` holds a socket open there, as a server would.
+    ``size`` is the payload in octets, ``family`` 4 or 6.
+    """
+
+    source: str
+    target: str
+    protocol: int
+    count: int = 1
+    port: int = PORT
+    size: int = 32
+    family: int = 4
+    listen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Run a command to its end in ``node``, or on this machine where ``node`` is empty."""
+
+    argv: tuple[str, ...]
+    node: str = ""
+    input: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start a program that stays; the step is over when its output matches ``ready``."""
+
+    argv: tuple[str, ...]
+    ready: str
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Repeat a command until its output matches ``until``."""
+
+    argv: tuple[str, ...]
+    until: str
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Set values of the running lab by their path, as ``netlab set`` does."""
+
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call the Python function ``function`` of the file ``file`` with the running lab.
+
+    It takes the lab and a ``random.Random`` and returns the rows of a table.
+    """
+
+    file: Path
+    function: str
+
+
+Action: TypeAlias = Send | Command | Start | Wait | Change | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Which packets of a command are numbered: those of an IP protocol and, if given, a port."""
+
+    protocol: int
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a packet must end: its disposition and, where not empty, the node and who says why.
+
+    ``by`` is a part of the rule, its label, or the reason.
+    """
+
+    disposition: str
+    at: str = ""
+    by: str = ""
+    changed: str = ""
+    """A part of one of the changes that it must have met on its way, in tracebox's notation."""
+    what: str = ""
+    """What the packet is, such as ``SYN+ACK``."""
+
+    def __str__(self) -> str:
+        where = f" at {self.at}" if self.at else ""
+        by = f" by {self.by}" if self.by else ""
+        changed = f", changed in {self.changed}" if self.changed else ""
+        return f"{self.disposition}{where}{by}{changed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows that a command's JSON or CSV output, or a function's answer, must have.
+
+    Compared are the named columns only, as text, in any order; each row as often as it is listed.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What must come of a step. ``packets`` are by number from 1."""
+
+    exit: int | None = None
+    output: tuple[str, ...] = ()
+    not_output: tuple[str, ...] = ()
+    packets: tuple[tuple[int, End], ...] = ()
+    no_more: bool = False
+    """There are no other packets than those that ``packets`` names."""
+    table: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is done. ``explain`` is what a demo says before it."""
+
+    name: str
+    action: Action
+    expected: Expected
+    explain: str = ""
+    watched: Watched | None = None
+    timeout: float = TIMEOUT
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A result from the literature, and what the lab shows beside it."""
+
+    what: str
+    published: str
+    lab: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A whole scenario file."""
+
+    name: str
+    title: str
+    file: Path
+    topology: Path
+    story: str
+    steps: tuple[Step, ...]
+    sources: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
+    needs: tuple[str, ...] = field(default=())
+    """Programs that must be installed."""

@@ -1,0 +1,101 @@
+"""Fates as numbered packets, without what differs from run to run.
+
+Times, identifiers, ports and sequence numbers are left out, and of what a box changed the new
+value: what stays is which packet it was, where it was seen, what was changed, and its end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netlab.fate.packet import ICMP, ICMPV6, TCP, UDP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from netlab.fate.explain import Outcome
+    from netlab.fate.fates import Fate
+    from netlab.scenario.model import Watched
+
+_FLAGS = ((2, "SYN"), (1, "FIN"), (4, "RST"), (16, "ACK"))
+
+
+class Packet(NamedTuple):
+    """One packet. ``way`` is each interface, as ``node:interface``; ``changes`` field names."""
+
+    number: int
+    what: str
+    origin: str
+    disposition: str
+    at: str
+    by: str
+    way: tuple[str, ...]
+    changes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As reports print it, and as the digest takes it."""
+        return self._asdict() | {"way": list(self.way), "changes": list(self.changes)}
+
+    def __str__(self) -> str:
+        at = f" at {self.at}" if self.at else ""
+        by = f" by {self.by}" if self.by else ""
+        return f"#{self.number} {self.what} from {self.origin}: {self.disposition}{at}{by}"
+
+
+NEVER_LEFT = "never-left"
+
+
+def sent(outcomes: Iterable[Outcome]) -> Iterator[Packet]:
+    """The packets that a step sent, by their numbers."""
+    for outcome in outcomes:
+        if outcome.decisive is None:
+            said = outcome.refusal or "nobody saw it"
+            yield Packet(outcome.number, "", "", NEVER_LEFT, "", said, (), ())
+        else:
+            yield _packet(outcome.number, outcome.decisive)
+
+
+def watched(fates: Iterable[Fate], which: Watched) -> Iterator[Packet]:
+    """The packets of a command, numbered in the order in which they were first seen."""
+    chosen = [
+        fate
+        for fate in fates
+        if fate.proto == which.protocol
+        and which.port in (None, fate.packet.source_port, fate.packet.destination_port)
+        and not fate.parents
+    ]
+    for number, fate in enumerate(chosen, 1):
+        yield _packet(number, fate)
+
+
+def _packet(number: int, fate: Fate) -> Packet:
+    reason = fate.reason
+    return Packet(
+        number,
+        what(fate),
+        fate.origin,
+        str(fate.disposition),
+        fate.node,
+        "" if fate.arrived else reason.label or reason.rule or reason.text,
+        tuple(f"{hop.node}:{hop.interface}" for hop in fate.hops),
+        tuple(f"{hop.node} {_field(change)}" for hop in fate.hops for change in hop.changes),
+    )
+
+
+def _field(change: str) -> str:
+    """``IP::TTL`` of ``IP::TTL 64 -> 63``."""
+    return change.partition(" ")[0]
+
+
+def what(fate: Fate) -> str:
+    """``SYN+ACK``, ``UDP``, ``ICMP 3/4``, ``protocol 253``; of TCP also whether it has data."""
+    packet = fate.packet
+    if fate.proto == TCP:
+        names = [name for bit, name in _FLAGS if packet.flags & bit]
+        return "+".join(names) + (" data" if packet.payload_length else "")
+    if fate.proto == UDP:
+        return "UDP"
+    head, _, rest = fate.label.partition(" ")
+    if fate.proto in (ICMP, ICMPV6):
+        return f"{head} {rest.partition(' ')[0]}"
+    return f"protocol {fate.proto}"

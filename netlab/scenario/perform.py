@@ -1,0 +1,239 @@
+"""One step in a running lab. Every wait has a limit, and what a step started ends with the run."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from netlab.errors import Diagnostic, InputError, LabError
+from netlab.scenario import model, packets
+from netlab.scenario.judge import Observation, rows_of, text_of
+
+if TYPE_CHECKING:
+    import random
+    import socket
+    from collections.abc import Iterator, Sequence
+
+    from netlab.fate.fates import Fates
+    from netlab.lab import Lab, LabNode
+
+GRACE = 3.0
+"""Seconds between asking a program to end and killing it."""
+
+AGAIN = 0.05
+"""Seconds between two looks at a condition."""
+
+
+class Performed(NamedTuple):
+    """What came of a step, and the fates of its packets if it was watched."""
+
+    seen: Observation
+    fates: Fates | None = None
+
+
+class Performer:
+    """Carries out steps in one lab; a context, at whose end all programs have ended."""
+
+    def __init__(self, lab: Lab, seed: int, rng: random.Random) -> None:
+        self.lab = lab
+        self.seed = seed
+        self.rng = rng
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def perform(self, step: model.Step) -> Performed:
+        """The observation; a step that fails for reasons of its own says so in it."""
+        try:
+            match step.action:
+                case model.Send():
+                    return self._send(step.action)
+                case model.Command():
+                    return self._command(step, step.action)
+                case model.Start():
+                    return Performed(self._start(step.action, step.timeout))
+                case model.Wait():
+                    return Performed(self._wait(step.action, step.timeout))
+                case model.Change():
+                    from netlab import adjust
+
+                    done = adjust.change(self.lab, step.action.settings)
+                    return Performed(Observation(output="\n".join(done)))
+                case model.Call():
+                    return Performed(self._call(step.action))
+        except LabError as error:
+            return Performed(Observation(failure=str(error)))
+
+    def words(self, argv: Sequence[str]) -> list[str]:
+        """A command as it is run here: ``{lab}`` and ``{seed}`` filled in."""
+        filled = [w.replace("{lab}", self.lab.name).replace("{seed}", str(self.seed)) for w in argv]
+        return [sys.executable, "-m", *filled] if filled[0] == "netlab" else filled
+
+    def _send(self, send: model.Send) -> Performed:
+        from netlab.drive.probe import Probes, listener
+        from netlab.fate.probed import probed
+
+        address, node = self._target(send)
+        probes = Probes(address, send.protocol, port=send.port, count=send.count, size=send.size)
+        with contextlib.ExitStack() as stack:
+            if send.listen and node:
+                held: socket.socket = node.inside(
+                    lambda: listener(probes.family, probes.proto, probes.port)
+                )
+                stack.enter_context(held)
+            watch = stack.enter_context(self.lab.observe())
+            probes.send(self.lab[send.source].inside)
+            watch.settle()
+        fates, outcomes = probed(watch.fates, probes)
+        return Performed(Observation(packets=tuple(packets.sent(outcomes))), fates)
+
+    def _target(self, send: model.Send) -> tuple[str, LabNode | None]:
+        if send.target not in self.lab:
+            return send.target, next((n for n in self.lab if send.target in n.addresses), None)
+        node = self.lab[send.target]
+        for address in node.addresses:
+            if (":" in address) == (send.family == 6):
+                return address, node
+        raise LabError(Diagnostic("E409", f"{node.name} has no IPv{send.family} address"))
+
+    def _command(self, step: model.Step, command: model.Command) -> Performed:
+        if step.watched is None:
+            return Performed(self._run(command, step.timeout, step.expected.table is not None))
+        with self.lab.observe() as watch:
+            seen = self._run(command, step.timeout, step.expected.table is not None)
+            watch.settle()
+        numbered = tuple(packets.watched(watch.fates, step.watched))
+        port = step.watched.port
+        fates = watch.fates.where(proto=step.watched.protocol, port=port)
+        return Performed(seen._replace(packets=numbered), fates)
+
+    def _run(self, command: model.Command, timeout: float, table: bool) -> Observation:  # noqa: FBT001
+        process = self._popen(command.argv, command.node, stdin=subprocess.PIPE)
+        failure = ""
+        with process:
+            try:
+                output, errors = process.communicate(command.input, timeout)
+            except subprocess.TimeoutExpired:
+                _kill(process)
+                output, errors = process.communicate()
+                failure = f"it did not end within {timeout:g} seconds"
+            except BaseException:
+                _kill(process)
+                raise
+        rows = rows_of(output) if table else None
+        return Observation(output, errors, process.returncode, table=rows, failure=failure)
+
+    def _popen(self, argv: Sequence[str], node: str, **options: Any) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        options = {"stdout": pipe, "stderr": pipe, "text": True, "errors": "replace", **options}
+        words = self.words(argv)
+        if node:
+            return self.lab[node].popen(words, **options)
+        try:
+            return subprocess.Popen(words, start_new_session=True, **options)
+        except OSError as error:
+            message = f"cannot run {words[0]}: {error.strerror}"
+            raise LabError(Diagnostic("E410", message)) from None
+
+    def _start(self, start: model.Start, timeout: float) -> Observation:
+        # A file and not a pipe: nobody reads it later, and a full pipe would stop the program.
+        log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - the run closes it
+        self._stack.enter_context(log)
+        process = self._popen(
+            start.argv, start.node, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+        self._stack.callback(_end, process)
+        deadline = time.monotonic() + timeout
+        while True:
+            ended = process.poll() is not None
+            log.seek(0)
+            output = log.read()
+            if re.search(start.ready, output, re.MULTILINE):
+                return Observation(output)
+            if ended:
+                failure = f"it ended with {process.returncode} before it was ready"
+                return Observation(output, failure=failure)
+            if time.monotonic() > deadline:
+                return Observation(output, failure=f"not ready within {timeout:g} seconds")
+            time.sleep(AGAIN)
+
+    def _wait(self, wait: model.Wait, timeout: float) -> Observation:
+        deadline = time.monotonic() + timeout
+        command = model.Command(wait.argv, wait.node)
+        while True:
+            seen = self._run(command, timeout, table=False)
+            if seen.failure or re.search(wait.until, seen.output, re.MULTILINE):
+                return seen
+            if time.monotonic() > deadline:
+                failure = f"it did not come to pass within {timeout:g} seconds: {wait.until}"
+                return seen._replace(failure=failure)
+            time.sleep(AGAIN)
+
+    def _call(self, call: model.Call) -> Observation:
+        specification = importlib.util.spec_from_file_location(call.file.stem, call.file)
+        assert specification
+        assert specification.loader
+        module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+        function = getattr(module, call.function, None)
+        if function is None:
+            raise InputError(Diagnostic("E903", f"{call.file} has no function {call.function}"))
+        rows = [
+            {str(key): text_of(value) for key, value in row.items()}
+            for row in function(self.lab, self.rng)
+        ]
+        return Observation(table=tuple(rows))
+
+
+def commands(step: model.Step, lab: str) -> Iterator[str]:
+    """What a user types to do the same in a lab that is up."""
+    import shlex
+
+    action = step.action
+    if isinstance(action, model.Send):
+        port = f" --dport {action.port}" if action.protocol in (6, 17) else ""
+        six = " -6" if action.family == 6 else ""
+        listen = " --listen" if action.listen else ""
+        yield (
+            f"netlab explain {lab}/{action.source} {action.target} --proto {action.protocol}"
+            f" --count {action.count}{port}{six}{listen}"
+        )
+    elif isinstance(action, model.Change):
+        for path, value in action.settings.items():
+            target, _, key = path.rpartition(".")
+            yield f"netlab set {lab}/{target} {key}={shlex.quote(value)}"
+    elif isinstance(action, model.Call):
+        yield f"# {action.file.name}: {action.function}"
+    else:
+        words = shlex.join(w.replace("{lab}", lab).replace("{seed}", "0") for w in action.argv)
+        started = " &" if isinstance(action, model.Start) else ""
+        yield (f"netlab exec {lab}/{action.node} -- " if action.node else "") + words + started
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    # It leads a session of its own, so its children go with it.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        _kill(process)
+        process.wait()

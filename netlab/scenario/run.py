@@ -1,0 +1,98 @@
+"""From a scenario to its outcome: a lab of its own for each run, and nothing left of it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import random
+import secrets
+import shutil
+from typing import TYPE_CHECKING
+
+from netlab import __version__
+from netlab.errors import Diagnostic, Unavailable
+from netlab.lab import Lab
+from netlab.scenario.judge import judge
+from netlab.scenario.outcome import Done, Outcome, Run
+from netlab.scenario.perform import Performer, commands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netlab.scenario.model import Scenario, Step
+
+
+def play(
+    scenario: Scenario,
+    *,
+    seed: int = 0,
+    keep: bool = False,
+    before: Callable[[Step], None] = lambda _: None,
+    after: Callable[[Done], None] = lambda _: None,
+) -> Run:
+    """One run. A step that cannot be carried out is the last one.
+
+    ``before`` and ``after`` are told of each step. With ``keep`` the lab stays up and is called
+    after the scenario; else its name is one that nobody has, so that runs do not meet.
+    """
+    check_needs(scenario)
+    name = scenario.name if keep else f"{scenario.name[:32]}-{secrets.token_hex(4)}"
+    lab = Lab(scenario.topology, name=name)
+    done: list[Done] = []
+    with contextlib.ExitStack() as stack:
+        lab.start(keep=keep)
+        if not keep:
+            stack.callback(lab.stop)
+        performer = stack.enter_context(Performer(lab, seed, random.Random(seed)))  # noqa: S311
+        for step in scenario.steps:
+            before(step)
+            seen, fates = performer.perform(step)
+            verdicts = tuple(judge(step, seen))
+            typed = tuple(commands(step, scenario.name))
+            done.append(Done(step, seen, verdicts, typed, fates))
+            after(done[-1])
+            if seen.failure:
+                break
+    return Run(tuple(done))
+
+
+def repeat(
+    scenario: Scenario,
+    times: int,
+    *,
+    seed: int = 0,
+    after: Callable[[Run], None] = lambda _: None,
+) -> Outcome:
+    """So many runs, each in a lab of its own."""
+    runs = []
+    for _ in range(times):
+        runs.append(play(scenario, seed=seed))
+        after(runs[-1])
+    return Outcome(scenario, tuple(runs), seed, environment(scenario))
+
+
+def check_needs(scenario: Scenario) -> None:
+    """Raise ``Unavailable`` if a program that the scenario runs is not installed."""
+    missing = [program for program in scenario.needs if not shutil.which(program)]
+    if missing:
+        message = f"{scenario.name} needs {', '.join(missing)}"
+        raise Unavailable(Diagnostic("E911", message, hint="install it, or run another scenario"))
+
+
+def environment(scenario: Scenario) -> dict[str, str]:
+    """What a run can be replayed from, and where it was made."""
+    return {
+        "netlab": __version__,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "user": "root" if os.geteuid() == 0 else "ordinary",
+        "scenario_sha256": _hash(scenario.file.read_bytes()),
+        "topology_sha256": _hash(scenario.topology.read_bytes()),
+    }
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,120 @@
+"""The form of a scenario file. What forms cannot know (is there such a node?) is read.py's part."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from netlab.topology.fields import (
+    Argv,
+    Boolean,
+    Integer,
+    Number,
+    Port,
+    Regex,
+    Text,
+    Word,
+    listed,
+)
+from netlab.topology.schema import Form
+
+Regexes = Annotated[list[Regex], BeforeValidator(listed)]
+Words = Annotated[list[Word], BeforeValidator(listed)]
+
+
+class SendForm(Form):
+    """Packets that are sent one after the other, each numbered from 1."""
+
+    source: Word = Field(alias="from", description="The node that sends.")
+    target: Word = Field(alias="to", description="A node, or an address.")
+    protocol: Text = Field(description="icmp, tcp, udp, hdp or a number of IP's.")
+    count: Integer = Field(1, ge=1, le=10_000, description="How many.")
+    port: Port | None = Field(None, description="The destination port of tcp and udp.")
+    size: Integer = Field(32, ge=8, le=65_000, description="Octets of payload.")
+    family: Integer = Field(4, description="4 or 6.")
+    listen: Boolean = Field(True, description="Whether a socket is held open at the target.")
+
+
+class WatchForm(Form):
+    """Which packets of a command are numbered."""
+
+    protocol: Text = Field(description="icmp, tcp, udp, hdp or a number of IP's.")
+    port: Port | None = Field(None, description="Only those with this port at either end.")
+
+
+class EndForm(Form):
+    """How a packet must end."""
+
+    end: Word = Field(description="The disposition, such as delivered or denied.")
+    at: Word = Field("", description="The node where it ends.")
+    by: Text = Field("", description="A part of the rule, its label, or the reason.")
+    changed: Text = Field("", description="A header field that was changed on its way.")
+    what: Text = Field("", description="What the packet is, such as SYN+ACK.")
+
+
+class TableForm(Form):
+    """The rows that must come out."""
+
+    columns: Words = Field(min_length=1, description="The columns that are compared.")
+    rows: list[list[Text]] | None = Field(None, description="The rows, in the order of columns.")
+    file: Word | None = Field(None, description="A CSV file beside the scenario with the rows.")
+
+
+class ExpectForm(Form):
+    """What must come of a step."""
+
+    exit: Integer | None = Field(None, ge=0, le=255, description="The exit code (default: 0).")
+    output: Regexes = Field([], description="Regular expressions that the output matches.")
+    not_output: Regexes = Field([], alias="not-output", description="Ones that it does not match.")
+    packets: dict[Text, Word | EndForm] = Field(
+        {}, description="By number, as `1` or `2-5`: how the packet ends."
+    )
+    no_more: Boolean = Field(
+        False, alias="no-more", description="There are no packets but those that are named."
+    )
+    table: TableForm | None = Field(None, description="The rows that must come out.")
+
+
+class StepForm(Form):
+    """One thing that is done: exactly one of send, run, start, wait, set and call."""
+
+    name: Text = Field("", description="What reports call it.")
+    explain: Text = Field("", description="What a demo says before it, in Markdown.")
+    send: SendForm | None = Field(None, description="Packets to send, each with a number.")
+    run: Argv | None = Field(None, description="A command to run to its end.")
+    start: Argv | None = Field(None, description="A program to start, which then stays.")
+    wait: Argv | None = Field(None, description="A command to repeat until its output fits.")
+    set: dict[Word, Text] | None = Field(None, description="Settings to change, by path.")
+    call: Word | None = Field(None, description="`file.py:function`, beside the scenario.")
+    node: Word = Field("", alias="in", description="The node for run, start and wait.")
+    input: Text = Field("", description="What run reads from standard input.")
+    ready: Regex | None = Field(None, description="With start: what it prints when it is ready.")
+    until: Regex | None = Field(None, description="With wait: what the output must match.")
+    watch: WatchForm | None = Field(None, description="With run: the packets to number.")
+    timeout: Number = Field(20.0, gt=0, le=300, description="Seconds that the step may take.")
+    expect: ExpectForm | None = Field(None, description="What must come of it.")
+
+
+class PublishedForm(Form):
+    """A published result beside the lab's."""
+
+    what: Text = Field(description="What was measured.")
+    published: Text = Field(description="What the source says.")
+    lab: Text = Field(description="What the lab shows.")
+    source: Text = Field("", description="Where it is published.")
+
+
+class ScenarioForm(Form):
+    """A scenario file."""
+
+    title: Text = Field(description="In a line.")
+    topology: Word = Field(description="The topology file, seen from the scenario's directory.")
+    story: Text = Field(description="Markdown: what you will see, why, what to try next.")
+    sources: list[Text] = Field([], description="Where it comes from.")
+    published: list[PublishedForm] = Field([], description="Published results beside the lab's.")
+    needs: Words = Field([], description="Programs that must be installed.")
+    steps: list[StepForm] = Field(min_length=1, description="What is done, in order.")
+
+
+ACTIONS = ("send", "run", "start", "wait", "set", "call")
