@@ -201,7 +201,7 @@ class TcpConnection:
         if self._writable and events & _WRITER and not self._writable.done():
             core = self.core
             # Not for each octet of room: a writer in bulk fills a good part of the buffer at once.
-            if core.end is not None or core.sender.room * 4 >= core.settings.send_buffer:
+            if core.end is not None or core.sender.room * 3 >= core.sender.capacity:
                 self._writable.set_result(None)
 
 

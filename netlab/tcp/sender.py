@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netlab.tcp.settings import Settings
 
 NEVER = math.inf
+LEAST_AHEAD = 1 << 16
 
 Span = tuple[int, int]
 
@@ -126,9 +127,19 @@ class Sender:
         return self.fin and self.una > self.buffer.end
 
     @property
+    def capacity(self) -> int:
+        """How much the send buffer may hold now: twice what may be under way, and some more.
+
+        A thousand writers that could each put megabytes into a narrow path would fill the memory
+        with data that nobody can send for seconds.
+        """
+        ahead = 2 * self.congestion.cwnd + max(2 * self.largest, LEAST_AHEAD)
+        return min(self._settings.send_buffer, ahead)
+
+    @property
     def room(self) -> int:
         """Octets that the send buffer can still take."""
-        return max(self._settings.send_buffer - len(self.buffer), 0)
+        return max(self.capacity - len(self.buffer), 0)
 
     @property
     def in_recovery(self) -> bool:
