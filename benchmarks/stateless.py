@@ -43,6 +43,7 @@ links:
 """
 OURS, OWN = "192.0.2.80", "198.51.100.2"
 CONNECTIONS = 128
+CORES_FOR_TWO = 4
 
 ASYNCIO = """
 import asyncio, sys
@@ -87,10 +88,12 @@ def run(*, quick: bool) -> Result:
         lab = stack.enter_context(netlab.Lab(home / "lab.yaml", name=f"bench-{os.getpid()}"))
         bench = _Bench(lab, stack, home, seconds)
         contests = [*bench.http(), *bench.dns()]
+        if (os.cpu_count() or 1) >= CORES_FOR_TWO:
+            contests += bench.workers()
+        else:
+            missing.append(f"two workers: they and the client need {CORES_FOR_TWO} cores")
         rows = [_hold(contest, rounds) for contest in contests]
         rows.append(bench.memory(10_000 if quick else 100_000))
-    if (os.cpu_count() or 1) < 4:
-        missing.append("two workers: they and the client need three free cores")
     return Result(tuple(rows), tuple(missing))
 
 
@@ -129,6 +132,18 @@ class _Bench:
             "asyncio",
             partial(self._wrk, f"http://{OURS}:80/"),
             partial(self._wrk, f"http://{OWN}:8082/"),
+        )
+
+    def workers(self) -> Iterator[Contest]:
+        """Two processes of ours that share the traffic, against one."""
+        if not shutil.which("wrk"):
+            return
+        self._stateless("http", f"{OURS}:83", "--text", "x" * 99, "--workers", "2")
+        yield Contest(
+            "HTTP, bodies of 100 octets, two workers",
+            "one worker",
+            partial(self._wrk, f"http://{OURS}:83/"),
+            partial(self._wrk, f"http://{OURS}:80/"),
         )
 
     def dns(self) -> Iterator[Contest]:

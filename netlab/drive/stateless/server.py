@@ -71,6 +71,8 @@ class _Waiting(NamedTuple):
     back: bytes
     since: float
     future: asyncio.Future[Any]
+    direct: bool
+    """Whether ``future`` is the one answer itself, and not the list of all."""
 
 
 class Server:
@@ -134,9 +136,9 @@ class Server:
 
         ``received`` is the sum of the kinds of ``Reaction`` (SYN and FIN together as ``express``
         where they took that way) and of ``malformed``, ``checksum`` and ``elsewhere`` (another
-        address or port). Of the ``request`` s some are ``repeated`` while
-        they are in flight, some ``busy`` (over the limit), the others asked; of what is asked some
-        ``failed`` (an exception) or ``late`` (over the time).
+        address or port). Of the ``request`` s some are ``repeated`` while they are in flight, some
+        ``busy`` (over the limit), the others asked; of what is asked some ``failed`` (an exception)
+        or ``timed out``. Of TCP's connections nothing is kept, so nothing is shown.
         """
         return {
             "received": 0,
@@ -144,7 +146,6 @@ class Server:
             **self._counts,
             "in flight": len(self._waiting),
             "outbox": len(self._outbox),
-            "bytes per connection": 0,
         }
 
     def _readable(self) -> None:
@@ -207,26 +208,24 @@ class Server:
         for message in request.messages:
             try:
                 answer = self._application(message.data, client)
+                if type(answer) is bytes:  # by far the most
+                    answers.append(answer)
+                elif isinstance(answer, Awaitable):
+                    later.append((len(answers), answer))
+                    answers.append(None)
+                else:
+                    answers.append(_octets(answer))
             except Exception:  # noqa: BLE001 - one bad request must not end the others
                 _log.exception("the application failed for %s", client)
                 self._counts["failed"] += 1
-                answer = None
-            if type(answer) is bytes:  # by far the most
-                answers.append(answer)
-            elif isinstance(answer, Awaitable):
-                later.append((len(answers), answer))
                 answers.append(None)
-            else:
-                answers.append(_octets(answer))
         if not later:
             self._reply(request, answers, back)
             return
-        future: asyncio.Future[Any]
-        if len(answers) == 1 and isinstance(later[0][1], asyncio.Future):
-            future = later[0][1]  # no task between the application and the reply
-        else:
-            future = asyncio.ensure_future(_gather(answers, later))
-        self._waiting[key] = _Waiting(request, back, monotonic(), future)
+        # One future needs no task between the application and the reply.
+        direct = len(answers) == 1 and isinstance(later[0][1], asyncio.Future)
+        future = asyncio.ensure_future(later[0][1] if direct else _gather(answers, later))
+        self._waiting[key] = _Waiting(request, back, monotonic(), future, direct)
         future.add_done_callback(lambda done: self._done(key, done))
 
     def _done(self, key: tuple[bytes, int, int], future: asyncio.Future[Any]) -> None:
@@ -234,14 +233,14 @@ class Server:
         if waiting is None:  # stopped
             return
         answers: list[bytes | None] = [None] * len(waiting.request.messages)
-        if future.cancelled():
-            self._counts["late"] += 1
-        elif error := future.exception():
-            self._counts["failed"] += 1
-            _log.error("the application failed", exc_info=error)
-        else:
+        try:
             result = future.result()
-            answers = result if isinstance(result, list) else [_octets(result)]
+            answers = [_octets(result)] if waiting.direct else result
+        except asyncio.CancelledError:
+            self._counts["timed out"] += 1
+        except Exception:  # noqa: BLE001 - as above
+            self._counts["failed"] += 1
+            _log.exception("the application failed")
         self._reply(waiting.request, answers, waiting.back)
 
     def _sweep(self) -> None:

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from netlab.lab import Lab
 from tests.drive.stateless.conftest import (
     OWN,
     OWN_6,
@@ -58,7 +59,7 @@ def test_curl_gets_a_page(netlab, serve, address: str, mode: list[str]) -> None:
         "cookie",
     )
     assert statistics["received"] == sum(statistics.get(kind, 0) for kind in kinds)
-    assert statistics["bytes per connection"] == 0
+    assert (statistics["in flight"], statistics["outbox"]) == (0, 0)
 
 
 @pytest.mark.root
@@ -268,3 +269,25 @@ def test_echo_answers_a_pipeline_by_and_by(netlab, serve) -> None:
         assert got == b"".join(b"line %d\n" % number for number in range(5))
         client.shutdown(1)
         assert client.recv(1) == b""
+
+
+@needs("curl")
+def test_a_topology_starts_the_server(netlab_state, tmp_path) -> None:
+    """As a program of a node, which counts as started once it says that it listens."""
+    file = tmp_path / "lab.yaml"
+    file.write_text(
+        f"""
+nodes:
+  client: {{routes: [192.0.2.80/32 via server]}}
+  server:
+    programs:
+      front:
+        run: [{sys.executable}, -m, netlab, stateless, http, --listen, "192.0.2.80:80",
+              --text, Hello]
+        ready: {{log: listening}}
+links:
+  - {{ends: [client:eth0, server:eth0], subnet: 198.51.100.0/24}}
+"""
+    )
+    with Lab(file, name="front") as lab:
+        assert fetched(lab, UNOWNED, 80) == "Hello\n"

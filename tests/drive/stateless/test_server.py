@@ -211,6 +211,22 @@ class TestAnswers:
 
         play(story, application)
 
+    @pytest.mark.parametrize("wrong", [7, [b"octets", "text"]])
+    def test_what_is_no_octets_is_a_failure(self, wrong: object) -> None:
+        async def story(port: FakePort, server: Server) -> None:
+            port.arrive(await request(port))
+            await until(lambda: len(port.sent) == 2)
+            assert port.answers()[-1].flags == RST
+            soon = asyncio.get_running_loop().create_future()
+            soon.set_result(wrong)
+            answers[0] = soon
+            port.arrive(await request(port, 1))
+            await until(lambda: len(port.sent) == 4)
+            assert port.answers()[-1].flags == RST
+
+        answers = [wrong]
+        assert play(story, lambda _, __: answers[0])["failed"] == 2
+
     @pytest.mark.parametrize("late", [False, True])
     def test_a_failure_is_a_reset_and_others_are_served(
         self, *, late: bool, caplog: pytest.LogCaptureFixture
@@ -292,7 +308,7 @@ class TestInFlight:
             assert port.answers()[-1].flags == RST
 
         statistics = play(story, never, timeout=0.05)
-        assert of(statistics, "late", "in flight") == {"late": 1, "in flight": 0}
+        assert of(statistics, "timed out", "in flight") == {"timed out": 1, "in flight": 0}
 
     def test_stopping_gives_up_what_is_in_flight(self) -> None:
         cancelled: list[bool] = []
