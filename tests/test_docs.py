@@ -88,6 +88,14 @@ def test_the_readme_s_first_screen_is_true(run):
     check(page[: page.index("```yaml")], run)
 
 
+@pytest.mark.root
+def test_the_readme_says_why_packets_died(run):
+    page = (ROOT / "README.md").read_text()
+    section = page[page.index("## Why did my packet die?") : page.index("## Two commands")]
+    assert len(list(steps(section))) == 5
+    check(section, run)
+
+
 def test_the_readme_s_file_is_the_shipped_one():
     """Without comments and spacing, they describe the same lab."""
     from netlab.plan.build import build
