@@ -135,10 +135,11 @@ class Stack:
     def unlisten(self, listener: Listener) -> None:
         """Take no more connections; those that nobody has accepted are reset."""
         self._listeners.pop((listener.address, listener.port), None)
-        while listener.ready:
-            place = listener.ready.popleft()
+        unaccepted = [p for p in self._places.values() if p.half_open and p.listener is listener]
+        for place in (*listener.ready, *unaccepted):
             place.connection.abort()
             self.touch(place)
+        listener.ready.clear()
 
     def connect(
         self,

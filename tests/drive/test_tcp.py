@@ -138,6 +138,24 @@ def test_socat_gets_its_octets_back(netlab: Lab, family: int, *, offload: bool) 
     run(test())
 
 
+@offloads
+def test_netcat_is_heard(netlab: Lab, *, offload: bool) -> None:
+    text = random.Random(5).randbytes(300_000).hex()
+
+    async def test() -> None:
+        async with stack_in(netlab, offload=offload) as tcp:
+            listener = await tcp.listen(9)
+            command = output(netlab["host"], "nc", "-N", ADDRESS[4], "9", text=text)
+            sending = asyncio.create_task(command)
+            async with await listener.accept() as connection:
+                assert await connection.readexactly(len(text)) == text.encode()
+                assert await connection.read() == b""
+                await connection.write(b"thanks")
+            assert await sending == "thanks"
+
+    run(test())
+
+
 async def opened(
     tcp: TcpStack, node: LabNode, family: int = 4
 ) -> tuple[socket.socket, TcpConnection]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,9 @@ from netlab.wire import icmp, ipv4, ipv6, tcp, udp
 from netlab.wire.address import packed
 from netlab.wire.tcp import ACK, FIN, RST, SYN, Options
 from tests.tcp.network import A6, B6, A, B, Network, Weather
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PORTS = bytes.fromhex("9c40 0050")  # 40000 to 80
 
@@ -145,7 +150,7 @@ def test_a_flood_of_syns_leaves_the_stack_serving() -> None:
     network = Network()
     network.b.listen(80, backlog=64)
     rnd = random.Random(3)
-    count = 20_000
+    count = 100_000
     for _ in range(count):
         source = b"\x0b" + rnd.randbytes(3)
         packet = segment_to_b(
@@ -184,6 +189,21 @@ def test_a_forged_cookie_is_reset() -> None:
         network.b.receive(segment_to_b(Segment(8, wrong, ACK)), network.now)
     assert [a.flags for a in answers(network)] == [RST, RST, RST]
     assert len(network.b.places()) == 1
+
+
+def test_a_listener_that_goes_resets_who_waits() -> None:
+    network = Network()
+    listener = network.b.listen(80)
+    clients = [network.a.connect(B, 80, network.now) for _ in range(3)]
+    network.run(0.5)
+    listener.accept()
+    network.b.unlisten(listener)
+    network.run(0.5)
+    ends = [client.connection.end for client in clients]
+    assert ends.count(End.RESET) == 2
+    late = network.a.connect(B, 80, network.now)
+    network.run(0.5)
+    assert late.connection.end is End.REFUSED
 
 
 def test_connections_that_nobody_accepts_are_bounded() -> None:
@@ -361,10 +381,9 @@ def test_random_octets_do_nothing(packets: list[bytes]) -> None:
     assert network.b.places() == []
 
 
-def mutants(seed: int, count: int, packets: list[bytes]) -> list[bytes]:
+def mutants(seed: int, count: int, packets: list[bytes]) -> Iterator[bytes]:
     """Copies of real packets with some octets changed, cut or added, half with right checksums."""
     rnd = random.Random(seed)
-    made = []
     for _ in range(count):
         octets = bytearray(rnd.choice(packets))
         for _ in range(rnd.randrange(1, 5)):
@@ -374,8 +393,7 @@ def mutants(seed: int, count: int, packets: list[bytes]) -> list[bytes]:
             del octets[rnd.randrange(len(octets)) :]
         elif rnd.random() < 0.1:
             octets += rnd.randbytes(rnd.randrange(40))
-        made.append(bytes(mend(octets) if rnd.random() < 0.5 else octets))
-    return made
+        yield bytes(mend(octets) if rnd.random() < 0.5 else octets)
 
 
 def mend(octets: bytearray) -> bytearray:
@@ -401,7 +419,12 @@ def mend(octets: bytearray) -> bytearray:
 
 
 def test_a_hundred_thousand_mutants_disturb_nobody() -> None:
-    """Memory stays bounded, nothing is raised, and a connection beside them works on."""
+    """Memory stays bounded, nothing is raised, and a connection beside them works on.
+
+    NETLAB_MUTANTS and NETLAB_SEED make another run of another length: 10,000,000 in a night.
+    """
+    count = int(os.environ.get("NETLAB_MUTANTS", "100000"))
+    seed = int(os.environ.get("NETLAB_SEED", "5"))
     network = Network()
     listener = network.b.listen(80, backlog=32)
     client, server = network.connect()
@@ -419,7 +442,7 @@ def test_a_hundred_thousand_mutants_disturb_nobody() -> None:
         segment = tcp.encode(head, bytes(tcp.payload(payload, head)), stranger, B)
         strangers.append(ipv4.encode(header._replace(source=stranger), segment))
     own = client.envelope.local + client.envelope.remote
-    for number, octets in enumerate(mutants(5, 100_000, strangers)):
+    for number, octets in enumerate(mutants(seed, count, strangers)):
         if octets[12:20] == own:
             continue  # a mutant that has become a forgery of the connection itself
         network.b.receive(octets, network.now)
