@@ -100,8 +100,9 @@ def _table(plan: Plan) -> str:
 
 
 def _how_to_enter(plan: Plan) -> str:
-    first = plan.nodes[0].name
-    last = plan.nodes[-1].name
+    # Wires come last and have no address to be reached at.
+    nodes = [node.name for node in plan.nodes if node.kind != "wire"]
+    first, last = nodes[0], nodes[-1]
     return (
         f"enter:  netlab shell {plan.name}/{first}\n"
         f"try:    netlab exec {plan.name}/{first} -- ping -c1 {last}\n"
