@@ -40,8 +40,10 @@ SEGMENT_SIZES = (536, 1220, 1300, 1360, 1400, 1440, 1460, 8960)
 """What the three bits stand for: RFC 9293's default, the IPv6 minimum, tunnels, Ethernet, jumbo."""
 
 _PORTS_SLOT = struct.Struct("!HHI")
-_SIGNED = 1 << 28
-_INDEX_SHIFT = 29
+INDEX_SHIFT = 29
+BALANCE = (1 << INDEX_SHIFT) - 1
+SIGNED = 1 << INDEX_SHIFT - 1
+"""Where the index stands, the bits below it, and what makes a negative balance positive."""
 
 
 class Position(NamedTuple):
@@ -56,7 +58,7 @@ def initial_sequence_number(syn: Segment, now: float, secret: bytes, mss: int) -
     index = 0
     while index < 7 and SEGMENT_SIZES[index + 1] <= mss:
         index += 1
-    return syn.seq + _key(syn, int(now) // SLOT, secret) + (index << _INDEX_SHIFT) & MODULO
+    return syn.seq + _key(syn, int(now) // SLOT, secret) + (index << INDEX_SHIFT) & MODULO
 
 
 def position(
@@ -71,10 +73,10 @@ def position(
     difference = segment.ack - segment.seq
     for candidate in (slot, slot - 1):
         # The balance may be negative, so the index is read as if it were rounded to the nearest.
-        raised = difference - _key(segment, candidate, secret) + _SIGNED & MODULO
-        balance = (raised & (1 << _INDEX_SHIFT) - 1) - _SIGNED
+        raised = difference - _key(segment, candidate, secret) + SIGNED & MODULO
+        balance = (raised & BALANCE) - SIGNED
         if lowest <= balance <= highest:
-            return Position(SEGMENT_SIZES[raised >> _INDEX_SHIFT], balance)
+            return Position(SEGMENT_SIZES[raised >> INDEX_SHIFT], balance)
     return None
 
 

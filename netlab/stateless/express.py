@@ -14,7 +14,7 @@ from bisect import bisect_right
 from hashlib import blake2s
 from typing import TYPE_CHECKING
 
-from netlab.stateless.cookie import SEGMENT_SIZES, SLOT
+from netlab.stateless.cookie import BALANCE, INDEX_SHIFT, SEGMENT_SIZES, SIGNED, SLOT
 from netlab.stateless.responder import (
     ADVERTISED_MSS,
     DEFAULT_MSS,
@@ -23,7 +23,7 @@ from netlab.stateless.responder import (
     LOWEST,
     Request,
 )
-from netlab.stateless.segment import FIN, Segment
+from netlab.stateless.segment import ACK, FIN, MODULO, PSH, RST, SYN, Segment
 
 if TYPE_CHECKING:
     from netlab.stateless.responder import Rules
@@ -33,6 +33,12 @@ _MSS = b"\x02\x04" + ADVERTISED_MSS.to_bytes(2, "big")
 _MSS_KIND_AND_LENGTH = 0x0204
 # What does not change in the sum over an IP header: version, TTL 64, protocol 6.
 _FIXED_SUM = 0x4500 + (64 << 8 | 6)
+_CONTROL = SYN | FIN | RST | ACK
+_CLOSE = FIN | ACK
+# What goes out, with the data offset above the flags: five words, six with the MSS.
+_ACK, _MORE = 5 << 12 | ACK, 5 << 12 | ACK | PSH
+_FIN_ACK, _LAST = _ACK | FIN, _MORE | FIN
+_SYN_ACK = 6 << 12 | SYN | ACK
 
 
 def usable(rules: Rules, address: bytes) -> bool:
@@ -78,20 +84,22 @@ class Express:
         keyed.update(buffer[start + 12 : start + 24] + (int(now) // SLOT).to_bytes(4, "big"))
         key = int.from_bytes(keyed.digest(), "big")
 
-        kind, words = offset_flags & 0x17, offset_flags >> 12
+        kind, words = offset_flags & _CONTROL, offset_flags >> 12
         option = b""
-        if kind == 0x02:  # SYN
-            if words < 6 or buffer[start + 40] << 8 | buffer[start + 41] != _MSS_KIND_AND_LENGTH:
+        if kind == SYN:
+            if not 6 <= words <= (total - 20) // 4:
+                return None
+            if buffer[start + 40] << 8 | buffer[start + 41] != _MSS_KIND_AND_LENGTH:
                 return None
             mss = buffer[start + 42] << 8 | buffer[start + 43]
             index = max(bisect_right(SEGMENT_SIZES, mss or DEFAULT_MSS) - 1, 0)
-            out, received = seq + key + (index << 29) & 0xFFFFFFFF, seq + 1
-            flags, option = 0x6012, _MSS
+            out, received = seq + key + (index << INDEX_SHIFT) & MODULO, seq + 1
+            flags, option = _SYN_ACK, _MSS
         elif words != 5:
             return None
-        elif kind == 0x10 and total > 40:  # ACK with a payload
-            difference = ack - seq - key & 0xFFFFFFFF
-            balance = difference & 0x1FFFFFFF
+        elif kind == ACK and total > 40:
+            difference = ack - seq - key & MODULO
+            balance = difference & BALANCE
             if balance > self._latest:
                 return None
             payload = bytes(buffer[start + 40 : start + total])
@@ -102,14 +110,14 @@ class Express:
                 source, destination, source_port, destination_port, seq, ack, offset_flags & 0xFFF,
                 window, payload,
             )  # fmt: skip
-            cut = min(SEGMENT_SIZES[difference >> 29], self._segment_size)
+            cut = min(SEGMENT_SIZES[difference >> INDEX_SHIFT], self._segment_size)
             return Request(segment, messages, cut, balance)
-        elif kind == 0x11 and total == 40:  # FIN, ACK
-            balance = (ack - seq - key + 0x10000000 & 0x1FFFFFFF) - 0x10000000
+        elif kind == _CLOSE and total == 40:
+            balance = (ack - seq - key + SIGNED & BALANCE) - SIGNED
             if not LOWEST <= balance <= HIGHEST:
                 return None
             out, received = ack, seq + 1
-            flags = 0x5011 if balance == 0 or not self._framing.closes else 0x5010
+            flags = _FIN_ACK if balance == 0 or not self._framing.closes else _ACK
         else:
             return None
 
@@ -127,7 +135,7 @@ class Express:
             return None
         closes = self._framing.closes or balance < 0 or have + balance > ENOUGH
         to = segment.source, segment.source_port
-        flags = 0x5019 if closes else 0x5018
+        flags = _LAST if closes else _MORE
         return self._packet(to, segment.ack, segment.seq + size, flags, len(payload)) + payload
 
     def _packet(
@@ -135,7 +143,7 @@ class Express:
     ) -> bytes:
         """The headers; ``flags`` with the data offset above them, ``follows`` octets of payload."""
         length = (flags >> 12 << 2) + follows
-        ack &= 0xFFFFFFFF
+        ack &= MODULO
         mark = (seq ^ ack) & 0xFFFF
         addresses = int.from_bytes(self._address + to[0], "big")
         return _PACKET.pack(

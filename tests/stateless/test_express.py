@@ -9,7 +9,7 @@ from netlab.stateless.express import Express, usable
 from netlab.stateless.framing import Echo, Framing
 from netlab.stateless.http import Http
 from netlab.stateless.responder import Request, receive, reply
-from netlab.stateless.segment import ACK, FIN, MODULO, PSH, SYN, Segment, encode
+from netlab.stateless.segment import ACK, FIN, MODULO, PSH, SYN, Segment, encode, parse
 from netlab.wire import tcp
 from tests.stateless.peers import CLIENT, NOW, SECRET, SERVER, rules, segments, syn, u16, u32
 
@@ -102,6 +102,24 @@ def test_it_takes_the_three_segments_of_an_ordinary_client() -> None:
     assert Express(rules(Http()), SECRET, (SERVER, 80)).reply(taken, b"page")
     fin = request._replace(seq=26, ack=request.ack + 100, flags=ACK | FIN, payload=b"")
     assert judge(Http(), fin, NOW)
+
+
+@given(conversations(), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=4))
+def test_on_damaged_packets(
+    case: tuple[Framing, Segment, float], damage: list[tuple[int, int]]
+) -> None:
+    framing, segment, now = case
+    packet = bytearray(encode(segment))
+    for at, octet in damage:
+        packet[at % len(packet)] = octet
+    quick = Express(rules(framing), SECRET, (SERVER, 80)).receive(packet, 0, len(packet), now)
+    if quick is None:
+        return
+    slow = receive(parse(packet), now, SECRET, rules(framing))
+    if isinstance(quick, bytes):
+        assert [quick] == [encode(answer, partial=True) for answer in slow.segments]
+    else:
+        assert quick == slow.request
 
 
 @given(st.binary(max_size=100))
