@@ -39,8 +39,8 @@ ETH_P_ALL = 3
 ARPHRD_NONE, ARPHRD_ETHER, ARPHRD_LOOPBACK = 0xFFFE, 1, 772
 PACKET_OUTGOING = 4
 
-BLOCK = 1 << 18
-"""Octets of a block: several of the largest super-packets fit into it."""
+BLOCK = 1 << 17
+"""Octets of a block: the largest super-packet fits into it."""
 
 RING = 1 << 24
 """Octets of a node's ring, as long as the lab is small."""

@@ -82,7 +82,7 @@ def test_tcpdump_counts_the_same_frames_on_each_interface(lab: Lab, tmp_path: Pa
     files = {node.name: tmp_path / f"{node.name}.pcap" for node in lab}
     with contextlib.ExitStack() as stack:
         for node in lab:
-            words = ("tcpdump", "-i", "any", "-U", "--immediate-mode", "-w", str(files[node.name]))
+            words = ("tcpdump", "-i", "any", "-U", "-w", str(files[node.name]))
             stack.enter_context(beside(node, *words, ready="listening on"))
         with lab.observe() as watch:
             play(lab)
