@@ -17,13 +17,13 @@ from bisect import bisect_left
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab.fate.packet import frame_view, illegible, view
+from netlab.fate.packet import TCP, frame_view, illegible, view
 from netlab.fate.passage import Passages
 from netlab.fate.room import Room, carried
 from netlab.fate.track import Sighting, Track
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from netlab.fate.packet import Key, View
     from netlab.fate.passage import Passage
@@ -39,6 +39,9 @@ COPIES = ("tpacket_rcv", "packet_rcv", "packet_rcv_spkt", "raw_rcv", "ping_rcv")
 """What is freed there is a copy: for AF_PACKET, for a raw socket, or of an echo reply for the
 unprivileged ping sockets, which a ``ping`` of root does not use."""
 
+
+LEAST_MTU = 1280 - 40
+"""Octets that IPv6 carries everywhere without cutting (RFC 8200 section 5)."""
 
 NOT_DEATHS = frozenset({"QUEUE_PURGE", "CONSUMED", "NOT_DROPPED_YET"})
 """A socket was closed with packets in its buffer: those had arrived."""
@@ -296,14 +299,19 @@ class _Follower:
 
     def never_seen(self) -> None:
         """Packets that only nft met: made in a node and gone before they reached an interface."""
-        cut = {_datagram_at(t.sightings[0]) for t in self.tracks if t.sightings}
-        for known in self._clock.values():
-            known.sort()
+        cut = {
+            (first.node, *trait)
+            for first in (track.sightings[0] for track in self.tracks if track.sightings)
+            for trait in _beginnings(first.view)
+        }
+        for order in self._clock.values():
+            order.sort()
         for passage in sorted(self._passages.rest(), key=lambda p: p.number):
             packet = passage.arrived
             if packet is None or not passage.local:
                 continue
-            if not passage.dropped and (passage.node, *packet.flow[:3], *packet.datagram) in cut:
+            known = any((passage.node, *trait) in cut for trait in _beginnings(packet))
+            if known and not passage.dropped:
                 continue  # nft met it whole, the wire saw its pieces
             self._begin(packet, passage.node, self._time_of(passage)).passages.append(passage)
 
@@ -319,5 +327,12 @@ class _Follower:
         return known[before - 1][1] + 1 if before else 0
 
 
-def _datagram_at(seen: Sighting) -> tuple[object, ...]:
-    return (seen.node, *seen.view.flow[:3], *seen.view.datagram)
+def _beginnings(packet: View) -> Iterator[tuple[object, ...]]:
+    """What a packet has in common with the first piece that it is cut into on its way out."""
+    who = packet.flow[:3]
+    if packet.version == 4:
+        yield (*who, packet.identification)
+    elif packet.is_fragment or packet.length > LEAST_MTU:
+        yield (*who, "pieces")  # IPv6 numbers a datagram only when it cuts it
+    if packet.protocol == TCP:
+        yield (*packet.flow, packet.sequence)

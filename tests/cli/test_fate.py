@@ -196,3 +196,13 @@ def test_where_plan_and_packets_part_is_said():
     assert "1 sent, none arrived. It died in nat, forward chain, rule `meta l4proto 254" in said
     assert "The plan let expect otherwise: It should reach server." in said
     assert "They part in nat: predicted delivered in server, seen denied." in said
+
+
+@pytest.mark.parametrize("size", [40, 4000])
+def test_explain_over_ipv6(size):
+    netlab("up", "topologies/dual-stack.yaml", "--name", "six")
+    try:
+        words = ["six/client", "server", "-6", "--proto", "udp", "--listen", "--size", str(size)]
+        assert netlab("explain", *words) == "1 sent, 1 arrived.\n"
+    finally:
+        netlab("down", "six")
