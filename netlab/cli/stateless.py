@@ -306,6 +306,7 @@ def _port(arguments: argparse.Namespace, where: Endpoint, fanout: int | None) ->
         if arguments.tun is not None:
             from netlab.kernel import tun
 
+            socket.if_nametoindex(arguments.tun)  # attaching would make one that is not there
             return ports.TunPort(tun.attach(arguments.tun, offload=offload), offload=offload)
         # Long answers go on by the client's pure acknowledgements.
         acks = bool(getattr(arguments, "file", None)) and not arguments.as_published

@@ -141,6 +141,21 @@ def test_dnsperf_without_pipelining(netlab, serve, unbound, tmp_path) -> None:
     assert re.search(r"Queries completed:\s+2000 \(100.00%\)", ran.stdout), ran.stdout
 
 
+@needs("dnsperf", "unbound")
+def test_dnsperf_with_pipelining(netlab, serve, unbound, tmp_path) -> None:
+    """Twenty queries at a time on one connection; Nagle's algorithm puts them into few segments."""
+    unbound()
+    served = serve("dns", "--listen", f"{OWN}:53", *PROXY)
+    (tmp_path / "queries").write_text("small.test A\n" * 60)
+    ran = netlab["client"].run(
+        ["dnsperf", "-m", "tcp", "-s", OWN, "-d", str(tmp_path / "queries"),
+         "-c", "1", "-q", "20", "-n", "1", "-t", "20"],
+        check=True,
+    )  # fmt: skip
+    assert re.search(r"Queries completed:\s+60 \(100.00%\)", ran.stdout), ran.stdout
+    assert served.stop()["request"] < 60
+
+
 @needs("dig", "unbound")
 def test_a_resolver_that_goes_and_comes(netlab, serve, unbound) -> None:
     served = serve("dns", "--listen", f"{OWN}:53", *PROXY, "--timeout", "1")
