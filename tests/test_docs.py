@@ -78,6 +78,11 @@ def test_the_tutorial_is_true(run, tmp_path):
     check(page, run)
 
 
+@pytest.mark.root
+def test_the_page_on_fates_is_true(run):
+    check((ROOT / "docs" / "fate.md").read_text(), run)
+
+
 @pytest.mark.parametrize("page", ["hdp", "one-packet-mystery"])
 def test_the_pages_on_hdp_are_true(page, run):
     check((ROOT / "docs" / f"{page}.md").read_text(), run)

@@ -34,7 +34,7 @@ def trace(parser: argparse.ArgumentParser) -> None:
     parser.usage = "netlab trace [-h] [--json] [-w FILE] [LAB/]NODE|LAB -- CMD..."
     parser.epilog = (
         "The command runs in NODE, or outside of the lab if only LAB is named. The exit code is "
-        "the command's.\n\n"
+        "the command's.\nIGMP, MLD and Neighbour Discovery are shown with --json only.\n\n"
         "examples:\n"
         "  netlab trace client -- ping -c1 server\n"
         "  netlab trace -w ping.pcapng nat/client -- ping -c1 server"
@@ -63,7 +63,7 @@ def _trace(arguments: argparse.Namespace) -> int:
     else:
         from netlab.report.journey import text
 
-        print(text(watch.fates), end="")
+        print(text(watch.fates.of_interest), end="")
     return code
 
 
@@ -385,7 +385,7 @@ def _ladder(arguments: argparse.Namespace) -> int:
 
     lab, watch, code = _watched(arguments, quiet=True)
     title = f"{lab.name}: {' '.join(_shown(arguments.command))}"
-    steps = journey.ladder(watch.fates, lab.plan, title)
+    steps = journey.ladder(watch.fates.of_interest, lab.plan, title)
     if arguments.format == "text":
         width = os.get_terminal_size().columns if sys.stdout.isatty() else 100
         drawn = drawing.text(steps, width=width)

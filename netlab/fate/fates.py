@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from netlab.fate.packet import ICMPV6
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from netlab.fate.disposition import Disposition
     from netlab.fate.packet import View
     from netlab.observe.evidence import Direction, Gap
+
+IGMP = 2
+HOUSEKEEPING = frozenset(bytes([kind]) for kind in (*range(130, 138), 143))
+"""ICMPv6 types of MLD (RFC 2710, RFC 3810) and Neighbour Discovery (RFC 4861)."""
 
 Source: TypeAlias = Literal["nft", "kernel", "conntrack", "inferred"]
 
@@ -69,6 +75,12 @@ class Fate(NamedTuple):
     def arrived(self) -> bool:
         """Whether it reached its destination."""
         return self.disposition.arrived
+
+    @property
+    def is_housekeeping(self) -> bool:
+        """Whether it is IGMP, MLD or Neighbour Discovery: what nodes say of themselves."""
+        kind = self.packet.transport[:1]
+        return self.proto == IGMP or (self.proto == ICMPV6 and kind in HOUSEKEEPING)
 
     @property
     def origin(self) -> str:
@@ -165,6 +177,11 @@ class Fates:
     def through(self, node: str) -> Fates:
         """Those that were seen at ``node``."""
         return self._only(f for f in self._fates if any(hop.node == node for hop in f.hops))
+
+    @property
+    def of_interest(self) -> Fates:
+        """All but the nodes' own housekeeping."""
+        return self._only(fate for fate in self._fates if not fate.is_housekeeping)
 
     @property
     def arrived(self) -> Fates:

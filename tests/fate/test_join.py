@@ -351,3 +351,12 @@ def test_arrivals_alone_tell_the_same_story():
         seen = full.hops if full.hops[-1].direction == "in" else full.hops[:-1]
         assert [h[:3] for h in fate.hops] == [h[:3] for h in seen]
         assert [h.changes for h in fate.hops] == [h.changes for h in seen]
+
+
+def test_what_nodes_say_of_themselves_can_be_left_out():
+    tape = Tape()
+    tape.see(FORTH[0], ipv4.encode(ipv4.Header(path.CLIENT, bytes([224, 0, 0, 22]), 2), bytes(8)))
+    tape.pass_through(path.datagram(b"hello"))
+    fates = join(tape.evidence())
+    assert [fate.proto for fate in fates] == [2, 17]
+    assert [fate.proto for fate in fates.of_interest] == [17]
