@@ -22,7 +22,6 @@ def _no_trace(request: pytest.FixtureRequest) -> None:
 NEEDS_ROOT = {
     "tests/cli/test_fate.py": "expects the kernel's own reasons, which BPF sees",
     "tests/fate/": "expects the kernel's own reasons, which BPF sees",
-    "tests/middlebox/": "makes its namespaces with `ip netns`",
 }
 """Kernel tests of whole files that a user namespace is not enough for, and why."""
 

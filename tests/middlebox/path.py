@@ -58,7 +58,6 @@ class Path:
         router.run(["conntrack", "-F"])
         for each in ("client", "server"):
             self.lab[each].run(["ip", "route", "flush", "cache"], check=True)
-            self.lab[each].run(["ip", "tcp_metrics", "flush"], check=True)
 
     def open(self, node: str, kind: int, protocol: int = 0, address: Any = None) -> socket.socket:
         """A socket in a node that ``close`` closes."""
