@@ -111,6 +111,8 @@ class _Rules:
         if self.leads_in:
             self.lead_in()
         self.filter()
+        if self.nat.ipv6 == "masquerade":
+            self.masquerade_ipv6()
 
     def rule(self, chain: str, statement: str, label: str) -> None:
         self.chains.add(chain, statement, f"NAT {label}", self.nat.origin)
@@ -373,6 +375,17 @@ class _Rules:
                 f" update {self.at('lease')} {{ ct original ip saddr : ip saddr }}",
                 "unknown protocol: remember the address",
             )
+
+    def masquerade_ipv6(self) -> None:
+        self.rule(
+            "postrouting", f"{self.leaving} meta nfproto ipv6 counter masquerade", "masquerade IPv6"
+        )
+        # As for IPv4, but not ICMPv6: Neighbour Discovery comes unasked.
+        self.rule(
+            "input",
+            f"{self.arriving} meta nfproto ipv6 {MAPPED} ct state new,invalid counter drop",
+            "unsolicited to the NAT",
+        )
 
     def filter(self) -> None:
         nat = self.nat

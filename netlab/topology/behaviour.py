@@ -23,6 +23,7 @@ FIELDS = (
     "icmp_errors",
     "unknown_protocols",
     "unsolicited",
+    "ipv6",
     "preset",
 )
 

@@ -26,6 +26,7 @@ PortAssignment: TypeAlias = Literal["preserve", "preserve-parity", "random"]
 Pooling: TypeAlias = Literal["paired", "arbitrary"]
 UnknownProtocols: TypeAlias = Literal["translate", "drop", "leak", "pool"]
 Unsolicited: TypeAlias = Literal["drop", "reset"]
+Ipv6: TypeAlias = Literal["route", "masquerade"]
 
 DEPENDENCES: tuple[Dependence, ...] = get_args(Dependence)
 
@@ -62,6 +63,8 @@ class Translator:
     ``unknown_protocols``: all but TCP, UDP and ICMP are translated by address alone as Linux does
     (one inside host per remote address), dropped, let out with their inside source, or given an
     outside address of their own for each inside host (``pool``).
+    ``ipv6`` packets pass as they are, or with the address of the outside interface as their source
+    ("NAT66"); the rest of the description is about IPv4.
     ``unsolicited``: what a TCP SYN from outside without a mapping meets (RFC 5382 REQ-4).
     """
 
@@ -77,6 +80,7 @@ class Translator:
     icmp_errors: bool = True
     unknown_protocols: UnknownProtocols = "translate"
     unsolicited: Unsolicited = "drop"
+    ipv6: Ipv6 = "route"
     timeouts: Timeouts = field(default_factory=Timeouts)
     preset: str = ""
     """The preset that it came from, for whoever reads the plan."""

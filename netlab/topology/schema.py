@@ -39,6 +39,7 @@ from netlab.topology.fields import (
 )
 from netlab.topology.nat import (
     Dependence,
+    Ipv6,
     Pooling,
     PortAssignment,
     UnknownProtocols,
@@ -200,6 +201,9 @@ class NatForm(Form):
     )
     unsolicited: Unsolicited | None = Field(
         None, description="What a SYN without a mapping meets (RFC 5382 REQ-4)."
+    )
+    ipv6: Ipv6 | None = Field(
+        None, description="IPv6 passes untranslated, or with the outside interface's address."
     )
     timeouts: TimeoutsForm | None = Field(None, description="In seconds.")
 

@@ -172,3 +172,32 @@ def test_of_two_nats_the_stricter_counts(netlab_state, home, carrier, strangers)
         stranger.sendto(b"stranger", outside)
         known.sendto(b"known", outside)
         assert (client.recv(9) == b"stranger") is strangers
+
+
+IPV6 = """
+defaults: {families: [ipv6]}
+nodes:
+  client: {}
+  nat: {kind: nat, outside: wan, nat: {ipv6: %s}}
+  server: {}
+links:
+  - [client:eth0, nat:lan]
+  - {ends: [nat:wan, server:eth0], families: [ipv4, ipv6]}
+"""
+
+
+@pytest.mark.parametrize("how", ["masquerade", "route"])
+def test_ipv6_is_masqueraded_or_routed(netlab_state, how):
+    with Lab(loads(IPV6 % how)) as lab:
+        kind = (socket.AF_INET6, socket.SOCK_DGRAM)
+        with lab["server"].socket(*kind) as server, lab["client"].socket(*kind) as client:
+            for each in (server, client):
+                each.settimeout(5)
+            inside, server_address = lab["client"].address, lab["server"].addresses[1]
+            server.bind((server_address, 0))
+            client.sendto(b"x", server.getsockname())
+            seen = server.recvfrom(9)[1]
+            outside = lab["nat"].addresses[-1]
+            assert seen[0] == (outside if how == "masquerade" else inside)
+            server.sendto(b"back", seen)
+            assert client.recv(9) == b"back"
