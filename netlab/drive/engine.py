@@ -6,8 +6,10 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from netlab.errors import Diagnostic, LabError
 from netlab.tcp.settings import DEFAULTS, Settings
 from netlab.tcp.stack import Place, Stack
+from netlab.wire.address import packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
         offload: bool
         mtu: int
+        addresses: list[str]
 
         def fileno(self) -> int: ...  # noqa: D102
         def read(self) -> Arrival | None: ...  # noqa: D102
@@ -35,16 +38,25 @@ LARGEST_SEGMENT = 65160  # 45 * 1448: with its headers just below the 65,535 oct
 class Engine:
     """A stack, a device and the clock. Who waits, and how, is for the caller to decide.
 
-    ``addresses`` are packed and belong to the stack alone; the kernel must not own them.
+    ``addresses``, as text, belong to the stack alone: the kernel must not own them. By default
+    they are those that are routed to the device; with an empty list every address is the stack's.
     """
 
     def __init__(
-        self, device: Device, addresses: Iterable[bytes], settings: Settings = DEFAULTS
+        self,
+        device: Device,
+        addresses: Iterable[str] | None = None,
+        settings: Settings = DEFAULTS,
     ) -> None:
+        if addresses is None:
+            addresses = device.addresses
+            if not addresses:
+                hint = "name them, or route them to the device: ip route add IP/32 dev tun0"
+                raise LabError(Diagnostic("E705", "the stack has no address", hint=hint))
         self.device = device
         largest = LARGEST_SEGMENT if device.offload else 0
         settings = settings._replace(mtu=device.mtu, largest_segment=largest)
-        self.stack = Stack(addresses, os.urandom(16), settings)
+        self.stack = Stack(map(packed, addresses), os.urandom(16), settings)
         self.now = time.monotonic
 
     def take(self) -> bool:

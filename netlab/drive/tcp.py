@@ -1,6 +1,6 @@
 """TCP connections for asyncio, on a userspace stack behind a TUN device.
 
-    async with TcpStack(tun, ["10.0.0.2"]) as tcp:
+    async with TcpStack(tun) as tcp:
         listener = await tcp.listen(80)
         connection = await listener.accept()
         request = await connection.read()
@@ -245,13 +245,17 @@ class TcpListener:
 class TcpStack:
     """A TCP/IP host with addresses of its own, inside the running event loop.
 
-    ``device`` is a ``Tun`` or something like it; it is closed with the stack. Addresses are text.
+    ``device`` is a ``Tun`` or something like it, and stays the caller's to close. ``addresses``,
+    as text, are by default those that are routed to the device.
     """
 
     def __init__(
-        self, device: Device, addresses: Iterable[str], settings: Settings = DEFAULTS
+        self,
+        device: Device,
+        addresses: Iterable[str] | None = None,
+        settings: Settings = DEFAULTS,
     ) -> None:
-        self.engine = Engine(device, [packed(address) for address in addresses], settings)
+        self.engine = Engine(device, addresses, settings)
         self.addresses = [text(address) for address in self.engine.stack.addresses]
         self.on_state: Callable[[str, str, str], None] | None = None
         """Called with both ends and the new state of each connection that changed its state."""

@@ -1,6 +1,6 @@
 """The same stack without asyncio: each call waits, and turns the stack while it waits.
 
-    with BlockingStack(tun, ["10.0.0.2"]) as tcp:
+    with BlockingStack(tun) as tcp:
         connection = tcp.listen(7).accept()
         while data := connection.read():
             connection.write(data)
@@ -91,17 +91,17 @@ class BlockingListener:
 
 
 class BlockingStack:
-    """A TCP/IP host of its own; ``timeout`` in seconds bounds each wait (``TimeoutError``)."""
+    """As ``TcpStack``; ``timeout`` in seconds bounds each wait (``TimeoutError``)."""
 
     def __init__(
         self,
         device: Device,
-        addresses: Iterable[str],
+        addresses: Iterable[str] | None = None,
         settings: Settings = DEFAULTS,
         *,
         timeout: float = NEVER,
     ) -> None:
-        self.engine = Engine(device, [packed(address) for address in addresses], settings)
+        self.engine = Engine(device, addresses, settings)
         self.timeout = timeout
         self._poll = select.poll()
         self._poll.register(device.fileno(), select.POLLIN)

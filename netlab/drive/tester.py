@@ -88,6 +88,7 @@ class Wire:
 
     def __init__(self, mtu: int) -> None:
         self.mtu = mtu
+        self.addresses: list[str] = []  # every one that a packet names
         self.peer: socket.socket | None = None
 
     def fileno(self) -> int:

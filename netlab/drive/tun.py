@@ -16,6 +16,7 @@ from collections import deque
 from sys import getrefcount
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from netlab.drive.routes import addresses_behind
 from netlab.errors import Diagnostic, LabError, Unavailable
 from netlab.tcp.envelope import Packet, complete
 
@@ -93,14 +94,15 @@ class Tun:
     """An open TUN device in the namespace of the calling thread.
 
     The device is made if there is none. ``offload`` as above; without it, every packet is one
-    that a plain wire would carry. The device belongs to the namespace where it was opened; ``fd``
-    does not block and may be used from anywhere.
+    that a plain wire would carry. ``addresses`` are those that the kernel routes to it. The device
+    belongs to the namespace where it was opened; ``fd`` does not block and may be used anywhere.
     """
 
     def __init__(self, name: str, *, offload: bool = True) -> None:
         self.name = name
         self.offload = offload
         self.dropped = 0
+        self.addresses: list[str] = []
         self._pool = Pool()
         flags = IFF_TUN | IFF_NO_PI | (IFF_VNET_HDR if offload else 0)
         try:
@@ -115,6 +117,7 @@ class Tun:
             features = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN
             fcntl.ioctl(self.fd, TUNSETOFFLOAD, features if offload else 0)
             self.mtu = self._bring_up()
+            self.addresses = addresses_behind(name)
         except OSError as error:
             os.close(self.fd)
             raise LabError(

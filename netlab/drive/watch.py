@@ -26,6 +26,7 @@ class Watched:
         self._watcher = watcher
         self.offload = device.offload
         self.mtu = device.mtu
+        self.addresses = device.addresses
 
     def fileno(self) -> int:
         """For ``select`` and its like."""

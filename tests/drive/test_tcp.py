@@ -11,13 +11,14 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from netlab.drive import services, watch
-from netlab.drive.routes import addresses_behind
 from netlab.drive.tcp import TcpConnection, TcpStack
 from netlab.drive.tcp_blocking import BlockingStack
 from netlab.drive.tun import Tun
@@ -27,7 +28,6 @@ from netlab.tcp.state import State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
-    from pathlib import Path
 
     from netlab.lab import Lab, LabNode
     from netlab.wire import Buffer
@@ -59,14 +59,11 @@ async def stack_in(
     offload: bool = True,
     watcher: Callable[[Buffer, bool], None] | None = None,
 ) -> AsyncIterator[TcpStack]:
-    tun, addresses = namespaces.inside(
-        lab["stack"].namespace,
-        lambda: (Tun("tun0", offload=offload), addresses_behind("tun0")),
-    )
-    assert sorted(addresses) == sorted(ADDRESS.values())
+    tun = namespaces.inside(lab["stack"].namespace, lambda: Tun("tun0", offload=offload))
+    assert sorted(tun.addresses) == sorted(ADDRESS.values())
     with tun:
         device = watch.Watched(tun, watcher) if watcher else tun
-        async with TcpStack(device, addresses, settings) as tcp:
+        async with TcpStack(device, settings=settings) as tcp:
             yield tcp
 
 
@@ -340,7 +337,7 @@ def test_the_blocking_facade(netlab: Lab) -> None:
     tun = namespaces.inside(netlab["stack"].namespace, lambda: Tun("tun0"))
     text = random.Random(4).randbytes(1_000_000)
     server = netlab["host"].socket(socket.AF_INET, socket.SOCK_STREAM)
-    with tun, server, BlockingStack(tun, ADDRESS.values(), timeout=20) as tcp:
+    with tun, server, BlockingStack(tun, timeout=20) as tcp:
         listener = tcp.listen(7)
         command = ["socat", "-t", "20", "-", "TCP:10.1.0.100:7"]
         pipe = subprocess.PIPE
@@ -366,6 +363,22 @@ def test_the_blocking_facade(netlab: Lab) -> None:
             peer.sendall(b"there")
             assert outgoing.read() == b"there"
         outgoing.close()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_programs_of_the_manual_run(netlab: Lab, number: int) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tcp.md").read_text(encoding="utf-8")
+    program = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[number]
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-u", "-c", program]
+    with netlab["stack"].popen(command, env=environment, stdout=subprocess.PIPE) as running:
+        try:
+            assert running.stdout is not None
+            assert running.stdout.readline() == b"ready\n"
+            said = netlab["host"].run(["nc", "-N", ADDRESS[4], "7"], input="hello", check=True)
+            assert said.stdout == "HELLO"
+        finally:
+            running.kill()
 
 
 @families

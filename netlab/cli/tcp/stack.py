@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from netlab.drive.engine import Device
     from netlab.drive.tcp import TcpStack
+    from netlab.drive.tun import Tun
     from netlab.tcp.settings import Settings
 
 ALGORITHMS = ("cubic", "reno")
@@ -91,12 +92,11 @@ def _create(path: str) -> Any:
         raise InputError(Diagnostic("E703", f"{path}: {error.strerror}")) from None
 
 
-def _open(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
-    from netlab.drive.routes import addresses_behind
+def _open(arguments: argparse.Namespace) -> tuple[Tun, list[str]]:
     from netlab.drive.tun import Tun
 
-    def there() -> tuple[Tun, list[str]]:
-        return Tun(arguments.tun, offload=not arguments.plain), addresses_behind(arguments.tun)
+    def there() -> Tun:
+        return Tun(arguments.tun, offload=not arguments.plain)
 
     if arguments.node:
         from netlab.kernel import namespaces, rootless
@@ -104,10 +104,10 @@ def _open(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
 
         lab, node = find_node(arguments.node)
         rootless.join(lab)
-        tun, routed = namespaces.inside(lab.namespace(node), there)
+        tun = namespaces.inside(lab.namespace(node), there)
     else:
-        tun, routed = there()
-    addresses = arguments.address or routed
+        tun = there()
+    addresses = arguments.address or tun.addresses
     try:
         for address in addresses:
             ipaddress.ip_address(address)
