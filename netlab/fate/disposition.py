@@ -80,7 +80,7 @@ REASONS: dict[str, tuple[Disposition, str]] = {
     "SOCKET_RCVBUFF": (_D.SOCKET_FULL, "the socket's receive buffer is full"),
     "SOCKET_BACKLOG": (_D.SOCKET_FULL, "the socket's backlog is full"),
     "PROTO_MEM": (_D.SOCKET_FULL, "the protocol's memory is used up"),
-    "QDISC_DROP": (_D.QUEUE_FULL, "the interface's queue is full"),
+    "QDISC_DROP": (_D.QUEUE_FULL, "the interface's queue is full, or nothing is behind it"),
     "QDISC_OVERLIMIT": (_D.QUEUE_FULL, "the interface's queue is full"),
     "FULL_RING": (_D.QUEUE_FULL, "the device's ring is full"),
     "CPU_BACKLOG": (_D.QUEUE_FULL, "the processor's backlog is full"),

@@ -17,7 +17,7 @@ from bisect import bisect_left
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab.fate.packet import TCP, frame_view, illegible, view
+from netlab.fate.packet import ICMP, ICMPV6, TCP, UDP, frame_view, illegible, view
 from netlab.fate.passage import Passages
 from netlab.fate.room import Room, carried
 from netlab.fate.track import Sighting, Track
@@ -35,10 +35,12 @@ INNER_KINDS = frozenset({"bridge"})
 LATE_REASONS = frozenset({"NEIGH_FAILED", "NEIGH_QUEUEFULL"})
 """The kernel held such a packet in a queue first: it is the oldest that fits, not the newest."""
 
-COPIES = ("tpacket_rcv", "packet_rcv", "packet_rcv_spkt", "raw_rcv", "ping_rcv")
-"""What is freed there is a copy: for AF_PACKET, for a raw socket, or of an echo reply for the
-unprivileged ping sockets, which a ``ping`` of root does not use."""
+COPIES = ("tpacket_rcv", "packet_rcv", "packet_rcv_spkt", "ping_rcv")
+"""What is freed there is a copy: for AF_PACKET, or of an echo reply for the unprivileged ping
+sockets, which a ``ping`` of root does not use."""
 
+COPIED_TO_RAW = frozenset({ICMP, TCP, UDP, ICMPV6})
+"""Raw sockets get a copy of these; of all other protocols they get the packet itself (raw(7))."""
 
 LEAST_MTU = 1280 - 40
 """Octets that IPv6 carries everywhere without cutting (RFC 8200 section 5)."""
@@ -263,6 +265,8 @@ class _Follower:
         if drop.node in self._carriers:
             return  # programs took it by packet socket; what the kernel drops there is a copy
         packet = view(drop.data)
+        if packet and packet.protocol in COPIED_TO_RAW and drop.function.startswith("raw"):
+            return
         if packet is None:
             # Not IP, or only said to be: then a frame of it was seen.
             found = [self._dropped(drop, packet) for packet in illegible(drop.data)]

@@ -92,11 +92,12 @@ class Judge:
         last = track.last
         if last is None or last.direction != "in" or last.node != track.node:
             return False
-        destination = last.view.destination
+        frame = self._evidence.frames[last.frame]
         return (
-            destination in self._own.get(last.node, ())
+            last.view.destination in self._own.get(last.node, ())
             or last.interface == "lo"
-            or _is_for_many(destination)
+            # Broadcast and multicast, by the lowest bit of the Ethernet address (IEEE 802.3).
+            or (frame.ethernet and bool(frame.data[0] & 1))
         )
 
     # Somebody saw it
@@ -154,7 +155,7 @@ class Judge:
             return Disposition.LOST_ON_WIRE, Reason("inferred", text)
         if interface and interface.kind == "tun":
             text = f"taken by the program behind {last.interface}"
-            if last.view.destination in self._own.get(last.node, ()):
+            if place and place.kind == "stack":
                 return Disposition.DELIVERED, Reason("inferred", text)
             return Disposition.CONSUMED, Reason("inferred", text)
         text = f"left by {last.interface}, whose other end is not part of the lab"
@@ -201,8 +202,3 @@ def split_comment(comment: str) -> tuple[str, str]:
     if colon and file and line.isdigit():
         return label, place
     return comment, ""
-
-
-def _is_for_many(destination: bytes) -> bool:
-    """Multicast, or the limited broadcast."""
-    return destination[:1] == b"\xff" or (len(destination) == 4 and destination[0] >> 4 == 14)

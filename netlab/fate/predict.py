@@ -23,6 +23,7 @@ from netlab.fate.judge import split_comment
 from netlab.fate.packet import View
 from netlab.plan.operations import (
     AddAddress,
+    AddNeighbour,
     AddRoute,
     CreateNamespace,
     CreateVeth,
@@ -64,6 +65,9 @@ class _Node:
         self.mtu: dict[str, int] = {"lo": 65536}
         self.peers: dict[str, tuple[str, str]] = {}
         self.masters: dict[str, str] = {}
+        self.macs: dict[str, str] = {}
+        self.neighbours: dict[tuple[str, bytes], str] = {}
+        """MAC addresses that are known from the start, by interface and address."""
         self.forwards = {4: kind in ("router", "nat", "stack"), 6: False}
         self.chains: list[ruleset.Chain] = []
         self.is_clear = True
@@ -95,6 +99,10 @@ def _nodes(plan: Plan) -> dict[str, _Node]:
                 for one, other in ((a, b), (b, a)):
                     found[one.node].peers[one.name] = (other.node, other.name)
                     found[one.node].mtu[one.name] = one.mtu
+                    found[one.node].macs[one.name] = one.mac
+            case AddNeighbour():
+                entry = (operation.name, packed(operation.address))
+                found[operation.node].neighbours[entry] = operation.mac
             case AddAddress(node=name, name=interface, address=text):
                 node, address = found[name], ip_interface(text)
                 node.addresses.setdefault(interface, []).append(address.packed)
@@ -216,8 +224,10 @@ class _Walk:
         """Over a wire, and through the switches on it, to who owns the next hop."""
         node = self.nodes[name]
         if outgoing not in node.peers:
-            reason = _inferred(f"leaves by {outgoing}, to which nothing is wired")
-            disposition = Disposition.UNKNOWN if node.kind == "stack" else Disposition.NO_ROUTE
+            self.see(name, outgoing, "out", packet)
+            reason = _inferred(f"goes to the program behind {outgoing}")
+            stack = node.kind == "stack"
+            disposition = Disposition.DELIVERED if stack else Disposition.UNKNOWN
             return self.end(packet, name, outgoing, disposition, reason)
         if not self.hops:
             small = _length(packet) <= node.mtu.get(outgoing, 65536)
@@ -229,9 +239,11 @@ class _Walk:
             reason = _inferred("the model does not know what the boxes on the wire do")
             return self.end(packet, wire, end, Disposition.UNKNOWN, reason)
         wanted = gateway or packet.destination
+        mac = node.neighbours.get((outgoing, wanted))
         for path in self.switched(node.peers[outgoing]):
             there, interface, _ = path[-1]
-            if wanted in self.nodes[there].addresses.get(interface, ()):
+            far = self.nodes[there]
+            if mac == far.macs.get(interface, "") or wanted in far.addresses.get(interface, ()):
                 for seen in path:
                     self.see(*seen, packet)
                 return packet, there, interface

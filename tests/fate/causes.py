@@ -141,6 +141,13 @@ def full_socket(lab: Lab) -> None:
         datagrams(lab, "router", SERVER, 40, size=900)
 
 
+def full_raw_socket(lab: Lab) -> None:
+    with lab["server"].socket(socket.AF_INET, socket.SOCK_RAW, 253) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+        for number in range(40):
+            raw(lab, "router", 253, SERVER, b"%03d" % number + bytes(900))
+
+
 def spoofed(lab: Lab) -> None:
     header = ipv4.Header(packed("203.0.113.77"), packed("203.0.113.2"), 253, identification=5)
     whole(lab, "server", ipv4.encode(header, b"from elsewhere"))
@@ -248,6 +255,11 @@ CAUSES: dict[str, Cause] = {
     ),
     "socket full": Cause(
         full_socket, 17, "server", D.SOCKET_FULL, "kernel", D.UNKNOWN, number=39, arrived=1,
+    ),
+    "raw socket full": Cause(
+        # Linux passes over a raw socket that is full, and then there is nobody left.
+        full_raw_socket,
+        253, "server", D.NO_LISTENER, "kernel", D.NO_LISTENER, number=39, arrived=1,
     ),
     "queue full": Cause(
         lambda lab: datagrams(lab, "client", SERVER, 40, size=500),
