@@ -21,6 +21,8 @@ def main() -> None:
     """Build, remove, print."""
     shape, hosts = sys.argv[1], int(sys.argv[2])
     setLogLevel("error")
+    # Mininet's own init() raises limits of the whole machine (tcp_rmem, gc_thresh, ...), for good.
+    Mininet.inited = True
     began = time.perf_counter()
     net = Mininet(controller=None, link=Link, build=False)
     nodes = [net.addHost(f"h{i}", ip=None) for i in range(hosts)]
