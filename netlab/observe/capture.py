@@ -14,7 +14,9 @@ with us (TPACKET_V3, Documentation/networking/packet_mmap.rst); a full block, or
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import mmap
+import os
 import socket
 import struct
 import time
@@ -56,6 +58,8 @@ KEPT = 1 << 29
 
 AT_ONCE = 32
 """Rings that are opened or closed at a time: each waits for the kernel's RCU, about 10 ms."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 _REQUEST = struct.Struct("@7I")
 _BLOCK = struct.Struct("@8x4I")
@@ -147,6 +151,17 @@ def _interface_names() -> dict[int, str]:
     return dict(socket.if_nameindex())
 
 
+def _set_ring(fd: int, request: bytes) -> None:
+    """setsockopt(2) of PACKET_RX_RING, through libc.
+
+    The kernel waits for RCU here. Python's own setsockopt would hold the interpreter's lock
+    meanwhile, so that all rings would wait one after the other.
+    """
+    if _libc.setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, len(request)):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
 class _Ring:
     """The ring of one node; made inside its namespace."""
 
@@ -164,7 +179,7 @@ class _Ring:
             self._socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
             self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, incoming)
             request = _REQUEST.pack(BLOCK, blocks, BLOCK, blocks, RETIRE_MS, 0, 0)
-            self._socket.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
+            _set_ring(self._socket.fileno(), request)
             self._memory = mmap.mmap(self._socket.fileno(), BLOCK * blocks)
         except BaseException:
             self._socket.close()
