@@ -206,6 +206,28 @@ def test_bulk_both_ways_at_once(netlab: Lab, family: int, *, offload: bool) -> N
     run(test())
 
 
+@offloads
+def test_loss_each_way_is_repaired(netlab: Lab, *, offload: bool) -> None:
+    text = random.Random(6).randbytes(2_000_000)
+    rules = (
+        "table inet loss { chain forward { type filter hook forward priority 10;"
+        " meta l4proto tcp numgen random mod 100 < 4 drop; }; }"
+    )
+
+    async def test() -> None:
+        async with stack_in(netlab, offload=offload) as tcp, serving(tcp, 7, services.echo):
+            host = netlab["host"]
+            netlab["nat"].run(["nft", rules], check=True)
+            command = "socat -t 50 - TCP:10.1.0.100:7 | sha256sum"
+            feed = ["sh", "-c", command]
+            pipe = subprocess.PIPE
+            with host.popen(feed, stdin=pipe, stdout=pipe) as process:
+                out, _ = await asyncio.to_thread(process.communicate, text, DEADLINE)
+            assert out.split()[0].decode() == digest(text)
+
+    run(test())
+
+
 def test_a_connection_out_through_the_nat(netlab: Lab) -> None:
     async def test() -> None:
         async with stack_in(netlab) as tcp:
