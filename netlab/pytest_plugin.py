@@ -29,14 +29,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netlab.lab import Lab
+    from netlab.scenario.outcome import Outcome
 
 _MARKER = "netlab(topology, name=None): the lab that the netlab fixture builds"
+_SCENARIO = (
+    "netlab_scenario(name, repeat=1, seed=0): the scenario that the netlab_scenario fixture plays"
+)
 _LAB = pytest.StashKey["Lab"]()
+_OUTCOME = pytest.StashKey["Outcome"]()
 _KEPT = pytest.StashKey[pytest.TempPathFactory]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the plugin's one setting."""
+    """Add the plugin's settings."""
+    parser.getgroup("netlab").addoption(
+        "--netlab-report", metavar="DIR", help="write a page for each scenario that is played"
+    )
     parser.addini(
         "netlab_rootless",
         "enter a user namespace at the start if the user is not root (for pytest-xdist)",
@@ -48,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known; become rootless while there is only one thread."""
     config.addinivalue_line("markers", _MARKER)
+    config.addinivalue_line("markers", _SCENARIO)
     if config.getini("netlab_rootless") and os.geteuid() != 0:
         import getpass
 
@@ -111,6 +120,35 @@ def netlab(
         lab.stop()
 
 
+@pytest.fixture
+def netlab_scenario(
+    request: pytest.FixtureRequest,
+    netlab_leaves_no_trace: None,  # noqa: ARG001 - set up before the labs, so checked after them
+) -> Outcome:
+    """The outcome of the scenario that the test's ``netlab_scenario`` marker names."""
+    marker = request.node.get_closest_marker("netlab_scenario")
+    if marker is None:
+        pytest.fail("say which scenario: @pytest.mark.netlab_scenario('one-packet-offload')")
+    return _play(request, *marker.args, **marker.kwargs)
+
+
+def _play(request: pytest.FixtureRequest, name: str, *, repeat: int = 1, seed: int = 0) -> Outcome:
+    from netlab.scenario import library, read, run
+
+    path = library.find(name) if name in library.names() else _find(request, name)
+    try:
+        outcome = run.repeat(read.read(path), repeat, seed=seed)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    directory = request.config.getoption("--netlab-report")
+    if directory:
+        from netlab.cli.scenario import report
+
+        report.write(outcome, directory)
+    request.node.stash[_OUTCOME] = outcome
+    return outcome
+
+
 def _find(request: pytest.FixtureRequest, topology: str, **_: object) -> Path:
     """The topology beside the test's file, or in the root of the project."""
     beside = request.path.parent / topology
@@ -121,12 +159,20 @@ def _find(request: pytest.FixtureRequest, topology: str, **_: object) -> Path:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the lab's programs printed when the test failed, and what was observed."""
+    """Show what the programs printed, what was observed, what a scenario missed on failure."""
     report = yield
     lab = item.stash.get(_LAB, None)
     if lab and report.failed and call.when == "call":
         report.sections += [(f"netlab log of {who}", text) for who, text in lab.logs() if text]
         report.sections += list(_packets(lab, item.stash[_KEPT]))
+    outcome = item.stash.get(_OUTCOME, None)
+    if outcome and report.failed and call.when == "call":
+        missed = [
+            f"{v.text}\n  seen: {v.observed}" for v in outcome.telling.verdicts if not v.passed
+        ]
+        if not outcome.digests_equal:
+            missed.append("its runs did not come to the same")
+        report.sections.append((f"netlab scenario {outcome.scenario.name}", "\n".join(missed)))
     return report
 
 

@@ -127,3 +127,28 @@ def test_a_machine_without_namespaces_skips_with_a_reason(run):
     )
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["*SKIPPED*may not build labs*"])
+
+
+SCENARIO = "@pytest.mark.netlab_scenario('one-packet-filter', repeat=2)\n"
+
+
+def test_a_scenario_is_a_test(run, pytester):
+    result = run(
+        SCENARIO + "def test_a(netlab_scenario):\n    assert netlab_scenario.passed\n",
+        *("--netlab-report", "out"),
+    )
+    result.assert_outcomes(passed=1)
+    assert (pytester.path / "out" / "one-packet-filter.html").exists()
+
+
+def test_a_scenario_that_fails_says_what_it_missed(run, pytester):
+    (pytester.path / "wrong.yaml").write_text(
+        f"title: t\ntopology: {NAT}\nstory: s\nsteps:\n"
+        "  - {name: 'no', run: 'false', in: client}\n"
+    )
+    result = run(
+        "@pytest.mark.netlab_scenario('wrong.yaml')\n"
+        "def test_a(netlab_scenario):\n    assert netlab_scenario.passed\n"
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*netlab scenario wrong*", "no: exit code 0"])

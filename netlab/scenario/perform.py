@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import random
     import socket
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from netlab.fate.fates import Fates
     from netlab.lab import Lab, LabNode
@@ -42,8 +43,9 @@ class Performed(NamedTuple):
 class Performer:
     """Carries out steps in one lab; a context, at whose end all programs have ended."""
 
-    def __init__(self, lab: Lab, seed: int, rng: random.Random) -> None:
+    def __init__(self, lab: Lab, directory: Path, seed: int, rng: random.Random) -> None:
         self.lab = lab
+        self.directory = directory
         self.seed = seed
         self.rng = rng
         self._stack = contextlib.ExitStack()
@@ -77,8 +79,8 @@ class Performer:
             return Performed(Observation(failure=str(error)))
 
     def words(self, argv: Sequence[str]) -> list[str]:
-        """A command as it is run here: ``{lab}`` and ``{seed}`` filled in."""
-        filled = [w.replace("{lab}", self.lab.name).replace("{seed}", str(self.seed)) for w in argv]
+        """A command as it is run here, with what stands in braces filled in."""
+        filled = _filled(argv, self.lab.name, self.directory, self.seed)
         return [sys.executable, "-m", *filled] if filled[0] == "netlab" else filled
 
     def _send(self, send: model.Send) -> Performed:
@@ -197,7 +199,18 @@ class Performer:
         return Observation(table=tuple(rows))
 
 
-def commands(step: model.Step, lab: str) -> Iterator[str]:
+def _filled(argv: Sequence[str], lab: str, directory: Path, seed: int) -> list[str]:
+    """``{lab}`` is the lab's name, ``{here}`` the scenario's directory, ``{seed}`` the seed."""
+    values = {"{lab}": lab, "{here}": str(directory), "{seed}": str(seed)}
+    found = []
+    for word in argv:
+        for name, value in values.items():
+            word = word.replace(name, value)  # noqa: PLW2901 - one after the other
+        found.append(word)
+    return found
+
+
+def commands(step: model.Step, lab: str, directory: Path) -> Iterator[str]:
     """What a user types to do the same in a lab that is up."""
     import shlex
 
@@ -217,7 +230,7 @@ def commands(step: model.Step, lab: str) -> Iterator[str]:
     elif isinstance(action, model.Call):
         yield f"# {action.file.name}: {action.function}"
     else:
-        words = shlex.join(w.replace("{lab}", lab).replace("{seed}", "0") for w in action.argv)
+        words = shlex.join(_filled(action.argv, lab, directory, 0))
         started = " &" if isinstance(action, model.Start) else ""
         yield (f"netlab exec {lab}/{action.node} -- " if action.node else "") + words + started
 

@@ -40,17 +40,19 @@ def play(
     check_needs(scenario)
     name = scenario.name if keep else f"{scenario.name[:32]}-{secrets.token_hex(4)}"
     lab = Lab(scenario.topology, name=name)
+    here = scenario.file.parent.resolve()
+    rng = random.Random(seed)  # noqa: S311 - it is to be repeated, not to be secret
     done: list[Done] = []
     with contextlib.ExitStack() as stack:
         lab.start(keep=keep)
         if not keep:
             stack.callback(lab.stop)
-        performer = stack.enter_context(Performer(lab, seed, random.Random(seed)))  # noqa: S311
+        performer = stack.enter_context(Performer(lab, here, seed, rng))
         for step in scenario.steps:
             before(step)
             seen, fates = performer.perform(step)
             verdicts = tuple(judge(step, seen))
-            typed = tuple(commands(step, scenario.name))
+            typed = tuple(commands(step, scenario.name, here))
             done.append(Done(step, seen, verdicts, typed, fates))
             after(done[-1])
             if seen.failure:

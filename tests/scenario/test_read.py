@@ -103,3 +103,11 @@ def test_an_unknown_name_says_what_is_near():
     with pytest.raises(InputError) as raised:
         library.find("one-packet-ofload")
     assert "one-packet-offload" in raised.value.diagnostics[0].hint
+
+
+def test_the_table_of_the_loopback_is_the_published_one():
+    root = library.directory().parent
+    ours = (root / "scenarios/data/hdp-linux-loopback.csv").read_text().splitlines()[1:]
+    published = (root / "tests/data/hdp/linux_no_server_client_loopback.csv").read_text()
+    rows = [line.split(",") for line in published.splitlines()[1:]]
+    assert ours == [f"{proto},{sent},{error}" for proto, sent, _, error in rows]

@@ -67,7 +67,9 @@ def run(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, metavar="S", help="of what is random (default: 0)"
     )
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
-    parser.add_argument("--report", metavar="DIR", help="write NAME.md into this directory")
+    parser.add_argument(
+        "--report", metavar="DIR", help="write NAME.html and NAME.md into this directory"
+    )
     parser.add_argument(
         "--keep", action="store_true", help="leave the lab up, named after the scenario"
     )

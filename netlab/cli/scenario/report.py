@@ -1,4 +1,4 @@
-"""What a scenario came to, as files: a summary in Markdown for CI."""
+"""What a scenario came to, as files: a page to read and to show, a summary in Markdown for CI."""
 
 from __future__ import annotations
 
@@ -6,25 +6,129 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, LabError
+from netlab.report import graph, journey, ladder, page
+from netlab.report.page import Badge, Code, Grid, Page, Picture, Prose, Section
+from netlab.topology import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.scenario.outcome import Outcome
+    from netlab.plan.operations import Plan
+    from netlab.report.page import Block
+    from netlab.scenario.outcome import Done, Outcome
+
+MOST_ROWS = 300
+"""Rows of a table that a page shows."""
 
 
 def write(outcome: Outcome, directory: str) -> list[Path]:
-    """Write NAME.md into ``directory``, which is made if need be; the files."""
+    """Write NAME.html and NAME.md into ``directory``, which is made if need be; the files."""
     where = Path(directory)
-    pages = {f"{outcome.scenario.name}.md": markdown(outcome)}
+    name = outcome.scenario.name
+    pages = {f"{name}.html": page.html(compose(outcome)), f"{name}.md": markdown(outcome)}
     try:
         where.mkdir(parents=True, exist_ok=True)
-        for name, content in pages.items():
-            (where / name).write_text(content, encoding="utf-8")
+        for file, content in pages.items():
+            (where / file).write_text(content, encoding="utf-8")
     except OSError as error:
         message = f"cannot write {error.filename or directory}: {error.strerror}"
         raise LabError(Diagnostic("E913", message)) from None
-    return [where / name for name in pages]
+    return [where / file for file in pages]
+
+
+def compose(outcome: Outcome) -> Page:
+    """The page: verdict, story, the lab, what was published, each step, how to repeat it."""
+    from netlab.plan.build import build
+
+    scenario, run = outcome.scenario, outcome.telling
+    topology = load(scenario.topology)
+    plan = build(topology)
+    drawn = Picture(graph.svg(topology), f"The lab. {topology.description}")
+    sections = [
+        Section("story", "The story", (Prose(scenario.story),)),
+        Section("lab", "The lab", (drawn,)),
+        *(
+            Section(f"step-{number}", _capital(done.step.name), tuple(_step(done, plan)))
+            for number, done in enumerate(run.done, 1)
+        ),
+    ]
+    if scenario.published:
+        sections.insert(2, Section("published", "Published, and here", (_published(outcome),)))
+    sections.append(Section("repeat", "Repeat it", tuple(_repeat(outcome))))
+    if scenario.sources:
+        listed = "\n".join(f"* {source}" for source in scenario.sources)
+        sections.append(Section("sources", "Sources", (Prose(listed),)))
+    about = outcome.environment
+    return Page(
+        f"{scenario.name}: {scenario.title}",
+        (_badge(outcome),),
+        tuple(sections),
+        f"netlab {about['netlab']}, Linux {about['kernel']}, Python {about['python']}; "
+        f"digest {run.digest}; seed {outcome.seed}",
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _badge(outcome: Outcome) -> Badge:
+    verdicts = outcome.telling.verdicts
+    met = sum(verdict.passed for verdict in verdicts)
+    text = f"{met} of {len(verdicts)} expectations met"
+    if len(outcome.runs) > 1:
+        same = "the same each time" if outcome.digests_equal else "not the same each time"
+        text += f", {len(outcome.runs)} runs, {same}"
+    return Badge(text, "good" if outcome.passed else "bad")
+
+
+def _published(outcome: Outcome) -> Grid:
+    rows = tuple((p.what, p.published, p.lab, p.source) for p in outcome.scenario.published)
+    return Grid(("what", "published", "in this lab", "source"), rows)
+
+
+def _step(done: Done, plan: Plan) -> Iterator[Block]:
+    if done.step.explain:
+        yield Prose(done.step.explain)
+    if done.commands:
+        yield Code("\n".join(f"$ {command}" for command in done.commands))
+    if done.verdicts:
+        yield Grid(
+            ("", "expected", "seen"),
+            tuple(("✓" if v.passed else "✗", v.text, v.observed) for v in done.verdicts),
+            tuple("good" if v.passed else "bad" for v in done.verdicts),
+        )
+    if done.fates:
+        words = f"{len(done.fates)} packets across the nodes: {done.step.name}"
+        steps = journey.ladder(done.fates, plan, done.step.name)
+        yield Picture(ladder.svg(steps), words)
+        yield Grid(
+            ("packet", "what", "end", "where", "because", "its way"),
+            tuple(
+                (f"#{p.number}", p.what, p.disposition, p.at, p.by, " → ".join(p.way))
+                for p in done.seen.packets
+            ),
+        )
+    if done.seen.table:
+        head = tuple(done.seen.table[0])
+        rows = tuple(
+            tuple(row.get(column, "") for column in head) for row in done.seen.table[:MOST_ROWS]
+        )
+        yield Grid(head, rows)
+    elif done.seen.output.strip():
+        yield Code(done.seen.output.rstrip())
+
+
+def _repeat(outcome: Outcome) -> Iterator[Block]:
+    name = outcome.scenario.name
+    yield Code(
+        f"$ netlab run {name} --seed {outcome.seed}\n"
+        f"$ netlab run {name} --repeat 100\n"
+        f"$ netlab demo {name}\n"
+        f"$ netlab run {name} --keep    # and look around; then: netlab down {name}"
+    )
+    rows = tuple((key.replace("_", " "), value) for key, value in outcome.environment.items())
+    yield Grid(("made with", ""), rows)
 
 
 def markdown(outcome: Outcome) -> str:

@@ -32,7 +32,7 @@ def show(scenario: Scenario, *, keep: bool) -> int:
         print(console.style(step.name, "bold"))
         if step.explain:
             print(textwrap.indent(textwrap.fill(step.explain, WIDTH), "  "))
-        for line in commands(step, scenario.name):
+        for line in commands(step, scenario.name, scenario.file.parent):
             print(console.style(f"  $ {line}", "cyan"))
         pause()
 
