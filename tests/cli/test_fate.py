@@ -35,12 +35,12 @@ links:
 """
 
 
-@pytest.fixture
-def lab(tmp_path):
-    file = tmp_path / "asked.yaml"
+@pytest.fixture(scope="module")
+def lab(netlab_state, tmp_path_factory):
+    file = tmp_path_factory.mktemp("asked") / "asked.yaml"
     file.write_text(TOPOLOGY)
     netlab("up", str(file))
-    yield "asked"
+    yield file
     netlab("down", "asked")
 
 
@@ -177,8 +177,7 @@ def test_nothing_of_the_observation_stays():
     assert not list(Path("/sys/fs/bpf").glob("netlab*"))
 
 
-def test_a_prediction_needs_no_lab(tmp_path):
-    file = tmp_path / "asked.yaml"
+def test_a_prediction_needs_no_lab(lab):
     for argv, code, says in (
         (["client", "server"], 0, "It should reach server.\n"),
         (
@@ -187,7 +186,7 @@ def test_a_prediction_needs_no_lab(tmp_path):
             'It should die in nat: forward chain, rule "drop protocol 253" (asked.yaml:10).\n',
         ),
     ):
-        assert netlab("explain", "--predict", "--file", str(file), *argv, code=code) == says
+        assert netlab("explain", "--predict", "--file", str(lab), *argv, code=code) == says
 
 
 def test_where_plan_and_packets_part_is_said():
