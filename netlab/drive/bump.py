@@ -16,6 +16,8 @@ import select
 import socket
 import sys
 import time
+import traceback
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netlab.drive.frames import Frames
@@ -23,7 +25,7 @@ from netlab.middlebox import Line, Packet, opposite
 from netlab.middlebox.make import boxes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from netlab.middlebox import Direction
     from netlab.middlebox.line import Leaving
@@ -33,8 +35,6 @@ CONTROL = "\0netlab wire"
 
 ETHERNET = 14
 IP_TYPES = (b"\x08\x00", b"\x86\xdd")
-
-ENDS: dict[str, Direction] = {"a": "outbound", "b": "inbound"}
 
 
 class Bump:
@@ -47,21 +47,18 @@ class Bump:
         self._link: dict[Direction, bytes] = {}
         self.received = 0
         self.sent = 0
+        self.failed = 0
+        """Packets at which a box raised an exception; they are dropped."""
 
     def use(self, line: Line) -> None:
         """Put other boxes in; what is under way still goes the way that it began."""
         self._lines.append(line)
 
-    def step(self, longest: float | None, *others: socket.socket) -> None:
-        """Wait until a frame or one of ``others`` can be read or a packet is due, then carry.
-
-        At most ``longest`` seconds; ``None`` waits for ever.
-        """
+    def step(self, *others: socket.socket) -> None:
+        """Wait until a frame or one of ``others`` can be read or a packet is due, then carry."""
         now = time.monotonic()
         due = min((t for li in self._lines if (t := li.next_due()) is not None), default=None)
-        wait = longest
-        if due is not None:
-            wait = max(due - now, 0.0) if longest is None else min(max(due - now, 0.0), longest)
+        wait = None if due is None else max(due - now, 0.0)
         sources: list[Any] = [*self._by_fd, *others]
         readable, _, _ = select.select(sources, (), (), wait)
         directions = [way for fd, way in self._by_fd.items() if fd in readable]
@@ -71,7 +68,7 @@ class Bump:
         """Take in what waits to go in the ``readable`` directions, send what is due by ``now``."""
         out: dict[Direction, list[bytes]] = {"outbound": [], "inbound": []}
         for line in self._lines:
-            self._put(line.due(now), out)
+            self._put(partial(line.due, now), out)
         if len(self._lines) > 1:
             *old, current = self._lines
             self._lines = [*(li for li in old if li.next_due() is not None), current]
@@ -92,9 +89,17 @@ class Bump:
             return
         self._link[direction] = link = frame[:ETHERNET]
         packet = Packet(frame[ETHERNET:], link)
-        self._put(self._lines[-1].arrive(packet, direction, now), out)
+        self._put(partial(self._lines[-1].arrive, packet, direction, now), out)
 
-    def _put(self, leaving: list[Leaving], out: dict[Direction, list[bytes]]) -> None:
+    def _put(self, let: Callable[[], list[Leaving]], out: dict[Direction, list[bytes]]) -> None:
+        try:
+            leaving = let()
+        except Exception:  # noqa: BLE001 - a user's box may raise anything
+            self.failed += 1
+            if self.failed == 1:
+                traceback.print_exc()
+                sys.stderr.flush()
+            return
         for direction, packet in leaving:
             # What a box made from nothing has no addresses: it gets those of its direction.
             link = packet.link or self._link.get(direction, b"")
@@ -112,7 +117,7 @@ def main(argv: Sequence[str]) -> None:
         bump = Bump(a, b, Line(boxes(described)))
         print("ready", flush=True)
         while True:
-            bump.step(None, control)
+            bump.step(control)
             described = _obey(bump, control, described, a, b)
 
 
@@ -138,6 +143,7 @@ def _obey(bump: Bump, control: socket.socket, described: Any, a: Frames, b: Fram
             "boxes": described,
             "received": bump.received,
             "sent": bump.sent,
+            "failed": bump.failed,
             "missed": a.missed + b.missed,
             "unsent": a.unsent + b.unsent,
         }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from netlab.adjust import wire_state
 from netlab.drive.bump import CONTROL
 from netlab.lab import Lab
 from netlab.plan.build import build
@@ -152,6 +153,13 @@ def test_a_class_that_cannot_be_made_fails_the_build_with_its_reason(netlab_stat
 
     with pytest.raises(LabError, match="unexpected keyword argument 'size'"):
         lab('middleboxes: [{python: "every_second.py:EverySecond", size: 3}]').start()
+
+
+def test_a_box_that_raises_loses_that_packet_and_says_why_in_the_log(netlab_state, sockets):
+    with lab('middleboxes: [{python: "every_second.py:Breaks"}]') as running:
+        assert arrive(running, 4, sockets) == [0, 1, 3]
+        assert wire_state(running, "wire1")["failed"] == 1
+        assert "KeyError: 3" in running["wire1"].log("wire")
 
 
 def test_boxes_change_while_the_lab_runs(netlab_state, sockets):
