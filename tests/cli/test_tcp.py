@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_files_by_http_and_the_live_states(netlab, tmp_path):
         assert netlab["nat"].run(["curl", "-sS", url], check=True).stdout == "a page\n"
         holder = netlab["nat"].popen(["nc", "-N", ADDRESS, "80"], stdin=subprocess.PIPE)
         with holder:
-            found: list[dict[str, str]] = []
+            found: list[dict[str, Any]] = []
             while not any(one["state"] == "ESTABLISHED" for one in found):
                 found = json.loads(tcp("states", "--json").stdout)
             one = next(one for one in found if one["state"] == "ESTABLISHED")
