@@ -56,6 +56,7 @@ def describe(place: Place, now: float) -> dict[str, Any]:
         "srtt": round(sender.rto.srtt * 1000, 3),
         "rttvar": round(sender.rto.var * 1000, 3),
         "rto": round(sender.rto.value * 1000, 3),
+        "backoff": sender.rto.backoff,
         "retransmissions": sender.retransmissions,
         "in_recovery": sender.in_recovery,
         "snd_una": wrap(sender.una),

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PAWS_IDLE = 24 * 86400.0  # RFC 7323 section 5.5: after so long, TS.Recent says nothing
 CHALLENGES_PER_SECOND = 10  # RFC 5961 section 7; enough for any tester, not for an ACK war
-ALL_READ = frozenset({State.CLOSING, State.LAST_ACK, State.CLOSE_WAIT, State.TIME_WAIT})
 
 
 def segment_arrives(c: Connection, segment: Segment, now: float) -> None:

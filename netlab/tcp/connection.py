@@ -63,7 +63,6 @@ class Connection:
         "keepalive_probe",
         "keepalive_probes",
         "mss",
-        "owner",
         "peer_mss",
         "rcv_up",
         "receiver",
@@ -96,7 +95,6 @@ class Connection:
         self.state = State.CLOSED
         self.role = Role.ACTIVE
         self.end: End | None = None
-        self.owner: object = None  # whatever the user of this class wants to find again
         self.iss = iss
         self.mss = mss
         self.default_mss = default_mss

@@ -19,27 +19,25 @@ class RetransmissionTimeout:
     sample.
     """
 
-    __slots__ = ("_base", "_maximum", "_minimum", "backoff", "minimum_rtt", "srtt", "value", "var")
+    __slots__ = ("_base", "_maximum", "_minimum", "backoff", "srtt", "value", "var")
 
     def __init__(self, settings: Settings) -> None:
         self._minimum = settings.minimum_rto
         self._maximum = settings.maximum_rto
         self.srtt = 0.0
         self.var = 0.0
-        self.minimum_rtt = 0.0
         self.backoff = 0
         self._base = self.value = settings.initial_rto
 
     def sample(self, rtt: float) -> None:
         """One measured round-trip time."""
         if not self.srtt:
-            self.srtt = self.minimum_rtt = rtt or 1e-9
+            self.srtt = rtt or 1e-9
             self.var = rtt / 2
         else:
             error = rtt - self.srtt
             self.var += BETA * (abs(error) - self.var)
             self.srtt += ALPHA * error
-            self.minimum_rtt = min(self.minimum_rtt, rtt)
         # Linux too bounds the variance's part, not the sum: with a long and steady round trip the
         # sum alone would leave no margin at all.
         self._base = self.srtt + max(GRANULARITY, K * self.var, self._minimum)

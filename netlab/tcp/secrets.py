@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import NamedTuple
 
 ISN_TICKS = 250_000  # RFC 9293 section 3.4.1: one every four microseconds (MUST-8)
 
@@ -27,12 +26,6 @@ def first_port(key: bytes, destination: bytes) -> int:
     return _word(key, b"port", destination)
 
 
-class Cookie(NamedTuple):
-    """What a SYN cookie remembers."""
-
-    mss: int
-
-
 def make_cookie(key: bytes, pair: bytes, irs: int, mss: int, now: float) -> int:
     """An ISN that holds the peer's MSS and proves itself later, in place of any memory.
 
@@ -43,14 +36,14 @@ def make_cookie(key: bytes, pair: bytes, irs: int, mss: int, now: float) -> int:
     return period << 27 | index << 24 | _seal(key, pair, irs, period, index)
 
 
-def open_cookie(key: bytes, pair: bytes, irs: int, cookie: int, now: float) -> Cookie | None:
-    """What ``cookie`` holds, if it is ours and not older than two periods."""
+def open_cookie(key: bytes, pair: bytes, irs: int, cookie: int, now: float) -> int | None:
+    """The MSS that ``cookie`` holds, if it is ours and not older than two periods."""
     period, index = cookie >> 27, cookie >> 24 & 7
     if int(now / COOKIE_PERIOD) - period & 31 > 1:
         return None
     if _seal(key, pair, irs, period, index) != cookie & 0xFF_FFFF:
         return None
-    return Cookie(COOKIE_SIZES[index])
+    return COOKIE_SIZES[index]
 
 
 def _seal(key: bytes, pair: bytes, irs: int, period: int, index: int) -> int:

@@ -285,8 +285,8 @@ class Stack:
         """The ACK that brings a cookie back: what the cookie spared is done now, all at once."""
         irs = segment.seq - 1 & MASK
         number = segment.ack - 1 & MASK
-        cookie = secrets.open_cookie(self._key, key, irs, number, now)
-        if cookie is None:
+        mss = secrets.open_cookie(self._key, key, irs, number, now)
+        if mss is None:
             self._refuse(key, segment)
             return
         if len(listener.ready) >= listener.backlog:
@@ -296,7 +296,7 @@ class Stack:
         place = self._place(key, now, listener.settings, listener, iss=number)
         connection = place.connection
         connection.open(Role.PASSIVE)
-        options = Options(cookie.mss)
+        options = Options(mss)
         connection.receive(Segment(irs, flags=SYN, window=segment.window, options=options), now)
         connection.to_send(now)  # the SYN and ACK has been sent long ago
         connection.receive(segment, now)

@@ -48,6 +48,7 @@ def _details(one: dict[str, Any]) -> str:
         f"mss:{one['mss']}",
         f"cwnd:{one['cwnd'] // one['mss']}",
         f"retrans:{one['retransmissions']}",
+        *([f"backoff:{one['backoff']}"] if one["backoff"] else []),
         *(["recovery"] if one["in_recovery"] else []),
         *(f"timer:{name},{left}ms" for name, left in one["timers"].items()),
         f"pid:{one['pid']}",
