@@ -30,6 +30,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.drive.engine import Engine
+from netlab.drive.linux_abi import tcp_info
 from netlab.drive.tcp import stream_ended
 from netlab.tcp.congestion import ALGORITHMS
 from netlab.tcp.envelope import complete
@@ -420,6 +421,8 @@ class Tester:
                 return struct.pack("=i", one.listener is not None)
             case socket.IPPROTO_TCP, socket.TCP_MAXSEG:
                 return struct.pack("=i", core.sender.mss if core else 536)
+            case socket.IPPROTO_TCP, socket.TCP_INFO if core is not None:
+                return tcp_info(core)
             case socket.IPPROTO_TCP, socket.TCP_CONGESTION:
                 return one.settings.congestion.encode().ljust(16, b"\0")
             case _:

@@ -182,6 +182,12 @@ def test_options_and_modes(tmp_path: Path) -> None:
             assert await call(f"send {fd} 10 0") == "10 0"
         assert [(await b.take()).length for _ in range(2)] == [10, 10]
         assert await call(f"getsockopt {fd} 6 2 4") == "0 0 " + struct.pack("=i", 1000).hex()
+        info = bytes.fromhex((await call(f"getsockopt {fd} 6 11 104")).split()[2])
+        words = struct.unpack("=8B24I", info)
+        assert words[0] == 1  # TCP_ESTABLISHED
+        assert words[8 + 2] == 1000  # tcpi_snd_mss
+        assert words[8 + 4] == 1  # tcpi_unacked: 20 octets
+        assert words[8 + 18] == 10  # tcpi_snd_cwnd
         assert await call(f"fcntl {fd} 4 {0o4000}") == "0 0"
         assert await call(f"fcntl {fd} 3 0") == f"{0o4002} 0"
         assert await call(f"recv {fd} 10 0") == f"-1 {errno.EAGAIN}"
