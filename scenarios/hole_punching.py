@@ -77,7 +77,7 @@ def _until_done(peer: socket.socket) -> set[tuple[str, int]]:
     On one processor, Linux carries packets from socket to socket in the order of sending: what
     was sent before it and is not there by then never will be.
     """
-    heard = set()
+    heard: set[tuple[str, int]] = set()
     while True:
         octets, source = peer.recvfrom(100)
         if octets == DONE:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from netlab.fate.explain import Outcome, decisive
 from netlab.fate.fates import Fates
+from netlab.fate.packet import ICMP, ICMPV6
+from netlab.wire import icmp
 
 if TYPE_CHECKING:
     from netlab.drive.probe import Probes
+    from netlab.fate.fates import Fate
 
 
 def probed(fates: Fates, probes: Probes) -> tuple[Fates, list[Outcome]]:
@@ -18,7 +21,7 @@ def probed(fates: Fates, probes: Probes) -> tuple[Fates, list[Outcome]]:
     everything = {fate.id: fate for fate in fates}
     for fate in fates:
         packet = fate.packet
-        if fate.parents:
+        if fate.parents or _answers(fate):
             continue
         ports = (packet.source_port, packet.destination_port)
         number = probes.number_of(fate.proto, ports, packet.transport)
@@ -39,3 +42,12 @@ def probed(fates: Fates, probes: Probes) -> tuple[Fates, list[Outcome]]:
     ]
     chosen = {part for of in parts.values() for part in of}
     return Fates((fate for fate in fates if fate.id in chosen), fates.gaps), results
+
+
+def _answers(fate: Fate) -> bool:
+    """Whether it is an echo reply, which carries what the request did."""
+    kind = fate.packet.transport[:1]
+    return (fate.proto, kind) in (
+        (ICMP, bytes([icmp.ECHO_REPLY])),
+        (ICMPV6, bytes([icmp.V6_ECHO_REPLY])),
+    )

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from netlab.errors import Diagnostic, InputError, LabError
+from netlab.fate.packet import ICMP
 from netlab.scenario import model, packets
 from netlab.scenario.judge import Observation, rows_of, text_of
 
@@ -90,7 +91,8 @@ class Performer:
         address, node = self._target(send)
         probes = Probes(address, send.protocol, port=send.port, count=send.count, size=send.size)
         with contextlib.ExitStack() as stack:
-            if send.listen and node:
+            # ICMP needs no listener: the kernel answers by itself.
+            if send.listen and node and send.protocol != ICMP:
                 held: socket.socket = node.inside(
                     lambda: listener(probes.family, probes.proto, probes.port)
                 )
