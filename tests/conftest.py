@@ -20,6 +20,11 @@ def _no_trace(request: pytest.FixtureRequest) -> None:
 
 
 NEEDS_ROOT = {
+    "tests/drive/test_burst.py": "receives floods, with buffers beyond net.core.rmem_max",
+    "tests/probe/test_tables.py": "reads nft's trace of a sweep, with buffers beyond rmem_max",
+    "tests/scenario/test_run.py::test_what_ships_passes_and_comes_to_the_same_again": (
+        "reads nft's trace of bursts, with buffers beyond rmem_max"
+    ),
     "tests/cli/test_fate.py": "expects the kernel's own reasons, which BPF sees",
     "tests/fate/": "expects the kernel's own reasons, which BPF sees",
 }
