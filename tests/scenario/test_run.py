@@ -144,3 +144,24 @@ def test_exit_codes(write, netlab_state):
     process = netlab("run", str(write("  - {runn: ls}\n")))
     assert "E201" in process.communicate(timeout=60)[1]
     assert process.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "cause", "harmless"),
+    [
+        ("hdp-allow-list", "counter drop", "counter accept"),
+        ("one-packet-filter", "counter drop", "counter accept"),
+        ("one-packet-offload", "counter drop", "counter accept"),
+        ("one-packet-clash", "masquerade", "accept"),
+        ("two-clients", "kind: nat, outside: wan", "kind: router"),
+        ("large-answers", "counter drop", "counter accept"),
+        ("tcp-loss", "loss: 5%", "loss: 0%"),
+    ],
+)
+def test_without_its_cause_the_lab_shows_something_else(name, cause, harmless, tmp_path):
+    scenario = read(library.find(name))
+    text = scenario.topology.read_text()
+    assert cause in text
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(text.replace(cause, harmless))
+    assert not played(replace(scenario, topology=changed)).passed
