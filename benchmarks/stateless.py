@@ -36,7 +36,11 @@ TOPOLOGY = """
 nodes:
   client:
     routes: [192.0.2.80/32 via server]
-    sysctls: {net.ipv4.tcp_rmem: 4096 131072 6291456}  # else 60 kB may exceed its window
+    sysctls:
+      net.ipv4.tcp_rmem: 4096 131072 6291456  # else 60 kB may exceed its window
+      # Ports in TIME-WAIT would run out between two rounds.
+      net.ipv4.ip_local_port_range: 1024 65535
+      net.ipv4.tcp_tw_reuse: "1"
   server:
 links:
   - {ends: [client:eth0, server:eth0], subnet: 198.51.100.0/24}
