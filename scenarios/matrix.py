@@ -1,8 +1,8 @@
 """Which packets survive which box: three of each kind down every way of the lab.
 
 The client's packets carry a mark in place of a header of their own, but for TCP, UDP and ICMP:
-``number 47`` is what a box sees that looks for GRE and finds something else. Numbers whose header
-Linux checks (SCTP, UDP-Lite) are left out: whether a random mark looks right would be chance.
+``number 50`` is what a box sees that looks for ESP and finds something else. Numbers whose header
+Linux checks (SCTP, GRE, UDP-Lite) are left out: whether a random mark looks right would be chance.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KINDS = {
     "udp": (17, 4000, 32),
     "quic-like": (17, 443, 1200),
     "tcp": (6, 80, 32),
-    "number 47": (47, 0, 32),
+    "number 99": (99, 0, 32),
     "number 50": (50, 0, 32),
     "number 253": (253, 0, 32),
 }
