@@ -142,9 +142,9 @@ def _play(request: pytest.FixtureRequest, name: str, *, repeat: int = 1, seed: i
         pytest.skip(str(error))
     directory = request.config.getoption("--netlab-report")
     if directory:
-        from netlab.cli.scenario import report
+        from netlab import chronicle
 
-        report.write(outcome, directory)
+        chronicle.write(outcome, directory)
     request.node.stash[_OUTCOME] = outcome
     return outcome
 

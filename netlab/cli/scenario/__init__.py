@@ -140,9 +140,9 @@ def _one(arguments: argparse.Namespace) -> int:
 
 
 def _report(outcome: Outcome, directory: str) -> list[Path]:
-    from netlab.cli.scenario import report
+    from netlab import chronicle
 
-    return report.write(outcome, directory)
+    return chronicle.write(outcome, directory)
 
 
 class _Counter:
