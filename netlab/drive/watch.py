@@ -47,10 +47,11 @@ class Watched:
 
 def recorder(file: BinaryIO) -> Callable[[Buffer, bool], None]:
     """A watcher that writes a pcapng file."""
-    file.write(pcapng.header())
+    file.write(pcapng.section() + pcapng.interface(pcapng.LINKTYPE_RAW))
 
-    def record(packet: Buffer, outgoing: bool) -> None:  # noqa: ARG001, FBT001
-        file.write(pcapng.packet(bytes(packet), time.time()))
+    def record(packet: Buffer, outgoing: bool) -> None:  # noqa: FBT001
+        direction = pcapng.OUTBOUND if outgoing else pcapng.INBOUND
+        file.write(pcapng.packet(0, time.time_ns(), bytes(packet), direction=direction))
         file.flush()
 
     return record

@@ -156,7 +156,8 @@ def test_any_file_is_read_or_refused(content: bytes, magic: bytes) -> None:
 
 
 def test_what_netlab_writes_it_reads() -> None:
-    content = writer.header() + writer.packet(PACKET4, 1.5, "a comment")
+    content = writer.section() + writer.interface(writer.LINKTYPE_RAW)
+    content += writer.packet(0, 1_500_000_000, PACKET4, comment="a comment")
     assert list(capture.read(content)) == [Captured(1_500_000_000, PACKET4)]
 
 
