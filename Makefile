@@ -13,7 +13,7 @@ BIN    := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-user docs check bench clean
+.PHONY: help install demo test test-user docs check check-vagrant bench clean
 
 help: ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -51,3 +51,8 @@ bench: install ## every benchmark, side by side with its peers
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+check-vagrant: ## the Vagrantfile, without starting a machine
+	@scripts/install-debian "$(SUDO)" vagrant ruby
+	ruby -c Vagrantfile
+	vagrant validate --ignore-provider
