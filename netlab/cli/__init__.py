@@ -130,16 +130,17 @@ def full_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
-        _describe(
-            name,
-            commands.add_parser(
-                name,
-                help=command.summary,
-                description=_sentence(command.summary),
-                formatter_class=_Help,
-            ),
-        )
+        _describe(name, add_command(commands, name, command.summary))
     return parser
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str
+) -> argparse.ArgumentParser:
+    """A command below another one; its summary is also its description."""
+    return commands.add_parser(
+        name, help=summary, description=_sentence(summary), formatter_class=_Help
+    )
 
 
 def _describe(name: str, parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from netlab.cli import add_command
 from netlab.errors import Diagnostic, InputError, LabError, Unavailable
 
 if TYPE_CHECKING:
@@ -57,13 +58,8 @@ def stateless(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, summary: str, example: str) -> argparse.ArgumentParser:
-        command: argparse.ArgumentParser = commands.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            epilog=f"example:\n  netlab stateless {name} {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        command = add_command(commands, name, summary)
+        command.epilog = f"example:\n  netlab stateless {name} {example}"
         return command
 
     http = add(

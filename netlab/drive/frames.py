@@ -10,8 +10,9 @@ import ctypes
 import errno
 import os
 import socket
-import struct
 from typing import TYPE_CHECKING, Self
+
+from netlab.drive.raw import newly_lost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,6 @@ LARGEST = 65_536 + 14
 
 _ETH_P_ALL = 0x0003
 _SOL_PACKET = 263
-_PACKET_STATISTICS = 6
 _PACKET_IGNORE_OUTGOING = 23
 _SO_RCVBUFFORCE = 33
 _SO_SNDBUFFORCE = 32
@@ -154,9 +154,7 @@ class Frames:
     @property
     def missed(self) -> int:
         """Frames that came faster than they were read, so far."""
-        # Reading the counters resets them.
-        counters = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
-        self._missed += struct.unpack("@II", counters)[1]
+        self._missed += newly_lost(self._socket)
         return self._missed
 
     def close(self) -> None:

@@ -182,9 +182,7 @@ class Tap:
     @property
     def lost(self) -> int:
         """Packets that the kernel could not queue for this tap so far."""
-        # Reading the counters resets them.
-        counters = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
-        self._lost += struct.unpack("@II", counters)[1]
+        self._lost += newly_lost(self._socket)
         return self._lost
 
     def close(self) -> None:
@@ -196,6 +194,14 @@ class Tap:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def newly_lost(packet_socket: socket.socket) -> int:
+    """Packets that the kernel could not queue for a packet socket since the last call."""
+    # Reading the counters resets them.
+    counters = packet_socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+    lost: int = struct.unpack("@II", counters)[1]
+    return lost
 
 
 @contextlib.contextmanager

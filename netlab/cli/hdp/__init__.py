@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
+from netlab.cli import add_command
 from netlab.errors import Diagnostic, InputError, LabError
 
 if TYPE_CHECKING:
@@ -25,14 +26,7 @@ def hdp(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, summary: str, describe: Callable[[argparse.ArgumentParser], None]) -> None:
-        describe(
-            commands.add_parser(
-                name,
-                help=summary,
-                description=summary[0].upper() + summary[1:] + ".",
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
-        )
+        describe(add_command(commands, name, summary))
 
     add("server", "receive HDP under one protocol number or under all", endpoints.server)
     add("client", "send HDP under one protocol number or under many", endpoints.client)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
+from netlab.cli import add_command
+
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
 
@@ -23,14 +25,7 @@ def tcp(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, summary: str, describe: Callable[[argparse.ArgumentParser], None]) -> None:
-        describe(
-            commands.add_parser(
-                name,
-                help=summary,
-                description=summary[0].upper() + summary[1:] + ".",
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )
-        )
+        describe(add_command(commands, name, summary))
 
     add("listen", "take one connection, as netcat does", netcat.listen)
     add("connect", "open one connection, as netcat does", netcat.connect)
