@@ -24,6 +24,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.errors import Diagnostic, LabError, Unavailable
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SYSTEM_STATE = "/run/netlab-lab"
+
+_PATIENCE = 2.0
+"""Seconds to wait for the lock of a lab whose builder has gone."""
+
+_PAUSE = 0.001
+"""Seconds between two tries to get it: the kernel does not tell when a lock is let go."""
 
 _FORMAT = 1
 
@@ -264,8 +271,19 @@ def _taken(lab: Lab, cause: OSError) -> LabError:
 
 
 def lock(lab: Lab) -> Claim | None:
-    """The right to change an existing lab, or None if it is gone or somebody else has it."""
-    fd = lock_directory(lab.directory)
+    """The right to change an existing lab, or None if it is gone or somebody else has it.
+
+    A builder that was killed while it started a program lives on in the new process until that
+    has become the program, and with it the lock: that moment is waited for.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while (
+        (fd := lock_directory(lab.directory)) is None
+        and not os.path.exists(f"/proc/{lab.record.pid}")
+        and os.path.exists(lab.directory)
+        and time.monotonic() < deadline
+    ):
+        time.sleep(_PAUSE)
     if fd is None:
         return None
     claim = Claim(lab, fd)

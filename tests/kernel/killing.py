@@ -21,6 +21,8 @@ from .conftest import traces
 from .plans import star
 
 NAME = f"kill{os.getpid()}"
+PATIENCE = 5.0
+"""Seconds for a new process to become the program that it was made for."""
 RULES = "table inet t {\n chain c {\n type filter hook input priority 0\n }\n}\n"
 
 
@@ -73,22 +75,22 @@ def stage(state: str) -> str:
 def clean(state: str) -> list[str]:
     """What is left after gc, or after the removal of a lab that was complete.
 
-    A program that was being started when its builder died carries its mark only after execve,
-    which one gc can miss and the next finds.
+    A program that was being started when its builder died carries its mark only at the end of
+    execve, which one gc can miss and a later one finds.
     """
     lab = ownership.read(f"{state}/{NAME}")
     inodes = marks.nodes_by_inode(lab) if lab else {}
     if lab and lab.ready:
         teardown.down(NAME)
-    for _ in range(5):
+    deadline = time.monotonic() + PATIENCE
+    while True:
         teardown.gc()
         left = traces(state)
         left += [
             f"in a namespace: {p}" for p in marks.pids() if marks.namespace(p, "net") in inodes
         ]
-        if not left:
-            return []
-    return left
+        if not left or time.monotonic() > deadline:
+            return left
 
 
 def main(state: str) -> None:
