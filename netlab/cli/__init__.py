@@ -35,10 +35,14 @@ COMMANDS = {
     "status": Command("lab:status", "labs, their nodes, addresses and programs"),
     "exec": Command("enter:exec_", "run a command in a node"),
     "shell": Command("enter:shell", "open a shell in a node"),
-    "trace": Command("fate:trace", "run a command and say what became of every packet"),
-    "explain": Command("fate:explain", "send packets and say in a sentence where they died"),
-    "capture": Command("fate:capture", "watch every interface, or write one pcapng of the lab"),
-    "ladder": Command("fate:ladder", "draw a conversation across all nodes"),
+    "trace": Command("fate.trace:trace", "run a command and say what became of every packet"),
+    "explain": Command(
+        "fate.explain:explain", "send packets and say in a sentence where they died"
+    ),
+    "capture": Command(
+        "fate.capture:capture", "watch every interface, or write one pcapng of the lab"
+    ),
+    "ladder": Command("fate.trace:ladder", "draw a conversation across all nodes"),
     "check": Command("topology:check", "find every problem of a topology file"),
     "plan": Command("topology:plan", "show what `up` would do, and why"),
     "graph": Command("topology:graph", "draw a topology"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab.cli.fate.trace import split
 from tests.cli.test_labs import ROOT, netlab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("lab")]
@@ -116,6 +117,34 @@ def test_trace_shows_every_hop_and_gives_the_commands_code():
     assert "no packets" in netlab("trace", "asked", "--", "true")
 
 
+@pytest.mark.parametrize("named", [["asked"], []])
+def test_without_a_node_the_command_runs_outside_and_the_whole_lab_is_watched(named, tmp_path):
+    file = tmp_path / "seen.pcapng"
+    script = (
+        f"{sys.executable} -m netlab exec client -- ping -c1 server &&"
+        " readlink /proc/self/ns/net && exit 7"
+    )
+    said = netlab("trace", "-w", str(file), *named, "--", "sh", "-c", script, code=7)
+    assert Path("/proc/self/ns/net").readlink().name in said
+    assert said.count("✓ delivered") == 2
+    assert file.stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("words", "target", "command"),
+    [
+        (["client", "--", "ping", "-c1"], "client", ["ping", "-c1"]),
+        (["client", "ping", "--", "-c1"], "client", ["ping", "--", "-c1"]),
+        (["--", "netlab", "exec", "a", "--", "b"], None, ["netlab", "exec", "a", "--", "b"]),
+        (["--"], None, []),
+        (["client"], "client", []),
+        ([], None, []),
+    ],
+)
+def test_where_and_what_are_told_apart(words, target, command):
+    assert split(words) == (target, command)
+
+
 def test_trace_as_json_leaves_standard_output_to_the_answer():
     said = json.loads(netlab("trace", "--json", "client", "--", "ping", "-c1", "server"))
     assert [packet["disposition"] for packet in said["packets"]] == ["delivered"] * 2
@@ -154,6 +183,10 @@ def test_a_ladder_is_drawn(form, starts, tmp_path):
     ("argv", "code", "says"),
     [
         (["trace", "client"], 2, "no command"),
+        (["trace", "--"], 2, "no command"),
+        (["trace"], 2, "no command"),
+        (["trace", "--", "/no/such/program"], 1, "error[E410]"),
+        (["trace", "elsewhere/client", "--", "true"], 1, "error[E403]"),
         (["trace", "nobody", "--", "true"], 1, "error[E404]"),
         (["trace", "client", "--", "/no/such/program"], 1, "error[E410]"),
         (["trace", "asked", "--", "/no/such/program"], 1, "error[E410]"),

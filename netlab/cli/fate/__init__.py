@@ -1,0 +1,1 @@
+"""``trace``, ``explain``, ``capture``, ``ladder``: what became of the packets."""
