@@ -1,4 +1,4 @@
-"""Changes to a lab that runs: settings of its nodes, links down and up, what wires do.
+"""Changes to a lab that runs: settings of its nodes, links, what wires do, the age of mappings.
 
 Nothing here is written into the topology file: it stays the truth for the next ``up``.
 """
@@ -34,6 +34,7 @@ def change(lab: Lab, settings: Mapping[str, str]) -> list[str]:
     Rules are exchanged as a whole and at once; mappings of a NAT are forgotten with them.
     Returns what was done, a line each. ``LabError`` if a value needs the lab to be built anew.
     """
+    from netlab.lab import plan_of
     from netlab.plan.build import build
     from netlab.topology import load
 
@@ -42,7 +43,9 @@ def change(lab: Lab, settings: Mapping[str, str]) -> list[str]:
     plan = build(load(lab.running.record.topology, known))._replace(
         name=lab.plan.name, topology=lab.plan.topology
     )
-    old, new = _only_in(lab.plan, plan), _only_in(plan, lab.plan)
+    # Not the handle's plan: since it was made, another may have changed the lab.
+    now = plan_of(lab.running)
+    old, new = _only_in(now, plan), _only_in(plan, now)
     for operation in (*old, *new):
         if not _can_change(operation):
             raise LabError(
@@ -151,6 +154,23 @@ def impair(lab: Lab, node: str, interface: str, values: Mapping[str, str]) -> di
 def wire_state(lab: Lab, wire: str) -> dict[str, Any]:
     """What a wire says of itself: its boxes, and how many packets came, left and were lost."""
     return _ask(lab, wire, None)
+
+
+def age(lab: Lab, node: str, seconds: int, protocol: int | None = None) -> str:
+    """Make time pass for what a node keeps of flows, at once: conntrack's entries and NAT mappings.
+
+    All of them, or those of an IP protocol, have then been idle for ``seconds`` longer, and the
+    kernel forgets those whose timeout that exceeds. Returns a line that says how many.
+    """
+    from netlab.drive import conntrack
+    from netlab.kernel import namespaces, nftables
+
+    def both() -> tuple[int, int]:
+        flows, elements = conntrack.age(seconds, protocol), nftables.age(seconds, protocol)
+        return flows[0] + elements[0], flows[1] + elements[1]
+
+    older, gone = namespaces.inside(lab[node].namespace, both)
+    return f"{node}: {older} older by {seconds} s, {gone} of them forgotten"
 
 
 def _interface(node: NodeSummary, name: str) -> None:

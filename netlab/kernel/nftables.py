@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netlab.errors import Diagnostic, Unavailable
+from netlab.errors import Diagnostic, LabError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,13 +28,7 @@ class Complaint(NamedTuple):
 
 def load(text: str) -> Sequence[Complaint]:
     """Load a ruleset as one transaction; empty if nft took it, else nothing was loaded."""
-    try:
-        import nftables
-
-        context = nftables.Nftables()
-    except (ImportError, OSError) as error:
-        message = f"rules need libnftables: {error}"
-        raise Unavailable(Diagnostic("E407", message, hint=HINT)) from None
+    context = _context()
     # From a buffer nft 1.0 tells no line numbers; from a file it does.
     fd = os.memfd_create("rules")
     try:
@@ -43,6 +38,61 @@ def load(text: str) -> Sequence[Complaint]:
     finally:
         os.close(fd)
     return complaints(errors) if code else ()
+
+
+def _context() -> Any:
+    try:
+        import nftables
+
+        return nftables.Nftables()
+    except (ImportError, OSError) as error:
+        message = f"rules need libnftables: {error}"
+        raise Unavailable(Diagnostic("E407", message, hint=HINT)) from None
+
+
+NAMES = {1: "icmp", 6: "tcp", 17: "udp"}
+"""Protocol numbers that nft lists by name."""
+
+
+def age(seconds: int, protocol: int | None = None) -> tuple[int, int]:
+    """Let what sets and maps keep for a time have been there for so many seconds longer.
+
+    With ``protocol`` only elements whose key holds it. Returns how many grew older, and how many of
+    them have expired by it.
+    """
+    context = _context()
+    context.set_json_output(True)
+    commands: list[dict[str, Any]] = []
+    older = gone = 0
+    for kind in ("set", "map"):
+        _, listed, _ = context.cmd(f"list {kind}s")
+        for each in json.loads(listed or '{"nftables": []}')["nftables"]:
+            for element in each.get(kind, {}).get("elem", ()):
+                # An element of a map is a pair: the key with its times, and the value.
+                key, *value = element if isinstance(element, list) else [element]
+                timed = key.get("elem", {}) if isinstance(key, dict) else {}
+                if "expires" not in timed or not _speaks_of(protocol, timed["val"]):
+                    continue
+                at = {name: each[kind][name] for name in ("family", "table", "name")}
+                left = max(0, timed["expires"] - seconds)
+                commands.append({"delete": {"element": at | {"elem": [timed["val"]]}}})
+                older += 1
+                gone += not left
+                if left:
+                    aged = {"elem": timed | {"expires": left}}
+                    again = [[aged, *value]] if value else [aged]
+                    commands.append({"add": {"element": at | {"elem": again}}})
+    if commands:
+        code, _, errors = context.json_cmd({"nftables": commands})
+        if code:
+            raise LabError(Diagnostic("E418", f"nft: {' '.join(errors.split())}"))
+    return older, gone
+
+
+def _speaks_of(protocol: int | None, key: Any) -> bool:
+    if protocol is None:
+        return True
+    return isinstance(key, dict) and NAMES.get(protocol, protocol) in key.get("concat", ())
 
 
 def tables() -> Sequence[str]:

@@ -8,6 +8,7 @@ packets.py    PURE  fates -> numbered packets, without what differs from run to 
 judge.py      PURE  expectations against what was observed
 outcome.py    PURE  what was observed, the verdict, its digest, its JSON
 perform.py    one step in a running lab
+call.py       a Python function as a step, in a process of its own
 run.py        a lab, all steps, the verdict; nothing is left
 
     file ──▶ Scenario ──▶ (run: a lab, each step) ──▶ Observation ──▶ judge ──▶ Outcome

@@ -69,17 +69,37 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Links:
+    """Bring links down or up, or change what they do to packets, as ``netlab link`` does.
+
+    By ``node:interface``: ``up``, ``down``, or values such as ``{"loss": "5%"}``.
+    """
+
+    changes: Mapping[str, str | Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Make ``seconds`` pass at once for what ``node`` keeps of flows, of one protocol or of all."""
+
+    node: str
+    seconds: int
+    protocol: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Call the Python function ``function`` of the file ``file`` with the running lab.
 
-    It takes the lab and a ``random.Random`` and returns the rows of a table.
+    It takes the lab and a ``random.Random`` and returns the rows of a table. It has a process of
+    its own, which is killed when the step's time is over.
     """
 
     file: Path
     function: str
 
 
-Action: TypeAlias = Send | Command | Start | Wait | Change | Call
+Action: TypeAlias = Send | Command | Start | Wait | Change | Links | Advance | Call
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import json
 import os
 import re
 import signal
@@ -13,10 +13,11 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from netlab.errors import Diagnostic, InputError, LabError
+from netlab.errors import Diagnostic, LabError, Unavailable
 from netlab.fate.packet import ICMP
 from netlab.scenario import model, packets
-from netlab.scenario.judge import Observation, rows_of, text_of
+from netlab.scenario.call import UNAVAILABLE
+from netlab.scenario.judge import Observation, rows_of
 
 if TYPE_CHECKING:
     import random
@@ -74,8 +75,18 @@ class Performer:
 
                     done = adjust.change(self.lab, step.action.settings)
                     return Performed(Observation(output="\n".join(done)))
+                case model.Links():
+                    return Performed(self._links(step.action))
+                case model.Advance():
+                    from netlab import adjust
+
+                    older = step.action
+                    done = [adjust.age(self.lab, older.node, older.seconds, older.protocol)]
+                    return Performed(Observation(output="\n".join(done)))
                 case model.Call():
-                    return Performed(self._call(step.action))
+                    return Performed(self._call(step.action, step.timeout))
+        except Unavailable:
+            raise
         except LabError as error:
             return Performed(Observation(failure=str(error)))
 
@@ -185,20 +196,29 @@ class Performer:
                 return seen._replace(failure=failure)
             time.sleep(AGAIN)
 
-    def _call(self, call: model.Call) -> Observation:
-        specification = importlib.util.spec_from_file_location(call.file.stem, call.file)
-        assert specification
-        assert specification.loader
-        module = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(module)
-        function = getattr(module, call.function, None)
-        if function is None:
-            raise InputError(Diagnostic("E903", f"{call.file} has no function {call.function}"))
-        rows = [
-            {str(key): text_of(value) for key, value in row.items()}
-            for row in function(self.lab, self.rng)
-        ]
-        return Observation(table=tuple(rows))
+    def _links(self, links: model.Links) -> Observation:
+        from netlab import adjust
+
+        for end, change in links.changes.items():
+            node, _, interface = end.partition(":")
+            if isinstance(change, str):
+                adjust.switch(self.lab, node, interface, up=change == "up")
+            else:
+                adjust.impair(self.lab, node, interface, change)
+        return Observation()
+
+    def _call(self, call: model.Call, timeout: float) -> Observation:
+        seed = str(self.rng.getrandbits(64))
+        with tempfile.NamedTemporaryFile("r", encoding="utf-8") as rows:
+            argv = ["-m", "netlab.scenario.call", str(call.file), call.function]
+            command = model.Command((sys.executable, *argv, self.lab.name, seed, rows.name))
+            seen = self._run(command, timeout, table=False)
+            if seen.exit == UNAVAILABLE:
+                raise Unavailable(Diagnostic("E914", seen.errors.strip()))
+            if seen.failure or seen.exit:
+                failure = seen.failure or f"{call.function} came to no end"
+                return seen._replace(exit=None, failure=failure)
+            return seen._replace(exit=None, table=tuple(json.load(rows)))
 
 
 def _filled(argv: Sequence[str], lab: str, directory: Path, seed: int) -> list[str]:
@@ -229,6 +249,13 @@ def commands(step: model.Step, lab: str, directory: Path) -> Iterator[str]:
         for path, value in action.settings.items():
             target, _, key = path.rpartition(".")
             yield f"netlab set {lab}/{target} {key}={shlex.quote(value)}"
+    elif isinstance(action, model.Links):
+        for end, change in action.changes.items():
+            values = [change] if isinstance(change, str) else map("=".join, change.items())
+            yield shlex.join(["netlab", "link", f"{lab}/{end}", *values])
+    elif isinstance(action, model.Advance):
+        which = f" of protocol {action.protocol}" if action.protocol else ""
+        yield f"# {action.seconds} seconds pass for the flows{which} that {action.node} knows"
     elif isinstance(action, model.Call):
         yield f"# {action.file.name}: {action.function}"
     else:

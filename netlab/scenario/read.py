@@ -15,6 +15,7 @@ from netlab.fate.disposition import Disposition
 from netlab.scenario import model
 from netlab.scenario.schema import (
     ACTIONS,
+    AdvanceForm,
     EndForm,
     ExpectForm,
     PublishedForm,
@@ -30,7 +31,7 @@ from netlab.topology.form import WANTED
 from netlab.topology.problems import Problems, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -43,6 +44,7 @@ FORMS: dict[tuple[type[Form], str], type[Form]] = {
     (ScenarioForm, "steps"): StepForm,
     (ScenarioForm, "published"): PublishedForm,
     (StepForm, "send"): SendForm,
+    (StepForm, "advance"): AdvanceForm,
     (StepForm, "watch"): WatchForm,
     (StepForm, "expect"): ExpectForm,
     (ExpectForm, "packets"): EndForm,
@@ -179,6 +181,13 @@ class _Reader:
             for path in form.set:
                 self._node(path.partition(".")[0], *at, "set", path)
             return model.Change(dict(form.set))
+        if kind == "link" and form.link is not None:
+            return self._links(form.link, *at, "link")
+        if kind == "advance" and form.advance is not None:
+            given = form.advance
+            self._node(given.at, *at, "advance", "at")
+            number = given.protocol and self._protocol(given.protocol, *at, "advance", "protocol")
+            return model.Advance(given.at, given.seconds, number or None)
         if kind == "call" and form.call is not None:
             name, _, function = form.call.partition(":")
             file = self.path.parent / name
@@ -209,6 +218,18 @@ class _Reader:
             family=form.family,
             listen=form.listen,
         )
+
+    def _links(self, form: Mapping[str, str | Mapping[str, str]], *at: str | int) -> model.Links:
+        for end, change in form.items():
+            node, colon, interface = end.partition(":")
+            if not (colon and interface):
+                self._wrong("E417", f"`{end}` names no interface", "as in client:eth0", *at, end)
+            else:
+                self._node(node, *at, end)
+            if isinstance(change, str) and change not in ("up", "down"):
+                hint = "up, down, or values as in {loss: 5%}"
+                self._wrong("E205", f"no link can be `{change}`", hint, *at, end)
+        return model.Links(dict(form))
 
     def _node(self, name: str, *at: str | int) -> None:
         if self.nodes and name not in self.nodes:

@@ -76,8 +76,16 @@ class ExpectForm(Form):
     table: TableForm | None = Field(None, description="The rows that must come out.")
 
 
+class AdvanceForm(Form):
+    """Time that passes at once for what a node keeps of flows."""
+
+    at: Word = Field(description="The node.")
+    seconds: Integer = Field(ge=1, le=1_000_000, description="How much longer all was idle.")
+    protocol: Text | None = Field(None, description="Only flows of icmp, tcp, udp or a number.")
+
+
 class StepForm(Form):
-    """One thing that is done: exactly one of send, run, start, wait, set and call."""
+    """One thing that is done: exactly one of the keys in ACTIONS."""
 
     name: Text = Field("", description="What reports call it.")
     explain: Text = Field("", description="What a demo says before it, in Markdown.")
@@ -86,6 +94,10 @@ class StepForm(Form):
     start: Argv | None = Field(None, description="A program to start, which then stays.")
     wait: Argv | None = Field(None, description="A command to repeat until its output fits.")
     set: dict[Word, Text] | None = Field(None, description="Settings to change, by path.")
+    link: dict[Word, Word | dict[Word, Text]] | None = Field(
+        None, description="By node:interface: up, down, or values as delay: 50ms."
+    )
+    advance: AdvanceForm | None = Field(None, description="Timeouts to advance.")
     call: Word | None = Field(None, description="`file.py:function`, beside the scenario.")
     node: Word = Field("", alias="in", description="The node for run, start and wait.")
     input: Text = Field("", description="What run reads from standard input.")
@@ -117,4 +129,4 @@ class ScenarioForm(Form):
     steps: list[StepForm] = Field(min_length=1, description="What is done, in order.")
 
 
-ACTIONS = ("send", "run", "start", "wait", "set", "call")
+ACTIONS = ("send", "run", "start", "wait", "set", "link", "advance", "call")
