@@ -96,7 +96,8 @@ def of_rules(operation: LoadRules, complaints: Iterable[Complaint]) -> LabError:
     file, _, first = operation.origin.rpartition(":")
     found = []
     for line, column, text in complaints:
-        position = Position(file, int(first) + max(line - 1, 0), max(column, 1)) if file else None
+        below = max(line - 1, 0) if operation.is_block else 0
+        position = Position(file, int(first) + below, max(column, 1)) if file else None
         source = lines[line - 1] if 0 < line <= len(lines) else ""
         message = f"node {operation.node}: nft refuses the rules: {text}"
         if source and position is None:

@@ -139,8 +139,11 @@ class _Traced:
         self.drain()
         later = _listing(self._context)
         # Rules may have been replaced meanwhile: the old ones decided as well as the new.
+        before = self._ruleset
         self._ruleset = rules.Ruleset(
-            {**later.rules, **self._ruleset.rules}, {**later.hooks, **self._ruleset.hooks}
+            {**later.rules, **before.rules},
+            {**later.hooks, **before.hooks},
+            {**later.comments, **before.comments},
         )
         self.close()
 
@@ -170,8 +173,10 @@ class _Traced:
         hook = self._ruleset.hooks.get((family, table, chain), "")
         if table == self._name:
             hook = chain
+        comment = rule.comment if rule else ""
         if kind == "policy":
             verdict = _VERDICTS.get(_number(found.get(_POLICY)), "")
+            comment = self._ruleset.comments.get((family, table, chain), "")
         else:
             verdict = _decision(found.get(_VERDICT, b""))
         return RuleVerdict(
@@ -184,7 +189,7 @@ class _Traced:
             kind,
             verdict,
             rule.text if rule else "",
-            rule.comment if rule else "",
+            comment,
             found.get(_NETWORK, b"") + found.get(_TRANSPORT, b""),
         )
 

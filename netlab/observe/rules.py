@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _TABLE = re.compile(r"table (\S+) (\S+) \{")
 _CHAIN = re.compile(r"chain (\S+) \{")
 _HOOK = re.compile(r"type \S+ hook (\S+) ")
+_OF_CHAIN = re.compile(r'comment "([^"]*)"$')
 _HANDLE = re.compile(r"^(?P<text>.*) # handle (?P<number>\d+)$", re.DOTALL)
 _COMMENT = re.compile(r'^(?P<text>.*) comment "(?P<comment>[^"]*)"$', re.DOTALL)
 
@@ -23,16 +24,18 @@ class Rule(NamedTuple):
 
 
 class Ruleset(NamedTuple):
-    """The rules by (family, table, chain, handle), and the hook of each base chain."""
+    """The rules by (family, table, chain, handle); by chain its hook, if any, and its comment."""
 
     rules: Mapping[tuple[str, str, str, int], Rule]
     hooks: Mapping[tuple[str, str, str], str]
+    comments: Mapping[tuple[str, str, str], str]
 
 
 def parse(listing: str) -> Ruleset:
     """Read ``nft --handle --stateless list ruleset``."""
     rules: dict[tuple[str, str, str, int], Rule] = {}
     hooks: dict[tuple[str, str, str], str] = {}
+    comments: dict[tuple[str, str, str], str] = {}
     family = table = chain = ""
     unfinished: list[str] = []
     for line in listing.splitlines():
@@ -46,13 +49,15 @@ def parse(listing: str) -> Ruleset:
             chain, unfinished = found[1], []
         elif chain and not unfinished and (found := _HOOK.match(text)):
             hooks[family, table, chain] = found[1]
+        elif chain and not unfinished and (found := _OF_CHAIN.match(text)):
+            comments[family, table, chain] = found[1]
         elif chain:
             # A rule with a long anonymous set or map goes over several lines.
             unfinished.append(text)
             if found := _HANDLE.match(" ".join(unfinished)):
                 rules[family, table, chain, int(found["number"])] = _rule(found["text"])
                 unfinished = []
-    return Ruleset(rules, hooks)
+    return Ruleset(rules, hooks, comments)
 
 
 def _rule(text: str) -> Rule:

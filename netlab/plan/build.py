@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.plan import boxes, nat, nft, quiet, wires
+from netlab.plan import authored, boxes, nat, nft, quiet, wires
 from netlab.plan.operations import (
     AddAddress,
     AddNeighbour,
@@ -146,9 +146,12 @@ def _rules(node: Node) -> Iterator[LoadRules]:
     if own:
         yield LoadRules(node.name, own, reason="NAT, middleboxes and firewall")
     if node.nftables:
-        place = node.nftables_origin
-        origin = f"{place.file}:{place.line}" if place else ""
-        yield LoadRules(node.name, node.nftables, origin, "the author's own rules")
+        place, is_block = node.nftables_origin, node.nftables_is_block
+        origin, text = "", node.nftables
+        if place:
+            origin = f"{place.file}:{place.line}"
+            text = authored.located(text, place, is_block=is_block)
+        yield LoadRules(node.name, text, origin, "the author's own rules", is_block)
 
 
 def _programs(node: Node) -> Iterator[StartProgram]:

@@ -131,13 +131,15 @@ class AddNeighbour(NamedTuple):
 class LoadRules(NamedTuple):
     """An nftables ruleset in nft's own text; loaded whole or not at all.
 
-    ``origin`` is ``file:line`` of the topology for rules that the author wrote by hand.
+    ``origin`` is ``file:line`` of the topology for rules that the author wrote by hand, of the
+    text's first line. ``is_block`` is whether each line of the text is one of the file.
     """
 
     node: str
     text: str
     origin: str = ""
     reason: str = ""
+    is_block: bool = True
 
 
 class WriteFile(NamedTuple):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from netlab.topology.source import find
+from netlab.topology.source import Scalar, find
 
 if TYPE_CHECKING:
     from netlab.errors import Position
     from netlab.topology.model import Address, InterfaceAddress, Network
     from netlab.topology.problems import Problems
     from netlab.topology.schema import TopologyForm
-    from netlab.topology.source import Listing, Mapping, Scalar
+    from netlab.topology.source import Listing, Mapping
 
 BRIDGE = "br0"
 """The bridge device of a node of kind bridge."""
@@ -50,6 +50,14 @@ class Draft:
     def origin(self, *path: str | int) -> Position:
         """As at, as the position that the finished topology keeps."""
         return self.problems.position(find(self.tree, path))
+
+    def origin_of_text(self, *path: str | int) -> tuple[Position, bool]:
+        """Where a text begins, and whether each line of it is a line of the file."""
+        place = find(self.tree, path)
+        position = self.problems.position(place)
+        if isinstance(place, Scalar) and place.block:
+            return position._replace(line=position.line + 1, column=1), True
+        return position, False
 
     def origin_key(self, *path: str | int) -> Position:
         """As at_key, as the position that the finished topology keeps."""

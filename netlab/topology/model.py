@@ -188,7 +188,8 @@ class Program:
 class Node:
     """A network namespace and all that is in it.
 
-    ``nftables`` is raw ruleset text by the author, loaded after what netlab makes itself.
+    ``nftables`` is raw ruleset text by the author, loaded after what netlab makes itself;
+    ``nftables_origin`` is where its first line stands, and in a block each further line follows.
     ``sysctls`` are names below ``/proc/sys`` with dots. ``stack_address`` is the address whose
     traffic a ``stack`` node hands to its TUN device.
     """
@@ -203,6 +204,7 @@ class Node:
     middleboxes: tuple[Box, ...] = ()
     nftables: str = ""
     nftables_origin: Position | None = None
+    nftables_is_block: bool = False
     sysctls: tuple[tuple[str, str], ...] = ()
     files: tuple[File, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()

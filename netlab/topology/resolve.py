@@ -183,6 +183,7 @@ def _node(draft: Draft, wiring: Wiring, routing: Routing, hosts: HostsFiles, nam
     path = ("nodes", name)
     answers = tuple(a for e in wiring.by_node[name] for a in e.answers)
     has_nftables = bool(node.nftables.strip())
+    begins, is_block = draft.origin_of_text(*path, "nftables")
     return Node(
         name=name,
         kind=node.kind,
@@ -193,7 +194,8 @@ def _node(draft: Draft, wiring: Wiring, routing: Routing, hosts: HostsFiles, nam
         firewall=firewall(draft, routing, name),
         middleboxes=node_boxes(draft, name),
         nftables=node.nftables if has_nftables else "",
-        nftables_origin=draft.origin(*path, "nftables") if has_nftables else None,
+        nftables_origin=begins if has_nftables else None,
+        nftables_is_block=has_nftables and is_block,
         sysctls=tuple(node.sysctls.items()),
         files=hosts.files(name),
         environment=tuple(node.environment.items()),

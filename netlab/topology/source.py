@@ -53,7 +53,7 @@ class Plain(str):
 
 @dataclass(slots=True)
 class Scalar:
-    """A leaf; ``value`` is text or Plain."""
+    """A leaf; ``value`` is text or Plain. Text in a ``block`` has its lines below this place."""
 
     value: str
     line: int
@@ -61,6 +61,7 @@ class Scalar:
     quoted: bool = False
     size: int = 1
     height: int = 0
+    block: bool = False
 
 
 @dataclass(slots=True)
@@ -249,6 +250,7 @@ class _Composer:
                     plain = event.implicit[0] and not event.tag
                     value = resolve(event.value) if plain else event.value
                     scalar = Scalar(value, place.line, place.column, quoted)
+                    scalar.block = event.style == "|"
                     self._name(event.anchor, scalar)
                     self._put(scalar)
                 case yaml.AliasEvent():

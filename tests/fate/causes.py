@@ -199,6 +199,19 @@ CAUSES: dict[str, Cause] = {
         lambda lab: raw(lab, "client", 255, SERVER, b"to be dropped"),
         255, "router", D.DENIED, "nft", D.DENIED, prepare=forward_policy,
     ),
+    "author's rule": Cause(
+        lambda lab: raw(lab, "client", 255, SERVER, b"to be dropped"),
+        255, "router", D.DENIED, "nft", D.DENIED,
+        router=r'nftables: "table ip t {\n chain f {\n  type filter hook forward priority 5;\n'
+        r'  meta l4proto { 254,\n   255 } counter drop comment \"mine\"\n }\n}"',
+        rule="meta l4proto { 254, 255 } counter drop", topology="lab.yaml:6",
+    ),
+    "author's policy": Cause(
+        lambda lab: raw(lab, "client", 255, SERVER, b"to be dropped"),
+        255, "router", D.DENIED, "nft", D.DENIED,
+        router='nftables: "add table ip t; table ip t { chain f {'
+        ' type filter hook forward priority 5; policy drop; }; }"', topology="lab.yaml:6",
+    ),
     "output": Cause(
         lambda lab: _refused(lambda: raw(lab, "client", 255, SERVER, b"never leaves")),
         255, "client", D.DENIED, "nft", D.DENIED,

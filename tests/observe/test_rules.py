@@ -17,6 +17,7 @@ table inet netlab { # handle 3
 \t}
 
 \tchain more { # handle 2
+\t\tcomment "of the chain lab.yaml:9"
 \t\tcounter accept # handle 8
 \t}
 }
@@ -46,6 +47,10 @@ def test_base_chains_have_hooks():
         ("inet", "netlab", "forward"): "forward",
         ("ip", "own", "forward"): "postrouting",
     }
+
+
+def test_what_a_chain_says_of_itself_is_no_rule():
+    assert parse(LISTING).comments == {("inet", "netlab", "more"): "of the chain lab.yaml:9"}
 
 
 def test_nothing_of_nothing():
