@@ -73,7 +73,7 @@ def run(*, quick: bool) -> Result:
                     theirs = _median([_theirs(builder, plan) for _ in range(times)])
                     # The C program loads no rules, so it is held against a build without.
                     fair = ours if name != "C" else _runs(without_rules(plan), shape, size, times)
-                    rows += _compared(figure, fair, name, theirs)
+                    rows += _compared(figure, size, fair, name, theirs)
     largest, reference = max(per_node), 64
     rows.append(
         less_is_better(
@@ -84,11 +84,11 @@ def run(*, quick: bool) -> Result:
 
 
 def _theirs(builder: Callable[[Plan], peers.Took], plan: Plan) -> Times:
-    before = _settled()
+    freed.wait()
     took = builder(plan)
-    began = time.perf_counter()
-    freed.wait_until_freed(before)
-    return Times(took.build, took.remove, took.remove + (time.perf_counter() - began) * 1000, 0)
+    removed = time.perf_counter()
+    gone = freed.wait()
+    return Times(took.build, took.remove, took.remove + (gone - removed) * 1000, 0)
 
 
 def _runs(plan: Plan, shape: str, size: int, repeats: int) -> Times:
@@ -99,23 +99,18 @@ def _median(runs: list[Times]) -> Times:
     return Times(*(statistics.median(values) for values in zip(*runs, strict=True)))
 
 
-def _compared(figure: str, ours: Times, name: str, theirs: Times) -> list[Row]:
+def _compared(figure: str, size: int, ours: Times, name: str, theirs: Times) -> list[Row]:
     rows = [less_is_better(f"{figure} build", ours.build, name, theirs.build, "ms")]
-    if name == "C":
+    if name != "C":
+        rows.append(less_is_better(f"{figure} remove", ours.remove, name, theirs.remove, "ms"))
+    elif size >= freed.SMALLEST:
         # Its process ends: this is what the kernel itself needs to free the same lab.
         rows.append(less_is_better(f"{figure} freed", ours.freed, name, theirs.freed, "ms"))
-    else:
-        rows.append(less_is_better(f"{figure} remove", ours.remove, name, theirs.remove, "ms"))
     return rows
 
 
-def _settled() -> int | None:
-    freed.wait_until_freed()
-    return freed.namespaces()
-
-
 def _ours(plan: Plan, shape: str, size: int) -> Times:
-    before = _settled()
+    freed.wait()
     began = time.perf_counter()
     claim = apply.claim(plan, library=True)
     apply.build(plan, claim)
@@ -126,8 +121,7 @@ def _ours(plan: Plan, shape: str, size: int) -> Times:
         started = time.perf_counter()
         teardown.remove(claim)
         removed = time.perf_counter()
-    freed.wait_until_freed(before)
-    gone = time.perf_counter()
+    gone = freed.wait()
     return Times(
         (built - began) * 1000, (removed - started) * 1000, (gone - started) * 1000, reached
     )

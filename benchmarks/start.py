@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.freed import wait_until_freed
+from benchmarks import freed
 from benchmarks.result import Result, less_is_better
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +40,7 @@ def run(*, quick: bool) -> Result:
         def lab() -> float:
             took = python(NETLAB, "up", str(TOPOLOGY), "--name", "bench-start")
             python(NETLAB, "down", "bench-start")
-            wait_until_freed()
+            freed.wait()
             return took
 
         lab()
