@@ -6,6 +6,7 @@ a small lab.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -76,28 +77,29 @@ def start(lab: Lab, node: str, name: str, argv: Sequence[str], extra: Mapping[st
 
 def _spawn(argv: Sequence[str], environment: Mapping[str, str], log: str) -> int:
     """The process id of ``argv``, looked for along its own PATH."""
-    name = argv[0]
-    paths = [""] if "/" in name else os.get_exec_path(environment)
-    problem: OSError = FileNotFoundError(2, "no such program")
-    for directory in paths:
-        try:
-            return os.posix_spawn(
-                os.path.join(directory, name),
-                list(argv),
-                environment,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
-                    (os.POSIX_SPAWN_DUP2, 1, 2),
-                ],
-                setsid=True,
-                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them
-            )
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except PermissionError as error:
-            problem = error
-    raise problem
+    return os.posix_spawn(
+        _executable(argv[0], environment),
+        list(argv),
+        environment,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them
+    )
+
+
+def _executable(name: str, environment: Mapping[str, str]) -> str:
+    """The file that ``execvp`` would find, without a new process for each directory."""
+    if "/" in name:
+        return name
+    files = [os.path.join(place, name) for place in os.get_exec_path(environment)]
+    files = [file for file in files if os.path.isfile(file)]
+    if not files:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return next((file for file in files if os.access(file, os.X_OK)), files[0])
 
 
 def wait_ready(

@@ -97,6 +97,25 @@ def test_a_program_that_does_not_exist(claim: Claim) -> None:
         begin(claim, "/etc/passwd")
 
 
+def test_a_program_is_looked_for_along_its_path(claim: Claim, tmp_path: Path) -> None:
+    for place in ("directory", "text", "script"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "directory" / "it").mkdir()
+    for place, mode in (("text", 0o644), ("script", 0o755)):
+        (tmp_path / place / "it").write_text("#!/bin/sh\nexit 7\n")
+        (tmp_path / place / "it").chmod(mode)
+
+    def found(*places: str) -> program.Program:
+        path = ":".join(str(tmp_path / place) for place in places)
+        return program.start(claim.lab, "a", "it", ["it"], {"PATH": path})
+
+    program.wait_ready(claim.lab, found("directory", "text", "script"), "exit 7", 10)
+    with pytest.raises(LabError, match="cannot run it in a: Permission denied"):
+        found("directory", "text")
+    with pytest.raises(LabError, match="cannot run it in a: No such file"):
+        found("directory")
+
+
 def test_a_stubborn_program_is_killed_and_its_children_too(claim: Claim) -> None:
     script = "trap '' TERM HUP; (trap '' TERM HUP; setsid sleep 60) & echo ready; wait; sleep 60"
     stubborn = begin(claim, "sh", "-c", script)
