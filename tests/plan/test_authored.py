@@ -84,7 +84,17 @@ def test_nft_reads_what_was_made_of_it(tmp_path: Path) -> None:
         file = tmp_path / "rules.nft"
         file.write_text(text)
         script = 'nft -f "$1" && nft list ruleset'
-        words = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", script, "sh", file]
+        words = [
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--net",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            str(file),
+        ]
         ran = subprocess.run(words, capture_output=True, text=True, check=False)
         assert (ran.returncode, ran.stderr) == (0, "")
         listed.append([line.partition(' comment "')[0] for line in ran.stdout.splitlines()])

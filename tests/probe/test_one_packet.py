@@ -75,7 +75,9 @@ def probe(netlab: Lab, client: str = "client", **options: object) -> sweep.Sweep
 def test_a_filter_drops_after_conntrack_counted(netlab: Lab, family: int) -> None:
     made = probe(netlab, family=family)
     assert signature(made, netlab) == {
-        Signature("partly", "home: rule first-packet-only dropped #2 #3", 1, 3)
+        Signature(
+            "partly", "home: rule first-packet-only one-packet-filter.yaml:21 dropped #2 #3", 1, 3
+        )
     }
 
 

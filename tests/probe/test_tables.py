@@ -163,9 +163,9 @@ def test_the_numbers_that_reached_tokyo(netlab: Lab, table: Table) -> None:
     made = probing.sweep(netlab, "client", "server", arguments=sent, packets=1)
     assert {row.argument for row in made.rows if row.arrived} == set(captured)
     assert {row.argument: row.reason for row in made.rows if not row.arrived} == {
-        47: "home: rule pptp-helper dropped",
-        58: "isp: rule bcp38 dropped; left the NAT untranslated",
-        103: "home: rule no-multicast dropped",
+        47: "home: rule pptp-helper tokyo.yaml:28 dropped",
+        58: "isp: rule bcp38 tokyo.yaml:42 dropped; left the NAT untranslated",
+        103: "home: rule no-multicast tokyo.yaml:29 dropped",
     }
 
 
@@ -186,4 +186,4 @@ def test_from_home_to_the_cloud_nothing_arrives_but_what_it_knows(netlab: Lab, f
     lost = {row.protocol: row.reason.split(";")[0] for row in made.rows if row.outcome == "lost"}
     # A fragment header (44) made of HDP does not survive the reassembly of the first conntrack.
     assert lost.pop(44).startswith("home: dropped" if family == 6 else "cloud: rule")
-    assert set(lost.values()) == {"cloud: rule allow-list dropped"}
+    assert set(lost.values()) == {"cloud: rule allow-list home-to-cloud.yaml:21 dropped"}
