@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.errors import Diagnostic, LabError
 from netlab.report import graph, journey, ladder, page
-from netlab.report.page import Badge, Code, Grid, Page, Picture, Prose, Section
+from netlab.report.page import Badge, Code, Grid, Link, Page, Picture, Prose, Section
+from netlab.report.topology.ribbons import MOST_LANES
 from netlab.topology import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from netlab.fate.fates import Fates
     from netlab.plan.operations import Plan
     from netlab.report.page import Block
+    from netlab.report.ways import Way
     from netlab.scenario.outcome import Done, Outcome
+    from netlab.topology.model import Topology
 
 MOST_ROWS = 300
 """Rows of a table that a page shows."""
@@ -39,16 +44,22 @@ def write(outcome: Outcome, directory: str) -> list[Path]:
 def compose(outcome: Outcome) -> Page:
     """The page: verdict, story, the lab, what was published, each step, how to repeat it."""
     from netlab.plan.build import build
+    from netlab.plan.wires import spread
 
     scenario, run = outcome.scenario, outcome.telling
     topology = load(scenario.topology)
     plan = build(topology)
-    drawn = Picture(graph.svg(topology), f"The lab. {topology.description}")
+    drawn = Picture(graph.svg(topology), f"The lab. {topology.description}", "drawing")
+    stage = Stage(spread(topology), plan)
     sections = [
         Section("story", "The story", (Prose(scenario.story),)),
         Section("lab", "The lab", (drawn,)),
         *(
-            Section(f"step-{number}", _capital(done.step.name), tuple(_step(done, plan)))
+            Section(
+                f"step-{number}",
+                _capital(done.step.name),
+                tuple(_step(f"step-{number}", done, stage)),
+            )
             for number, done in enumerate(run.done, 1)
         ),
     ]
@@ -87,7 +98,14 @@ def _published(outcome: Outcome) -> Grid:
     return Grid(("what", "published", "in this lab", "source"), rows)
 
 
-def _step(done: Done, plan: Plan) -> Iterator[Block]:
+class Stage(NamedTuple):
+    """Where the packets of a scenario went: the lab as a drawing shows it, and as it was built."""
+
+    topology: Topology
+    plan: Plan
+
+
+def _step(key: str, done: Done, stage: Stage) -> Iterator[Block]:
     if done.step.explain:
         yield Prose(done.step.explain)
     if done.commands:
@@ -99,16 +117,7 @@ def _step(done: Done, plan: Plan) -> Iterator[Block]:
             tuple("good" if v.passed else "bad" for v in done.verdicts),
         )
     if done.fates:
-        words = f"{len(done.fates)} packets across the nodes: {done.step.name}"
-        steps = journey.ladder(done.fates, plan, done.step.name)
-        yield Picture(ladder.svg(steps), words)
-        yield Grid(
-            ("packet", "what", "end", "where", "because", "its way"),
-            tuple(
-                (f"#{p.number}", p.what, p.disposition, p.at, p.by, " → ".join(p.way))
-                for p in done.seen.packets
-            ),
-        )
+        yield from _packets(key, done, done.fates, stage)
     if done.seen.table:
         head = tuple(done.seen.table[0])
         rows = tuple(
@@ -117,6 +126,32 @@ def _step(done: Done, plan: Plan) -> Iterator[Block]:
         yield Grid(head, rows)
     elif done.seen.output.strip():
         yield Code(done.seen.output.rstrip())
+
+
+def _packets(key: str, done: Done, fates: Fates, stage: Stage) -> Iterator[Block]:
+    """The ways over the topology, the ladder, the table; each row leads to its drawing."""
+    name, numbers = done.step.name, done.numbers
+    ways = journey.ways(fates, stage.plan, numbers)
+    titled = replace(stage.topology, name="Where they went", description=_left_out(ways))
+    yield Picture(graph.svg(titled, ways), f"The ways of the packets: {name}", f"{key}-ways")
+    steps = journey.ladder(fates, stage.plan, "In order of time", numbers)
+    yield Picture(ladder.svg(steps), f"The packets by time: {name}", f"{key}-ladder")
+    packets = done.seen.packets
+    yield Grid(
+        ("packet", "what", "end", "where", "because", "its way"),
+        tuple(
+            (Link(f"#{p.number}", f"#{key}-ways"), p.what, p.disposition, p.at, p.by,
+             " → ".join(p.way))
+            for p in packets
+        ),
+        keys=tuple(f"{key}-packet-{p.number}" for p in packets),
+        packets=tuple(str(p.number) for p in packets),
+    )  # fmt: skip
+
+
+def _left_out(ways: Sequence[Way]) -> str:
+    more = len(ways) - MOST_LANES
+    return f"{more} more ways are in the ladder and the table." if more > 0 else ""
 
 
 def _repeat(outcome: Outcome) -> Iterator[Block]:

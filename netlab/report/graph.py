@@ -15,6 +15,9 @@ from netlab.report.topology import text as _text
 from netlab.report.topology.portrait import portray
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlab.report.ways import Way
     from netlab.topology.model import Topology
 
 
@@ -26,9 +29,12 @@ def text(topology: Topology, *, width: int = 100, unicode: bool = True) -> str:
     return _text.draw(portray(topology), width=width, unicode=unicode)
 
 
-def svg(topology: Topology) -> str:
-    """A picture for a slide or a page: self-contained, dark or light as the reader prefers."""
-    return _svg.draw(portray(topology))
+def svg(topology: Topology, ways: Sequence[Way] = ()) -> str:
+    """A picture for a slide or a page: self-contained, dark or light as the reader prefers.
+
+    With ``ways`` it shows where packets went, where they were rewritten and where they died.
+    """
+    return _svg.draw(portray(topology), ways)
 
 
 def dot(topology: Topology) -> str:

@@ -1,7 +1,8 @@
-"""Fates for people: every hop of a packet as text, and a conversation as a ladder."""
+"""Fates for people: hops as text, a conversation as a ladder, the ways over the topology."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab.fate.disposition import Disposition
@@ -9,13 +10,15 @@ from netlab.fate.explain import because
 from netlab.fate.packet import TCP, UDP
 from netlab.fate.surroundings import peers
 from netlab.report.ladder import Arrow, Column, Ladder
+from netlab.report.ways import Leg, Way
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from netlab.fate.fates import Fate, Fates, Hop
-    from netlab.plan.operations import Plan
+    from netlab.plan.operations import NodeSummary, Plan
     from netlab.report.ladder import State
+    from netlab.report.ways import Ending
 
 
 def text(fates: Fates) -> str:
@@ -61,19 +64,84 @@ def end(fate: Fate) -> str:
     return f"{fate.disposition} in {fate.node}: {because(fate.reason)}"
 
 
-def ladder(fates: Fates, plan: Plan, title: str = "") -> Ladder:
-    """The packets of ``fates`` as a ladder over the nodes that they touched."""
+def ladder(
+    fates: Fates, plan: Plan, title: str = "", numbers: Mapping[int, int] | None = None
+) -> Ladder:
+    """The packets of ``fates`` as a ladder over the nodes that they touched.
+
+    ``numbers`` (fate id to number) are shown at those packets that have one.
+    """
     ends = {end: node for end, (node, _) in peers(plan).items()}
     touched = {hop.node for fate in fates for hop in fate.hops} | {f.node for f in fates}
     columns = tuple(
         Column(node.name, node.kind, _address(node.interfaces))  # type: ignore[arg-type]
-        for node in plan.nodes
+        for node in _in_order(plan, ends)
         if node.name in touched
     )
     names = {column.name for column in columns}
-    arrows = tuple(arrow for fate in fates for arrow in _arrows(fate, ends) if _known(arrow, names))
+    arrows = tuple(
+        arrow
+        for fate in fates
+        for arrow in _arrows(fate, ends, (numbers or {}).get(fate.id, 0))
+        if _known(arrow, names)
+    )
     description = "" if fates.complete else "not everything could be seen"
     return Ladder(title, columns, arrows, (), description)
+
+
+def _in_order(plan: Plan, ends: Mapping[tuple[str, str], str]) -> list[NodeSummary]:
+    """The nodes as the file has them, each wire with boxes between the nodes that it joins."""
+    places = {node.name: float(place) for place, node in enumerate(plan.nodes)}
+    for node in plan.nodes:
+        joined = [ends[node.name, i.name] for i in node.interfaces if (node.name, i.name) in ends]
+        if node.kind == "wire" and joined:
+            places[node.name] = sum(places[name] for name in joined) / len(joined)
+    return sorted(plan.nodes, key=lambda node: places[node.name])
+
+
+def ways(fates: Fates, plan: Plan, numbers: Mapping[int, int] | None = None) -> list[Way]:
+    """The ways of the packets, each with all the packets that went it, by their ``numbers``."""
+    ends = {end: node for end, (node, _) in peers(plan).items()}
+    groups: dict[tuple[object, ...], list[tuple[Way, int]]] = {}
+    for fate in fates:
+        way = _way(fate, ends)
+        fields = tuple((node, _fields(what)) for node, what in way.rewrites)
+        key = (way.legs, way.node, way.ending, way.reason, fields)
+        groups.setdefault(key, []).append((way, (numbers or {}).get(fate.id, 0)))
+    found = []
+    for group in groups.values():
+        first = group[0][0]
+        numbered = tuple(sorted({number for _, number in group if number}))
+        rewrites = tuple(
+            (node, what if len({way.rewrites[at] for way, _ in group}) == 1 else _fields(what))
+            for at, (node, what) in enumerate(first.rewrites)
+        )
+        found.append(replace(first, numbers=numbered, rewrites=rewrites))
+    return sorted(found, key=lambda way: way.numbers or (len(numbers or {}) + 1,))
+
+
+def _way(fate: Fate, ends: Mapping[tuple[str, str], str]) -> Way:
+    legs, rewrites = [], []
+    for hop in fate.hops:
+        changed = ", ".join(_telling(hop))
+        if changed:
+            rewrites.append((hop.node, changed))
+        if hop.direction == "out" and (hop.node, hop.interface) in ends:
+            legs.append(Leg(hop.node, hop.interface, bool(rewrites)))
+    ending: Ending = "dropped"
+    if fate.arrived:
+        ending = "arrived"
+    elif fate.disposition.lives_on:
+        ending = "onward"
+    elif fate.disposition is Disposition.LOST_ON_WIRE:
+        ending = "lost"
+    reason = "" if ending in ("arrived", "onward") else because(fate.reason)
+    return Way((), tuple(legs), fate.node, ending, reason, tuple(rewrites))
+
+
+def _fields(changes: str) -> str:
+    """``IP::Src, TCP::SrcPort`` of changes with their values."""
+    return ", ".join(change.partition(" ")[0] for change in changes.split(", "))
 
 
 def _known(arrow: Arrow, names: set[str]) -> bool:
@@ -87,26 +155,28 @@ def _address(interfaces: Iterable[object]) -> str:
     return ""
 
 
-def _arrows(fate: Fate, ends: dict[tuple[str, str], str]) -> Iterator[Arrow]:
+def _arrows(fate: Fate, ends: Mapping[tuple[str, str], str], number: int) -> Iterator[Arrow]:
     """An arrow for each wire that the packet crossed, the last one with its end."""
     label, detail = _names(fate)
+    if number:
+        label = f"#{number} {label}"
     hops = [hop for hop in fate.hops if hop.direction == "out"]
     dead = not fate.arrived and not fate.disposition.lives_on
     if not hops:
         if dead:
             yield Arrow(0 if not fate.hops else fate.hops[0].time_ns, fate.node, fate.node, label,
-                        detail, "dropped", "", because(fate.reason))  # fmt: skip
+                        detail, "dropped", "", because(fate.reason), number)  # fmt: skip
         return
-    for number, hop in enumerate(hops):
+    for index, hop in enumerate(hops):
         target = ends.get((hop.node, hop.interface), hop.node)
         rewritten = ", ".join(_telling(hop))
         state: State = "rewritten" if rewritten else "delivered"
         at, note = "", rewritten
-        if dead and number == len(hops) - 1:
+        if dead and index == len(hops) - 1:
             lost = fate.disposition is Disposition.LOST_ON_WIRE
             state, at = ("lost", "") if lost else ("dropped", target)
             note = because(fate.reason)
-        yield Arrow(hop.time_ns, hop.node, target, label, detail, state, at, note)
+        yield Arrow(hop.time_ns, hop.node, target, label, detail, state, at, note, number)
 
 
 def _telling(hop: Hop) -> list[str]:

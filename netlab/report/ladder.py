@@ -39,6 +39,8 @@ class Arrow:
     * ``dropped``: a node gave it up, ``at`` (``target`` if not given, else ``source``: it never
       left); ``note`` says why.
     * ``lost``: it died on the wire.
+
+    ``packet`` is its number, by which a page leads from its row to its arrows; 0 for none.
     """
 
     time_ns: int
@@ -49,6 +51,7 @@ class Arrow:
     state: State = "delivered"
     at: str = ""
     note: str = ""
+    packet: int = 0
 
 
 @dataclass(frozen=True, slots=True)

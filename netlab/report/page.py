@@ -1,15 +1,28 @@
-"""A report as one HTML file: no network, no script needed, dark and light, for print and phone.
+"""A report as one HTML file: no network, dark and light, for a phone, a projector and paper.
 
-A page is sections of blocks. Pictures are SVG documents and are embedded as images, so that the
-identifiers and styles of one do not meet those of another; what they show is said in words, too.
+A page is sections of blocks. All of it can be read and reached without a script; the script adds
+what only a script can: a switch between dark and light, buttons that copy commands, and a
+packet's way and arrows lit up from its row. A content security policy in the page itself allows
+that script, that style and nothing else.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from netlab.report.ink.markup import DARK, LIGHT, MONO, SANS, escape
+from netlab.report.ink.markup import (
+    DARK,
+    LIGHT,
+    MONO,
+    SANS,
+    escape,
+    inside,
+    page_style,
+    variables,
+)
+from netlab.report.sheet import RULES, SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,22 +35,39 @@ class Prose(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """An SVG document; ``words`` say what it shows."""
+    """An SVG document; ``words`` say what it shows. ``key`` is what links point at."""
 
     svg: str
     words: str
+    key: str = ""
+
+
+class Link(NamedTuple):
+    """Text that leads to a key of the page (``#KEY``) or to a file beside it."""
+
+    text: str
+    target: str
+
+
+Cell: TypeAlias = str | Link
 
 
 class Grid(NamedTuple):
-    """A table. A row's state colours it: ``good``, ``bad`` or empty."""
+    """A table. A row's state colours it: ``good``, ``bad`` or empty.
+
+    ``keys`` are what links to the rows point at; ``packets`` the numbers of the packets that they
+    are about, by which they belong to the ways and arrows of the section's drawings.
+    """
 
     head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
     states: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    packets: tuple[str, ...] = ()
 
 
 class Code(NamedTuple):
-    """Lines to be typed, or what was printed."""
+    """Lines to be typed (each begins with ``$``), or what was printed."""
 
     text: str
 
@@ -61,12 +91,17 @@ class Section(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A whole document."""
+    """A whole document; ``up`` leads to the page that it belongs to."""
 
     title: str
     lead: tuple[Block, ...]
     sections: tuple[Section, ...]
     foot: str = ""
+    up: Link | None = None
+
+
+FOLDED = 40
+"""Rows from which on a table is folded."""
 
 
 def html(page: Page) -> str:
@@ -75,22 +110,34 @@ def html(page: Page) -> str:
 
 
 def _document(page: Page) -> Iterator[str]:
-    title = escape(page.title)
+    title, style = escape(page.title), _style()
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; "
+        f"script-src '{_hash(SCRIPT)}'; base-uri 'none'; form-action 'none'"
+    )
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8">'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield '<meta name="color-scheme" content="light dark">'
     yield '<link rel="icon" href="data:,">'
-    yield f"<title>{title}</title><style>{_style()}</style></head><body>"
+    yield f"<title>{title}</title><style>{style}</style></head><body>"
     yield '<a class="skip" href="#content">To the content</a>'
-    yield f"<header><h1>{title}</h1>{_blocks(page.lead)}"
+    up = f'<p class="up">{_cell(page.up)}</p>' if page.up else ""
+    yield f"<header>{up}<h1>{title}</h1>{_blocks(page.lead)}"
     links = "".join(f'<li><a href="#{s.key}">{escape(s.title)}</a></li>' for s in page.sections)
     yield f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>'
     yield '<main id="content">'
     for section in page.sections:
         yield f'<section id="{section.key}"><h2>{escape(section.title)}</h2>'
         yield f"{_blocks(section.blocks)}</section>"
-    yield f"</main><footer>{escape(page.foot)}</footer></body></html>"
+    yield f"</main><footer>{escape(page.foot)}</footer>"
+    yield f"<script>{SCRIPT}</script></body></html>"
+
+
+def _hash(content: str) -> str:
+    """As a content security policy names what is inline (CSP Level 3, section 2.3.1)."""
+    return "sha256-" + b64encode(sha256(content.encode()).digest()).decode()
 
 
 def _blocks(blocks: Iterable[Block]) -> str:
@@ -101,12 +148,10 @@ def _block(block: Block) -> str:
     match block:
         case Prose(text):
             return f'<div class="prose">{prose(text)}</div>'
-        case Picture(svg, words):
-            data = b64encode(svg.encode()).decode()
-            image = f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(words)}">'
-            # What is wider than the screen is scrolled by itself, by keyboard too.
-            label = escape(words[:80])
-            return f'<div class="wide" tabindex="0" role="group" aria-label="{label}">{image}</div>'
+        case Picture(svg, words, key):
+            named = f' id="{key}"' if key else ""
+            drawing = inside(svg, key or sha256(svg.encode()).hexdigest()[:8])
+            return f"<figure{named} {_wide(words)}>{drawing}</figure>"
         case Grid():
             return _grid(block)
         case Code(text):
@@ -115,16 +160,45 @@ def _block(block: Block) -> str:
             return f'<p class="badge {state}">{escape(text)}</p>'
 
 
+def _wide(words: str) -> str:
+    """What is wider than the screen is scrolled by itself, by keyboard too."""
+    return f'class="wide" tabindex="0" role="group" aria-label="{escape(words[:80])}"'
+
+
 def _grid(grid: Grid) -> str:
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in grid.head)
-    states = grid.states or ("",) * len(grid.rows)
+    nothing = ("",) * len(grid.rows)
     rows = "".join(
-        f'<tr class="{state}">' + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-        for row, state in zip(grid.rows, states, strict=True)
+        f"<tr{_attributes(id=key, class_=state, data_packets=packets)}>"
+        + "".join(f"<td>{_cell(cell)}</td>" for cell in row)
+        + "</tr>"
+        for row, state, key, packets in zip(
+            grid.rows,
+            grid.states or nothing,
+            grid.keys or nothing,
+            grid.packets or nothing,
+            strict=True,
+        )
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    label = escape(", ".join(grid.head))
-    return f'<div class="wide" tabindex="0" role="group" aria-label="{label}">{table}</div>'
+    whole = f"<div {_wide(', '.join(grid.head))}>{table}</div>"
+    if len(grid.rows) < FOLDED:
+        return whole
+    return f"<details><summary>{len(grid.rows)} rows</summary>{whole}</details>"
+
+
+def _attributes(**values: str) -> str:
+    return "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{escape(value)}"'
+        for name, value in values.items()
+        if value
+    )
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, Link):
+        return f'<a href="{escape(cell.target)}">{escape(cell.text)}</a>'
+    return escape(cell)
 
 
 def prose(markdown: str) -> str:
@@ -141,52 +215,12 @@ def prose(markdown: str) -> str:
 
 
 def _style() -> str:
-    def colours(palette: dict[str, str]) -> str:
-        return "".join(f"--{name}:{value};" for name, value in palette.items())
-
+    light, dark = variables(LIGHT), variables(DARK)
     return (
-        f":root{{{colours(LIGHT)}color-scheme:light dark}}"
-        f"@media(prefers-color-scheme:dark){{:root{{{colours(DARK)}}}}}"
-        f"{_RULES.replace('SANS', SANS).replace('MONO', MONO)}"
+        f":root{{{light}color-scheme:light dark}}"
+        f"@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+        f":root[data-scheme=light]{{{light}color-scheme:light}}"
+        f":root[data-scheme=dark]{{{dark}color-scheme:dark}}"
+        f"@media print{{:root,:root[data-scheme]{{{light}color-scheme:light}}}}"
+        f"{page_style()}{RULES.replace('SANS', SANS).replace('MONO', MONO)}"
     )
-
-
-_RULES = """
-*{box-sizing:border-box}
-html{scroll-behavior:smooth}
-body{margin:0 auto;max-width:72rem;padding:1.5rem clamp(1rem,4vw,3rem);background:var(--paper);
-color:var(--ink);font:1.05rem/1.6 SANS;overflow-wrap:anywhere}
-h1{font-size:clamp(1.5rem,4vw,2.4rem);line-height:1.2;margin:.5rem 0 1rem}
-h2{font-size:1.5rem;line-height:1.25;margin:3rem 0 1rem;padding-top:1rem;
-border-top:1px solid var(--faint)}
-h3{font-size:1.15rem;margin:1.5rem 0 .5rem}
-.prose{max-width:46rem}
-a{color:var(--host)}
-a:focus-visible,[tabindex]:focus-visible{outline:3px solid var(--host);outline-offset:2px}
-.skip{position:absolute;left:-99rem}
-.skip:focus{position:static}
-nav ul{display:flex;flex-wrap:wrap;gap:.4rem 1.2rem;padding:0;margin:1rem 0;list-style:none}
-.badge{display:inline-block;margin:.2rem 0;padding:.2rem .8rem;border-radius:1rem;font-weight:700;
-border:2px solid}
-.good.badge{color:var(--router);background:var(--router-tint)}
-.bad.badge{color:var(--danger);background:var(--danger-tint)}
-.wide{overflow-x:auto;margin:1rem 0;border:1px solid var(--faint);border-radius:.5rem}
-.wide img{display:block;margin:0 auto;max-width:none;height:auto}
-@media(min-width:60rem){.wide img{max-width:100%}}
-table{border-collapse:collapse;width:100%;min-width:36rem;font-size:.95rem}
-th,td{text-align:left;vertical-align:top;padding:.5rem .8rem;border-bottom:1px solid var(--faint);
-overflow-wrap:break-word}
-td:first-child{white-space:nowrap}
-tr:last-child td{border-bottom:0}
-tr.good td:first-child{color:var(--router);font-weight:700}
-tr.bad td{background:var(--danger-tint)}
-tr.bad td:first-child{color:var(--danger);font-weight:700}
-pre{overflow-x:auto;padding:1rem;border-radius:.5rem;border:1px solid var(--faint);
-background:var(--host-tint);font:.9rem/1.5 MONO;overflow-wrap:normal}
-code{font-family:MONO;font-size:.92em}
-footer{margin-top:3rem;padding-top:1rem;border-top:1px solid var(--faint);color:var(--muted);
-font-size:.9rem}
-@media print{table{min-width:0}body{max-width:none;font-size:10pt;padding:0}nav,.skip{display:none}
-.wide,pre{overflow:visible;border:0;break-inside:avoid}.wide img{max-width:100%}
-pre{white-space:pre-wrap}h2,h3{break-after:avoid}}
-"""

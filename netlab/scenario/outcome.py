@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Done:
     """A step that was done: what was observed and what was judged.
 
-    ``fates`` are those of its packets with all their hops, if it was watched.
+    ``fates`` are those of its packets with all their hops, if it was watched, and ``numbers``
+    (fate id to number) tell which packet is which.
     """
 
     step: Step
@@ -26,6 +27,7 @@ class Done:
     commands: tuple[str, ...] = ()
     """What a user types to repeat it."""
     fates: Fates | None = None
+    numbers: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

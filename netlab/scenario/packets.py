@@ -56,16 +56,37 @@ def sent(outcomes: Iterable[Outcome]) -> Iterator[Packet]:
 
 
 def watched(fates: Iterable[Fate], which: Watched) -> Iterator[Packet]:
-    """The packets of a command, numbered in the order in which they were first seen."""
-    chosen = [
-        fate
-        for fate in fates
-        if fate.proto == which.protocol
-        and which.port in (None, fate.packet.source_port, fate.packet.destination_port)
-        and not fate.parents
-    ]
-    for number, fate in enumerate(chosen, 1):
+    """The packets of a command, by their numbers."""
+    for number, fate in chosen(fates, which):
         yield _packet(number, fate)
+
+
+def chosen(fates: Iterable[Fate], which: Watched) -> Iterator[tuple[int, Fate]]:
+    """The packets that are numbered, in the order in which they were first seen."""
+    number = 0
+    for fate in fates:
+        ports = (None, fate.packet.source_port, fate.packet.destination_port)
+        if fate.proto == which.protocol and which.port in ports and not fate.parents:
+            number += 1
+            yield number, fate
+
+
+def numbered(fates: Iterable[Fate], ends: Iterable[tuple[int, Fate]]) -> dict[int, int]:
+    """The number of each fate by its id; ``ends`` are those that packets were judged by.
+
+    What a packet was cut into or merged from shares its number.
+    """
+    everything = {fate.id: fate for fate in fates}
+    found: dict[int, int] = {}
+    for number, end in ends:
+        waiting = [end.id]
+        while waiting:
+            one = waiting.pop()
+            if one in found or one not in everything:
+                continue
+            found[one] = number
+            waiting += [*everything[one].parents, *everything[one].children]
+    return found
 
 
 def _packet(number: int, fate: Fate) -> Packet:

@@ -36,10 +36,14 @@ AGAIN = 0.05
 
 
 class Performed(NamedTuple):
-    """What came of a step, and the fates of its packets if it was watched."""
+    """What came of a step, and the fates of its packets if it was watched.
+
+    ``numbers`` are those that the packets have in the step, by the id of their fate.
+    """
 
     seen: Observation
     fates: Fates | None = None
+    numbers: dict[int, int] = {}  # noqa: RUF012 - it is never written to
 
 
 class Performer:
@@ -112,7 +116,9 @@ class Performer:
             probes.send(self.lab[send.source].inside)
             watch.settle()
         fates, outcomes = probed(watch.fates, probes)
-        return Performed(Observation(packets=tuple(packets.sent(outcomes))), fates)
+        ends = [(o.number, o.decisive) for o in outcomes if o.decisive]
+        seen = Observation(packets=tuple(packets.sent(outcomes)))
+        return Performed(seen, fates, packets.numbered(fates, ends))
 
     def _target(self, send: model.Send) -> tuple[str, LabNode | None]:
         if send.target not in self.lab:
@@ -132,7 +138,8 @@ class Performer:
         numbered = tuple(packets.watched(watch.fates, step.watched))
         port = step.watched.port
         fates = watch.fates.where(proto=step.watched.protocol, port=port)
-        return Performed(seen._replace(packets=numbered), fates)
+        numbers = packets.numbered(fates, packets.chosen(watch.fates, step.watched))
+        return Performed(seen._replace(packets=numbered), fates, numbers)
 
     def _run(self, command: model.Command, timeout: float, table: bool) -> Observation:  # noqa: FBT001
         process = self._popen(command.argv, command.node, stdin=subprocess.PIPE)

@@ -50,12 +50,12 @@ def play(
         performer = stack.enter_context(Performer(lab, here, seed, rng))
         for step in scenario.steps:
             before(step)
-            seen, fates = performer.perform(step)
-            verdicts = tuple(judge(step, seen))
+            made = performer.perform(step)
+            verdicts = tuple(judge(step, made.seen))
             typed = tuple(commands(step, scenario.name, here))
-            done.append(Done(step, seen, verdicts, typed, fates))
+            done.append(Done(step, made.seen, verdicts, typed, made.fates, made.numbers))
             after(done[-1])
-            if seen.failure:
+            if made.seen.failure:
                 break
     return Run(tuple(done))
 

@@ -42,12 +42,14 @@ class Shapes(NamedTuple):
     """Rectangles with rounded corners, in drawing order: realms, pills, cards, marks."""
     lines: list[list[tuple[float, float]]]
     """Wires and arrows, as points at most a few pixels apart."""
+    lanes: list[list[tuple[float, float]]]
+    """The ways of packets, likewise."""
 
 
 def read(document: str) -> Shapes:
     root = ET.fromstring(document)
     _, _, width, height = map(float, root.attrib["viewBox"].split())
-    shapes = Shapes(Area("page", 0, 0, width, height), [], [], [])
+    shapes = Shapes(Area("page", 0, 0, width, height), [], [], [], [])
     _walk(root, 0, 0, shapes)
     return shapes
 
@@ -66,6 +68,8 @@ def _walk(element: ET.Element, dx: float, dy: float, shapes: Shapes) -> None:
         shapes.boxes.append(Area(element.attrib["class"], x, y, x + width, y + height))
     elif element.tag == SVG + "path" and {"s-line", "a"} & set(element.attrib["class"].split()):
         shapes.lines.append([(x + dx, y + dy) for x, y in _points(element.attrib["d"])])
+    elif element.tag == SVG + "path" and "lane" in element.attrib["class"].split():
+        shapes.lanes.append([(x + dx, y + dy) for x, y in _points(element.attrib["d"])])
     for child in element:
         _walk(child, dx, dy, shapes)
 

@@ -75,3 +75,28 @@ def test_a_ladder_has_an_arrow_for_each_wire():
     assert drawn.arrows[1].note == "IP::Src 10.0.0.2 -> 203.0.113.2"
     assert drawn.arrows[4].at == "router"
     assert "nobody saw why" in drawn.arrows[4].note
+
+
+def test_packets_of_one_way_are_one_way():
+    tape = Tape()
+    for payload in (b"first", b"second"):
+        tape.pass_through(datagram(payload))
+    tape.pass_through(datagram(b"third"), until=4)
+    fates = join(tape.evidence())
+    arrived, died = journey.ways(fates, PLAN, {fate.id: fate.id for fate in fates})
+    assert arrived.numbers == (1, 2)
+    assert [leg.node for leg in arrived.legs] == ["client", "nat", "router"]
+    assert [leg.rewritten for leg in arrived.legs] == [False, True, True]
+    assert arrived.rewrites == (("nat", "IP::Src 10.0.0.2 -> 203.0.113.2"),)
+    assert (arrived.node, arrived.ending) == ("server", "arrived")
+    assert (died.numbers, died.node, died.ending) == ((3,), "router", "dropped")
+    assert "nobody saw why" in died.reason
+
+
+def test_a_numbered_packet_has_its_number_on_every_arrow():
+    tape = Tape()
+    tape.pass_through(datagram(b"first"))
+    [fate] = fates = join(tape.evidence())
+    drawn = journey.ladder(fates, PLAN, numbers={fate.id: 7})
+    assert {arrow.label.partition(" ")[0] for arrow in drawn.arrows} == {"#7"}
+    assert {arrow.packet for arrow in drawn.arrows} == {7}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape as _escape
 
 SANS = "'Segoe UI',Roboto,'Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
@@ -20,12 +21,14 @@ LIGHT = {
     "nat": "#b45309",
     "bridge": "#6d28d9",
     "stack": "#be185d",
+    "wire": "#0e7490",
     "danger": "#b91c1c",
     "host-tint": "#eff6ff",
     "router-tint": "#f0fdfa",
     "nat-tint": "#fffbeb",
     "bridge-tint": "#f5f3ff",
     "stack-tint": "#fdf2f8",
+    "wire-tint": "#ecfeff",
     "danger-tint": "#fef2f2",
 }
 DARK = {
@@ -40,14 +43,23 @@ DARK = {
     "nat": "#fbbf4a",
     "bridge": "#bca4ff",
     "stack": "#f78fc4",
+    "wire": "#67d4f0",
     "danger": "#ff8a8a",
     "host-tint": "#12203f",
     "router-tint": "#0c2a2b",
     "nat-tint": "#2a2110",
     "bridge-tint": "#1f1a3a",
     "stack-tint": "#301428",
+    "wire-tint": "#0a2833",
     "danger-tint": "#331517",
 }
+
+
+SHAPES = (
+    f"text{{font-family:{SANS}}}.m{{font-family:{MONO};white-space:pre}}"
+    ".b{font-weight:700}.n{fill:none}"
+)
+"""How texts and lines look; the colours are the palette's."""
 
 
 def style() -> str:
@@ -63,9 +75,7 @@ def style() -> str:
         )
 
     return (
-        f"<style>text{{font-family:{SANS}}}.m{{font-family:{MONO};white-space:pre}}"
-        ".b{font-weight:700}.n{fill:none}"
-        f"{rules(LIGHT)}@media (prefers-color-scheme:dark){{{rules(DARK)}}}</style>"
+        f"<style>{SHAPES}{rules(LIGHT)}@media (prefers-color-scheme:dark){{{rules(DARK)}}}</style>"
     )
 
 
@@ -104,6 +114,33 @@ def text(
     return element(
         "text", escape(content), x=x, y=y, class_=classes, font_size=size, text_anchor=anchor
     )
+
+
+def variables(palette: dict[str, str]) -> str:
+    """A palette as custom properties of CSS, for pages."""
+    return "".join(f"--{name}:{value};" for name, value in palette.items())
+
+
+def page_style() -> str:
+    """The style sheet of ``style`` for drawings inside a page, which sets the variables."""
+    return SHAPES + "".join(
+        f".f-{name}{{fill:var(--{name})}}.s-{name}{{stroke:var(--{name})}}" for name in LIGHT
+    )
+
+
+def inside(svg: str, prefix: str) -> str:
+    """A drawing as a part of a page: without its style, identifiers of its own.
+
+    Of several drawings in one page each would else speak with the first one's name.
+    """
+
+    def renamed(match: re.Match[str]) -> str:
+        words = " ".join(f"{prefix}-{word}" for word in match[2].split())
+        return f'{match[1]}="{words}"'
+
+    # In text and attributes of ours a quotation mark is always an entity.
+    unstyled = re.sub(r"<style>.*?</style>", "", svg, count=1, flags=re.DOTALL)
+    return re.sub(r'\b(id|aria-labelledby)="([^"]*)"', renamed, unstyled).strip()
 
 
 def document(width: int, height: int, title: str, description: str, body: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from netlab.report.ladder import Arrow, Note
@@ -38,12 +38,16 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Legs of one packet, or a note at column ``at``; ``time_ns`` counts from the first event."""
+    """Legs of one packet, or a note at column ``at``; ``time_ns`` counts from the first event.
+
+    ``packet`` is the packet's number, 0 if it has none.
+    """
 
     time_ns: int
     legs: tuple[Leg, ...] = ()
     at: int = 0
     text: str = ""
+    packet: int = 0
 
 
 def rows(ladder: Ladder) -> list[Row]:
@@ -58,16 +62,17 @@ def rows(ladder: Ladder) -> list[Row]:
     for event in events:
         time = event.time_ns - origin
         if isinstance(event, Note) or event.source == event.target:
-            found.append(Row(time, at=index[_place(event)], text=_story(event)))
+            packet = event.packet if isinstance(event, Arrow) else 0
+            found.append(Row(time, at=index[_place(event)], text=_story(event), packet=packet))
             previous = None
             continue
         start, end = index[event.source], index[event.target]
         follows = previous is not None and _follows(previous, event, found[-1].legs[-1], end)
         leg = _leg(event, start, end, previous if follows else None)
         if follows:
-            found[-1] = Row(found[-1].time_ns, (*found[-1].legs, leg))
+            found[-1] = replace(found[-1], legs=(*found[-1].legs, leg))
         else:
-            found.append(Row(time, (leg,)))
+            found.append(Row(time, (leg,), packet=event.packet))
         previous = event
     return found
 

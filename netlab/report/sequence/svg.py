@@ -57,7 +57,7 @@ def draw(ladder: Ladder) -> str:
     bottom = top + 6
     for row in drawing.rows:
         parts, bottom = drawing.row(row, bottom)
-        body += parts
+        body += [_of_packet(row.packet, parts)] if row.packet else parts
     bottom += 24
     lifelines = [
         element("path", d=f"M{x} {top}V{bottom}", class_="n s-faint", stroke_width=3)
@@ -74,6 +74,10 @@ def draw(ladder: Ladder) -> str:
         _summary(ladder),
         [*head, *lifelines, *names, *body],
     )
+
+
+def _of_packet(number: int, parts: list[str]) -> str:
+    return element("g", "".join(parts), class_="way", data_packets=number)
 
 
 def _title(ladder: Ladder, width: int) -> tuple[list[str], int]:

@@ -239,7 +239,8 @@ def _card(node: Node, realm: Realm, networks: tuple[str, ...], links: Iterable[L
         marks=tuple(_nat_mark(rule) for rule in node.nat)
         + ((_firewall_mark(node.firewall),) if node.firewall else ())
         + ((Mark("firewall", ("nftables",)),) if node.nftables.strip() else ()),
-        programs=tuple(_program(program) for program in node.programs),
+        # The program of a wire with boxes is the wire.
+        programs=tuple(_program(p) for p in node.programs if node.kind != "wire"),
         routes=tuple(
             f"{'default' if route.destination.prefixlen == 0 else route.destination}"
             + (f" via {route.gateway}" if route.gateway else "")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
 from netlab.report.ink import metrics
 from netlab.report.ink.markup import document, element, escape, text
-from netlab.report.topology import icons
+from netlab.report.topology import icons, ribbons
 from netlab.report.topology.layers import SLIDE
 from netlab.report.topology.layout import arrange
 from netlab.report.topology.places import Box, Label, Spacing, Wire
+from netlab.report.ways import words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netlab.report.topology.places import Layout, Path, Rect
-    from netlab.report.topology.portrait import Card, End, MarkKind, Portrait, Realm
+    from netlab.report.topology.portrait import Card, End, Portrait, Realm
+    from netlab.report.ways import Way
 
 NAME, KIND, DETAIL = 20, 13, 14
 """Font sizes in a card."""
@@ -44,26 +48,45 @@ SPACING = Spacing(
     shape=SLIDE,
 )
 
-_MARK_COLOUR: dict[MarkKind, str] = {"nat": "nat", "firewall": "danger"}
-_MARK_ICON: dict[MarkKind, str] = {
-    # Two arrows, one each way.
-    "nat": "M1 4h11m-3 -3l3 3l-3 3M13 11h-11m3 -3l-3 3l3 3",
+_MARK_COLOUR = {
+    "nat": "nat",
+    "firewall": "danger",
+    "rewritten": "nat",
+    "arrived": "router",
+    "died": "danger",
+}
+_TWO_ARROWS = "M1 4h11m-3 -3l3 3l-3 3M13 11h-11m3 -3l-3 3l3 3"  # one each way
+_MARK_ICON = {
+    "nat": _TWO_ARROWS,
+    "rewritten": _TWO_ARROWS,
+    "arrived": "M1 8l4 5l9 -11",
+    "died": "M2 2l11 11m0 -11l-11 11",
     # Bricks.
     "firewall": "M1 1h13v13h-13zM1 5.3h13M1 9.7h13M7.5 1v4.3M4.3 5.3v4.4M10.7 5.3v4.4M7.5 9.7v4.3",
 }
 
 
-def draw(portrait: Portrait) -> str:
-    """The whole SVG document."""
+def draw(portrait: Portrait, ways: Sequence[Way] = ()) -> str:
+    """The whole SVG document, with the ways of packets if any are given."""
+    shown = ways[: ribbons.MOST_LANES]
     tall = _tall(portrait)
-    cards = [_CardDrawing(card, tall=tall) for card in portrait.cards]
+    cards = [
+        _CardDrawing(card, tuple(ribbons.events(shown, card.name)), tall=tall)
+        for card in portrait.cards
+    ]
     layout = arrange(
         [Box(c.card.name, c.width, c.height, c.card.realm) for c in cards],
         [
-            Wire(w.a.node, w.b.node, _end_label(w.a), _end_label(w.b), _middle_label(w.notes))
+            Wire(
+                w.a.node,
+                w.b.node,
+                _end_label(w.a, ribbons.room(shown, w.a.node, w.a.interface)),
+                _end_label(w.b, ribbons.room(shown, w.b.node, w.b.interface)),
+                _middle_label(w.notes),
+            )
             for w in portrait.wires
         ],
-        SPACING,
+        replace(SPACING, stroke=ribbons.thickness(shown)),
         portrait.sides,
     )
     head, top, width = _head(portrait, layout)
@@ -75,15 +98,16 @@ def draw(portrait: Portrait) -> str:
             label
             for wire, path in zip(portrait.wires, layout.paths, strict=True)
             if path.runs
-            for label in _labels(wire.a, wire.b, wire.notes, path)
+            for label in _labels(wire.a, wire.b, wire.notes, path, ribbons.depth(shown, wire))
         ),
+        *ribbons.draw(shown, portrait.wires, layout.paths),
         *(card.draw(layout.boxes[card.card.name]) for card in cards),
     ]
     return document(
         width,
         layout.height + top,
         portrait.title,
-        _summary(portrait),
+        _summary(portrait, ways),
         [*head, element("g", "\n" + "\n".join(body) + "\n", transform=f"translate({left} {top})")],
     )
 
@@ -93,7 +117,7 @@ def _tall(portrait: Portrait) -> bool:
     return max(degrees, default=0) <= ROOMY and len(portrait.cards) <= 3 * ROOMY
 
 
-def _summary(portrait: Portrait) -> str:
+def _summary(portrait: Portrait, ways: Sequence[Way]) -> str:
     """The drawing in words, for readers who hear it."""
     return " ".join(
         [portrait.description]
@@ -104,6 +128,7 @@ def _summary(portrait: Portrait) -> str:
             + (f" by {', '.join(w.notes)}." if w.notes else ".")
             for w in portrait.wires
         ]
+        + [words(way) for way in ways]
     ).strip()
 
 
@@ -132,10 +157,11 @@ def _head(portrait: Portrait, layout: Layout) -> tuple[list[str], int, int]:
 # -- wires -------------------------------------------------------------------------------------
 
 
-def _end_label(end: End) -> Label:
+def _end_label(end: End, least: int) -> Label:
     return Label(
         ceil(
             max(
+                least,
                 metrics.mono(end.interface, INTERFACE),
                 *(metrics.mono(note, ADDRESS) for note in ("", *end.notes)),
             )
@@ -163,7 +189,7 @@ def _line(path: Path) -> str:
     return element("path", d=way, class_="n s-line", stroke_width=2.5)
 
 
-def _labels(a: End, b: End, notes: tuple[str, ...], path: Path) -> list[str]:
+def _labels(a: End, b: End, notes: tuple[str, ...], path: Path, below: int) -> list[str]:
     first, last = path.runs[0], path.runs[-1]
     left, right = (a, b) if path.left_is_a else (b, a)
     gap = SPACING.label_gap
@@ -188,7 +214,8 @@ def _labels(a: End, b: End, notes: tuple[str, ...], path: Path) -> list[str]:
             for row, note in enumerate(reversed(end.notes))
         ]
     if notes:
-        parts += _pill(notes, *path.middle)
+        x, y = path.middle
+        parts += _pill(notes, x, y + below)
     return parts
 
 
@@ -264,7 +291,7 @@ class _Row:
 class _CardDrawing:
     """A card: first measured, then drawn where the layout puts it."""
 
-    def __init__(self, card: Card, *, tall: bool) -> None:
+    def __init__(self, card: Card, events: Sequence[ribbons.Event], *, tall: bool) -> None:
         self.card = card
         self.tall = tall
         self.rows = [
@@ -272,6 +299,7 @@ class _CardDrawing:
             *(_plain(device) for device in card.devices),
             *(_mark(mark.lines, mark.kind) for mark in card.marks),
             *(_tag(program) for program in card.programs),
+            *(_mark(event.lines, event.kind) for event in events),
         ]
         name = metrics.sans(card.name, NAME, bold=True)
         kind = metrics.sans(card.kind, KIND)
@@ -347,7 +375,7 @@ def _tag(line: str) -> _Row:
     return _Row((line,), "tag", ceil(metrics.mono(line, DETAIL)) + 24, LINE + 11)
 
 
-def _mark(lines: tuple[str, ...], kind: MarkKind) -> _Row:
+def _mark(lines: tuple[str, ...], kind: str) -> _Row:
     width = ceil(max(metrics.mono(line, DETAIL) for line in lines))
     return _Row(lines, kind, width + 44, LINE * len(lines) + 14)
 
@@ -356,7 +384,7 @@ def _row(row: _Row, centre: float, y: float) -> list[str]:
     if row.style == "plain":
         return [text(centre, y + DETAIL, row.lines[0], size=DETAIL, anchor="middle", mono=True)]
     x = centre - row.width / 2
-    colour = _MARK_COLOUR.get(row.style, "host")  # type: ignore[call-overload]
+    colour = _MARK_COLOUR.get(row.style, "host")
     parts = [
         element(
             "rect",
@@ -382,7 +410,7 @@ def _row(row: _Row, centre: float, y: float) -> list[str]:
                 colour=colour,
             ),
         ]
-    icon = _MARK_ICON[row.style]  # type: ignore[index]
+    icon = _MARK_ICON[row.style]
     middle = y + 5 + (row.height - 7) / 2
     parts.append(
         element(
