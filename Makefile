@@ -13,7 +13,7 @@ BIN    := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-user docs check check-vagrant bench clean
+.PHONY: help install demo test test-user soak docs check check-vagrant bench clean
 
 help: ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -35,6 +35,9 @@ test: install ## the whole test suite; as root also its rootless part as an ordi
 
 test-user: install ## the kernel tests as an ordinary user
 	scripts/test-as-user
+
+soak: install ## what the suite tries in seconds, for minutes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
 
 docs: install ## write docs/commands.md and docs/middleboxes.md from the program
 	$(BIN)/python scripts/reference.py > docs/commands.md

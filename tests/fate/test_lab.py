@@ -106,9 +106,10 @@ def scenario(lab: Lab) -> Fates:
     return watch.fates
 
 
-def test_a_hundred_times_the_same(lab: Lab) -> None:
+@pytest.mark.parametrize("repeats", [20, pytest.param(100, marks=pytest.mark.soak)])
+def test_each_time_the_same(lab: Lab, repeats: int) -> None:
     told = []
-    for _ in range(100):
+    for _ in range(repeats):
         fates = scenario(lab)
         assert fates.complete
         # A router answers "no route" five times and then once a second (ip_rt_error_cost), so its
