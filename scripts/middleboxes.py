@@ -56,10 +56,11 @@ class EverySecond(Middlebox):
 ```
 
 `packet` yields what leaves: packets, `After(seconds, packet)` for later, `Back(packet)` for an
-answer; nothing is a drop. `pkt.ip`, `pkt.tcp` and `pkt.payload` are the headers and the data,
-`pkt.with_tcp(...)` a copy with right lengths and checksums, `self.rng` a random source that the
-topology seeds. Keys beside `python:` are arguments of the class. It is tried without root over a
-simulated wire:
+answer; nothing is a drop, and `Drop("why")` one that gives its reason. `pkt.ip`, `pkt.tcp` and
+`pkt.payload` are the headers and the data, `pkt.with_tcp(...)` a copy with right lengths and
+checksums, `self.rng` a random source that the topology seeds. Keys beside `python:` are arguments
+of the class. What it does with each packet is told by `netlab trace` (docs/fate.md). It is tried
+without root over a simulated wire:
 
 ```python
 from netlab.middlebox import Wire

@@ -26,7 +26,10 @@ NEEDS_ROOT = {
         "reads nft's trace of bursts, with buffers beyond rmem_max"
     ),
     "tests/cli/test_fate.py": "expects the kernel's own reasons, which BPF sees",
-    "tests/fate/": "expects the kernel's own reasons, which BPF sees",
+    "tests/fate/test_causes.py": "expects the kernel's own reasons, which BPF sees",
+    "tests/fate/test_lab.py": "expects the kernel's own reasons, which BPF sees",
+    "tests/fate/test_predict.py": "expects the kernel's own reasons, which BPF sees",
+    "tests/fate/test_witness.py": "expects the kernel's own reasons, which BPF sees",
 }
 """Kernel tests of whole files that a user namespace is not enough for, and why."""
 

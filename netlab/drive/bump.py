@@ -6,7 +6,8 @@
 
 Frames that come in at ``a`` are outbound and leave at ``b``. IP packets go through the boxes, all
 else (ARP) passes by. The program is told its boxes by its argument, as JSON, and says ``ready``;
-later it obeys datagrams at an abstract socket of its namespace, see ``_obey``.
+later it obeys datagrams at an abstract socket of its namespace, see ``_obey``, and tells those who
+ask what its boxes do, see ``drive.reports``.
 """
 
 from __future__ import annotations
@@ -18,17 +19,21 @@ import sys
 import time
 import traceback
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from netlab.drive.frames import Frames
-from netlab.middlebox import Line, Packet, opposite
-from netlab.middlebox.make import boxes
+from netlab.drive.reports import Reports
+from netlab.middlebox import Packet, opposite
+from netlab.middlebox.make import line as make_line
+from netlab.middlebox.witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from netlab.middlebox import Direction
+    from netlab.middlebox import Direction, Line
     from netlab.middlebox.line import Leaving
+    from netlab.middlebox.witness import Event
 
 CONTROL = "\0netlab wire"
 """An abstract address (unix(7)) belongs to a network namespace, so each wire has its own."""
@@ -44,6 +49,8 @@ class Bump:
         self._from: dict[Direction, Frames] = {"outbound": a, "inbound": b}
         self._by_fd: dict[int, Direction] = {a.fileno(): "outbound", b.fileno(): "inbound"}
         self._lines = [line]
+        self._tell: Callable[[Event], object] | None = None
+        self._numbers = count(1)  # none twice: a packet may outlast those who watch
         self._link: dict[Direction, bytes] = {}
         self.received = 0
         self.sent = 0
@@ -53,16 +60,29 @@ class Bump:
     def use(self, line: Line) -> None:
         """Put other boxes in; what is under way still goes the way that it began."""
         self._lines.append(line)
+        self.report(self._tell)
 
-    def step(self, *others: socket.socket) -> None:
-        """Wait until a frame or one of ``others`` can be read or a packet is due, then carry."""
+    def report(self, tell: Callable[[Event], object] | None) -> None:
+        """From now on ``tell`` of each packet what becomes of it, or nobody."""
+        self._tell = tell
+        for line in self._lines:
+            line.witness = Witness(tell, line.names, self._numbers) if tell else None
+
+    def step(
+        self, readers: Sequence[socket.socket] = (), writers: Sequence[socket.socket] = ()
+    ) -> set[Any]:
+        """Wait until a frame can be read or a packet is due, then carry.
+
+        One of ``readers`` or ``writers`` that is ready ends the wait too; returns those.
+        """
         now = time.monotonic()
         due = min((t for li in self._lines if (t := li.next_due()) is not None), default=None)
         wait = None if due is None else max(due - now, 0.0)
-        sources: list[Any] = [*self._by_fd, *others]
-        readable, _, _ = select.select(sources, (), (), wait)
+        sources: list[Any] = [*self._by_fd, *readers]
+        readable, writable, _ = select.select(sources, writers, (), wait)
         directions = [way for fd, way in self._by_fd.items() if fd in readable]
         self.carry(time.monotonic(), directions)
+        return {*readable, *writable}
 
     def carry(self, now: float, readable: Iterable[Direction]) -> None:
         """Take in what waits to go in the ``readable`` directions, send what is due by ``now``."""
@@ -112,13 +132,19 @@ def main(argv: Sequence[str]) -> None:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     control.bind(CONTROL)
     control.setblocking(False)
-    with Frames("a") as a, Frames("b") as b:
+    with Reports() as reports, Frames("a") as a, Frames("b") as b:
         described = json.loads(argv[0])
-        bump = Bump(a, b, Line(boxes(described)))
+        bump = Bump(a, b, make_line(described))
         print("ready", flush=True)
         while True:
-            bump.step(control)
-            described = _obey(bump, control, described, a, b)
+            ready = bump.step((control, *reports.readable()), reports.writable())
+            if control in ready:
+                described = _obey(bump, control, described, a, b)
+            were_wanted = reports.are_wanted
+            if ready or were_wanted:
+                reports.turn(ready)
+                if reports.are_wanted is not were_wanted:
+                    bump.report(reports.tell if reports.are_wanted else None)
 
 
 def _obey(bump: Bump, control: socket.socket, described: Any, a: Frames, b: Frames) -> Any:
@@ -135,7 +161,7 @@ def _obey(bump: Bump, control: socket.socket, described: Any, a: Frames, b: Fram
         try:
             wanted = json.loads(request)
             if wanted is not None:
-                bump.use(Line(boxes(wanted)))
+                bump.use(make_line(wanted))
                 described = wanted
         except Exception as error:  # noqa: BLE001 - a user's box may raise anything when it is made
             answer["error"] = f"{type(error).__name__}: {error}"

@@ -18,7 +18,7 @@ IGMP = 2
 HOUSEKEEPING = frozenset(bytes([kind]) for kind in (*range(130, 138), 143))
 """ICMPv6 types of MLD (RFC 2710, RFC 3810) and Neighbour Discovery (RFC 4861)."""
 
-Source: TypeAlias = Literal["nft", "kernel", "conntrack", "inferred"]
+Source: TypeAlias = Literal["nft", "kernel", "conntrack", "box", "inferred"]
 
 
 class Reason(NamedTuple):
@@ -38,13 +38,17 @@ class Reason(NamedTuple):
 
 
 class Hop(NamedTuple):
-    """A packet at an interface; ``changes`` since the hop before, in tracebox's notation."""
+    """A packet at an interface; ``changes`` since the hop before, in tracebox's notation.
+
+    ``boxes`` is what the boxes of a wire say that they did with it on its way out of there.
+    """
 
     node: str
     interface: str
     direction: Direction
     time_ns: int
     changes: tuple[str, ...] = ()
+    boxes: tuple[str, ...] = ()
 
 
 class Fate(NamedTuple):
@@ -109,6 +113,7 @@ class Fate(NamedTuple):
                     "time_ns": hop.time_ns,
                     "changes": list(hop.changes),
                 }
+                | ({"boxes": list(hop.boxes)} if hop.boxes else {})
                 for hop in self.hops
             ],
         }

@@ -17,6 +17,7 @@ from bisect import bisect_left
 from functools import partial
 from typing import TYPE_CHECKING
 
+from netlab.fate.carried import Carriages
 from netlab.fate.packet import ICMP, ICMPV6, TCP, UDP, frame_view, illegible, view
 from netlab.fate.passage import Passages
 from netlab.fate.room import Room, carried
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from netlab.fate.packet import Key, View
     from netlab.fate.passage import Passage
-    from netlab.observe.evidence import Evidence, Frame, KernelDrop
+    from netlab.observe.evidence import Carriage, Evidence, Frame, KernelDrop
 
 INNER_KINDS = frozenset({"bridge"})
 """Interfaces that lead to another interface of the same node."""
@@ -70,7 +71,9 @@ class _Follower:
     def __init__(self, evidence: Evidence, passages: Passages) -> None:
         self.tracks: list[Track] = []
         self._arrivals_only = evidence.arrivals_only
+        self._frames = evidence.frames
         self._passages = passages
+        self._carriages = Carriages(evidence.carriages)
         self._peers: dict[tuple[str, str], tuple[str, str]] = {}
         self._inner: set[tuple[str, str]] = set()
         self._own: dict[str, set[bytes]] = {}
@@ -136,10 +139,16 @@ class _Follower:
         self._move(track, seen)
         self._claim(track, self._passages.arriving(seen.node, seen.view))
         self._node(seen.node).add(track)
+        if seen.node in self._carriers:
+            track.carriage = self._carriages.coming(self._frames[seen.frame])
+            if track.carriage:
+                self._carriages.follow(track.carriage, track)
 
     def _goes_out(self, seen: Sighting) -> None:
         room = self._node(seen.node)
-        track = room.find(seen.view, lambda t: self._may_go_on(t, seen))
+        carriage, track = self._carried(room, seen)
+        if track is None:
+            track = room.find(seen.view, lambda t: self._may_go_on(t, seen))
         if track is None:
             track = self._copied(seen)
         if track is None:
@@ -152,6 +161,9 @@ class _Follower:
         elif track.last and track.last.node == seen.node:
             self._gone[seen.node, track.view.key] = track
         self._move(track, seen)
+        if carriage:
+            track.carriage = None
+            track.carriages[len(track.sightings) - 1] = carriage
         here = (seen.node, seen.interface)
         if here in self._inner:
             room.add(track)
@@ -187,6 +199,27 @@ class _Follower:
             return seen.view.ttl == came.ttl - 1
         return True
 
+    def _carried(self, room: Room, seen: Sighting) -> tuple[Carriage | None, Track | None]:
+        """What the boxes of a wire know of a packet that goes out there, and whose it is."""
+        if seen.node not in self._carriers:
+            return None, None
+        frame = self._frames[seen.frame]
+        carriage = self._carriages.leaving(seen.node, seen.interface, frame)
+        if carriage is None:
+            return None, None
+        if carriage.came is None:
+            if not carriage.deeds:
+                return carriage, None  # it had come before anybody looked
+            # Made there, be it of what the box had kept or of nothing.
+            made = self._related(room, seen) or self._begin(seen.view, seen.node, seen.time_ns)
+            return carriage, made
+        track = self._carriages.track_of(carriage)
+        if track is None or any(deed.what in ("cut", "merged") for deed in carriage.deeds):
+            return carriage, None
+        if track in room:
+            return carriage, track
+        return carriage, self._copy(track, seen)
+
     # What was not expected as it came
 
     def _implied(self, wire: Room, seen: Sighting) -> Track | None:
@@ -212,6 +245,9 @@ class _Follower:
             seen.view.transport[:20],
         ):
             return None
+        return self._copy(first, seen)
+
+    def _copy(self, first: Track, seen: Sighting) -> Track:
         copy = self._begin(seen.view, seen.node, seen.time_ns)
         copy.parents.append(first)
         copy.becoming = "copied"

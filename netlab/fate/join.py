@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.fate.carried import told
 from netlab.fate.changes import TRANSPORT_NAMES, changes
 from netlab.fate.fates import Fate, Fates, Hop
 from netlab.fate.follow import follow
@@ -48,9 +49,15 @@ def _fate(track: Track, numbers: dict[int, int], judge: Judge) -> Fate:
 
 def _hops(track: Track) -> Iterator[Hop]:
     before = track.begins
-    for seen in track.sightings:
+    for number, seen in enumerate(track.sightings):
+        carriage = track.carriages.get(number)
         yield Hop(
-            seen.node, seen.interface, seen.direction, seen.time_ns, changes(before, seen.view)
+            seen.node,
+            seen.interface,
+            seen.direction,
+            seen.time_ns,
+            changes(before, seen.view),
+            told(carriage) if carriage else (),
         )
         before = seen.view
 

@@ -4,7 +4,7 @@ Witnesses are heard in this order, the first that knows decides:
 
     nft         a rule or a policy dropped it
     the kernel  freed it for a reason
-    a wire      with boxes took it in and did not give it out
+    a wire      took it in and did not give it out: its boxes say why, or it is inferred
     the place   it reached its destination, or a wire that nobody watches
     answers     an ICMP error or a RST that quotes it               from here on: inferred
     counters    rose by no less than the packets in question
@@ -21,6 +21,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from netlab.fate.answers import Answers
+from netlab.fate.carried import by_box, kept
 from netlab.fate.counters import suspicions
 from netlab.fate.disposition import Disposition, of_kernel
 from netlab.fate.fates import Reason
@@ -115,11 +116,13 @@ class Judge:
             end = Disposition.MERGED if track.becoming == "merged" else Disposition.CUT
             if track.becoming == "merged" or track.covered >= carried(track.view):
                 word = "merged into another" if track.becoming == "merged" else "cut into pieces"
-                return end, Reason("inferred", f"{word} at {track.node}")
+                return end, by_box(track, word) or Reason("inferred", f"{word} at {track.node}")
         last = track.last
         if last and last.direction == "out":
             return self._left(track)
         place = self._places.get(track.node)
+        if track.carriage:
+            return kept(track.carriage, track.node)
         if place and place.kind == "wire":
             boxes = " or ".join(place.boxes) or "a program"
             text = f"went into {boxes} on the wire and did not come out"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from netlab.fate.packet import View
     from netlab.fate.passage import Passage
-    from netlab.observe.evidence import Direction, KernelDrop
+    from netlab.observe.evidence import Carriage, Direction, KernelDrop
 
 
 class Sighting(NamedTuple):
@@ -32,6 +32,8 @@ class Track:
     __slots__ = (
         "becoming",
         "begins",
+        "carriage",
+        "carriages",
         "children",
         "covered",
         "drop",
@@ -49,6 +51,10 @@ class Track:
         self.sightings: list[Sighting] = []
         self.passages: list[Passage] = []
         self.drop: KernelDrop | None = None
+        self.carriage: Carriage | None = None
+        """What the boxes of the wire did with it, if that is where it is."""
+        self.carriages: dict[int, Carriage] = {}
+        """The same for each sighting where it left a wire, by its index."""
         self.parents: list[Track] = []
         self.children: list[Track] = []
         self.becoming: Literal["", "cut", "merged", "copied"] = ""

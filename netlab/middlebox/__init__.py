@@ -1,8 +1,10 @@
 """Middleboxes: the catalogue of known kinds, and the few lines that make one of your own.
 
     packet      Packet: an IP packet in transit, read when asked for, copied with changes
-    box         Middlebox: what you derive from; After and Back: what else it may yield
+    box         Middlebox: what you derive from; After, Back and Drop: what else it may yield
     line        Line: boxes one behind the other and what is under way between them, sans-I/O
+    witness     Witness: tells what each box of a line did with each packet
+    report      how a wire's program sends that to those who watch
     wire        Wire: a line with a virtual clock, to test a box without root
     parameters  what a parameter of a kind may be
     kind        Kind: the shape of a catalogue entry; Rules: nftables rules as data
@@ -32,7 +34,7 @@ In a topology file it stands on a link, as ``middleboxes: [{python: "boxes.py:Ev
 
 from __future__ import annotations
 
-from netlab.middlebox.box import After, Back, Direction, Middlebox, opposite
+from netlab.middlebox.box import After, Back, Direction, Drop, Middlebox, opposite
 from netlab.middlebox.line import Line
 from netlab.middlebox.packet import Packet
 from netlab.middlebox.wire import Arrival, Wire
@@ -42,6 +44,7 @@ __all__ = [
     "Arrival",
     "Back",
     "Direction",
+    "Drop",
     "Line",
     "Middlebox",
     "Packet",

@@ -35,7 +35,13 @@ class Back(NamedTuple):
     packet: Packet
 
 
-Verdict: TypeAlias = "Packet | After | Back"
+class Drop(NamedTuple):
+    """No packet. To yield nothing at all is a drop as well; this one says why."""
+
+    reason: str
+
+
+Verdict: TypeAlias = "Packet | After | Back | Drop"
 
 
 class Middlebox:
@@ -51,7 +57,7 @@ class Middlebox:
         """What leaves the box because ``pkt`` came in at ``now`` (seconds, monotonic).
 
         A packet goes on in its direction, ``After`` goes on later, ``Back`` returns; nothing at
-        all is a drop.
+        all is a drop, and ``Drop`` is one that says why.
         """
         del direction, now
         yield pkt

@@ -7,26 +7,40 @@ in a heap by due time; of two with one due time the first to arrive leaves first
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from netlab.middlebox.box import After, Back, Direction, Middlebox, opposite
+from netlab.middlebox.box import After, Back, Direction, Drop, Middlebox, opposite
+from netlab.middlebox.packet import Packet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from netlab.middlebox.box import Verdict
-    from netlab.middlebox.packet import Packet
+    from netlab.middlebox.witness import Witness
 
 
-Leaving: TypeAlias = "tuple[Direction, Packet]"
+Leaving: TypeAlias = tuple[Direction, Packet]
 """A packet that comes out of the line; outbound ones at the second end."""
 
 
-class Line:
-    """Any number of boxes; outbound packets meet them in order, inbound ones in reverse."""
+class Name(NamedTuple):
+    """What a box is called, and the place in the topology, ``file:line``, that put it there."""
 
-    def __init__(self, boxes: Sequence[Middlebox] = ()) -> None:
+    name: str
+    topology: str = ""
+
+
+class Line:
+    """Any number of boxes; outbound packets meet them in order, inbound ones in reverse.
+
+    ``names`` are those of the boxes, if they are not their classes'. A ``witness``, if there is
+    one, is told what becomes of each packet.
+    """
+
+    def __init__(self, boxes: Sequence[Middlebox] = (), names: Sequence[Name] = ()) -> None:
         self.boxes = tuple(boxes)
+        self.names = tuple(names) or tuple(Name(type(box).__name__) for box in boxes)
+        self.witness: Witness | None = None
         # (due, arrival number, index of the box that comes next, direction, packet)
         self._waiting: list[tuple[float, int, int, Direction, Packet]] = []
         self._number = 0
@@ -38,6 +52,8 @@ class Line:
     def arrive(self, packet: Packet, direction: Direction, now: float) -> list[Leaving]:
         """A packet comes in at its end; what leaves the line at once."""
         out: list[Leaving] = []
+        if self.witness:
+            self.witness.came(packet, direction)
         first = 0 if direction == "outbound" else len(self.boxes) - 1
         self._pass(first, direction, packet, now, out)
         return out
@@ -59,6 +75,8 @@ class Line:
                 deadline = box.deadline()
                 if deadline is not None and deadline <= at:
                     for way, verdict in box.wake(at):
+                        if self.witness:
+                            self.witness.woke(index, verdict)
                         self._follow(index, way, (verdict,), at, out)
                     self._must_advance(box, at)
 
@@ -84,10 +102,16 @@ class Line:
         self, index: int, direction: Direction, packet: Packet, now: float, out: list[Leaving]
     ) -> None:
         if 0 <= index < len(self.boxes):
-            verdicts = self.boxes[index].packet(packet, direction, now)
+            box = self.boxes[index]
+            if self.witness:
+                verdicts: Iterable[Verdict] = self.witness.ask(index, box, packet, direction, now)
+            else:
+                verdicts = box.packet(packet, direction, now)
             self._follow(index, direction, verdicts, now, out)
         else:
             out.append((direction, packet))
+            if self.witness:
+                self.witness.left(packet, direction)
 
     def _follow(
         self,
@@ -99,12 +123,17 @@ class Line:
     ) -> None:
         step = 1 if direction == "outbound" else -1
         for verdict in verdicts:
-            if isinstance(verdict, After):
+            if isinstance(verdict, Packet):
+                self._pass(index + step, direction, verdict, now, out)
+            elif isinstance(verdict, After):
                 self._number += 1
                 seconds, packet = verdict
                 entry = (now + seconds, self._number, index + step, direction, packet)
                 heappush(self._waiting, entry)
             elif isinstance(verdict, Back):
                 self._pass(index - step, opposite(direction), verdict.packet, now, out)
-            else:
-                self._pass(index + step, direction, verdict, now, out)
+            elif not isinstance(verdict, Drop):
+                name = type(self.boxes[index]).__name__
+                raise TypeError(
+                    f"{name} yields {verdict!r}, which is no Packet, After, Back or Drop"
+                )

@@ -1,7 +1,8 @@
 """Boxes from data: what a wire is told as JSON.
 
 A list with one mapping for each box: ``kind`` and ``parameters`` for one of the catalogue, or
-``python`` (``FILE:CLASS``) and ``parameters`` for one's own, and for both a ``seed``.
+``python`` (``FILE:CLASS``) and ``parameters`` for one's own, and for both a ``seed`` and the place
+in the ``topology`` that says so.
 """
 
 from __future__ import annotations
@@ -10,12 +11,24 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from netlab.middlebox.catalogue import CATALOGUE
+from netlab.middlebox.line import Line, Name
 from netlab.middlebox.wire import seeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netlab.middlebox.box import Middlebox
+
+
+def line(described: Sequence[Mapping[str, Any]]) -> Line:
+    """The boxes as a line that knows their names."""
+    return Line(boxes(described), [name(each) for each in described])
+
+
+def name(described: Mapping[str, Any]) -> Name:
+    """What a box is called: its kind or its class."""
+    called = described.get("kind") or described["python"].rpartition(":")[2]
+    return Name(str(called), str(described.get("topology", "")))
 
 
 def boxes(described: Sequence[Mapping[str, Any]]) -> list[Middlebox]:

@@ -14,7 +14,10 @@ class Packet:
     checksums. What cannot be parsed is ``None``, so that a box lets pass what it does not know.
     """
 
-    __slots__ = ("_ip", "_read", "_tcp", "link", "octets", "offset", "protocol")
+    __slots__ = ("_ip", "_read", "_tcp", "link", "number", "octets", "offset", "protocol")
+
+    number: int
+    """Which packet of a watched line this is; one made new has none, nor has a changed copy."""
 
     def __init__(self, octets: Buffer, link: bytes = b"") -> None:
         self.octets = bytes(octets)

@@ -4,6 +4,7 @@
     RuleVerdict    one step of a packet through nft
     KernelDrop     the kernel freed a packet, and why
     Count          a counter rose while we watched
+    Carriage       what the boxes of a wire did with one packet
     Gap            what could not be watched, or was lost
 
 A ``Surroundings`` says where all this happened. Times are nanoseconds since the epoch on the one
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Direction: TypeAlias = Literal["in", "out"]
-Witness: TypeAlias = Literal["capture", "nft", "drops", "counters"]
+Witness: TypeAlias = Literal["capture", "nft", "drops", "counters", "boxes"]
 
 
 class Frame(NamedTuple):
@@ -82,6 +83,33 @@ class Count(NamedTuple):
     delta: int
 
 
+class Deed(NamedTuple):
+    """Something that a box did with a packet other than to pass it on.
+
+    ``box`` is its kind or its class, ``topology`` the ``file:line`` that put it on the wire.
+    ``what`` is a word of ``netlab.middlebox.witness``; ``text`` says how or why, if it is known.
+    """
+
+    box: str
+    topology: str
+    what: str
+    text: str = ""
+
+
+class Carriage(NamedTuple):
+    """One packet in a wire: how it came in, what the boxes did with it in order, how it went out.
+
+    ``came`` and each of ``left`` are an interface of ``node`` and the first octets from the IP
+    header on. A packet that a box made did not come: its first deed says who made it. One that
+    came before the observation began has neither.
+    """
+
+    node: str
+    came: tuple[str, bytes] | None
+    deeds: tuple[Deed, ...] = ()
+    left: tuple[tuple[str, bytes], ...] = ()
+
+
 class Gap(NamedTuple):
     """Something that this collector did not see; ``node`` is empty where it concerns them all."""
 
@@ -122,3 +150,4 @@ class Evidence(NamedTuple):
     gaps: tuple[Gap, ...] = ()
     arrivals_only: bool = False
     """Frames were captured only where they came in: what comes in by a wire had gone out before."""
+    carriages: tuple[Carriage, ...] = ()

@@ -6,11 +6,14 @@ A recorded observation can be judged again later, elsewhere and without a kernel
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netlab.errors import Diagnostic, InputError
 from netlab.observe.evidence import (
+    Carriage,
     Count,
+    Deed,
     Evidence,
     Frame,
     Gap,
@@ -28,6 +31,7 @@ _KINDS: dict[str, Any] = {
     "verdict": RuleVerdict,
     "drop": KernelDrop,
     "count": Count,
+    "carriage": Carriage,
     "gap": Gap,
 }
 
@@ -46,6 +50,7 @@ def write(evidence: Evidence) -> Iterator[str]:
         ("verdict", evidence.verdicts),
         ("drop", evidence.drops),
         ("count", evidence.counts),
+        ("carriage", evidence.carriages),
         ("gap", evidence.gaps),
     ):
         for record in records:
@@ -69,7 +74,8 @@ def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
                 places[entry["place"]] = _place(entry)
             else:
                 [(kind, fields)] = entry.items()
-                found[kind].append(_record(_KINDS[kind], fields))
+                read_one = _carriage if kind == "carriage" else partial(_record, _KINDS[kind])
+                found[kind].append(read_one(fields))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             message = f"{file}:{number}: not a record of evidence: {error}"
             raise InputError(Diagnostic("E501", message)) from None
@@ -81,6 +87,7 @@ def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
         tuple(found["count"]),
         tuple(found["gap"]),
         arrivals_only,
+        tuple(found["carriage"]),
     )
 
 
@@ -100,6 +107,19 @@ def _record(kind: Any, fields: dict[str, Any]) -> Any:
         name: bytes.fromhex(value) if name in _OCTETS else value for name, value in fields.items()
     }
     return kind(**values)
+
+
+def _carriage(fields: dict[str, Any]) -> Carriage:
+    def passed(end: list[str]) -> tuple[str, bytes]:
+        interface, octets = end
+        return interface, bytes.fromhex(octets)
+
+    return Carriage(
+        fields["node"],
+        passed(fields["came"]) if fields["came"] else None,
+        tuple(Deed(*deed) for deed in fields["deeds"]),
+        tuple(passed(end) for end in fields["left"]),
+    )
 
 
 def _place(entry: dict[str, Any]) -> Place:

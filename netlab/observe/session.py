@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Self
 
+from netlab.observe.boxes import Boxes
 from netlab.observe.capture import Capture
 from netlab.observe.collector import Reader
 from netlab.observe.counters import Counters
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from netlab.observe.collector import Collector, Inside
     from netlab.observe.evidence import Frame, Place, Witness
 
-Kind = Literal["capture", "arrivals", "nft", "drops", "counters"]
-ALL: tuple[Witness, ...] = ("counters", "drops", "nft", "capture")
+Kind = Literal["capture", "arrivals", "nft", "drops", "counters", "boxes"]
+ALL: tuple[Witness, ...] = ("counters", "drops", "nft", "boxes", "capture")
 """In the order in which they start: the backbone last, so that nothing is seen halfway."""
 
 
@@ -46,14 +47,21 @@ class Observation:
         self._nft = NftTrace(nodes, inside)
         self._drops = Drops(nodes, inside)
         self._counters = Counters(nodes, inside)
+        wires = [node for node, place in surroundings.items() if place.kind == "wire"]
+        self._boxes = Boxes(wires, inside)
         made: dict[Witness, Collector] = {
             "counters": self._counters,
             "drops": self._drops,
             "nft": self._nft,
+            "boxes": self._boxes,
             "capture": self._capture,
         }
         self._wanted = {kind: made[kind] for kind in ALL if kind in wanted}
-        self._gaps += [Gap(kind, "was not asked for") for kind in ALL if kind not in wanted]
+        self._gaps += [
+            Gap(kind, "was not asked for")
+            for kind in ALL
+            if kind not in wanted and (wires or kind != "boxes")
+        ]
         self._running: list[Collector] = []
         self._evidence: Evidence | None = None
 
@@ -107,6 +115,7 @@ class Observation:
                 tuple(self._counters.counts()),
                 gaps=tuple(self._gaps),
                 arrivals_only=self._arrivals_only,
+                carriages=tuple(self._boxes.carriages()),
             )
         return self._evidence
 

@@ -88,8 +88,13 @@ class Chains:
 
 def comment(label: str, origin: Position | None) -> str:
     """What a rule says of itself, within nft's limit; quotes cannot be escaped in nft text."""
-    place = f" {PurePath(origin.file).name}:{origin.line}" if origin else ""
-    place = place.replace('"', "'")
-    room = COMMENT_BYTES - 1 - len(place.encode())
+    where = place(origin).replace('"', "'")
+    suffix = f" {where}" if where else ""
+    room = COMMENT_BYTES - 1 - len(suffix.encode())
     label = " ".join(label.replace('"', "'").split())
-    return label.encode()[: max(room, 0)].decode(errors="ignore") + place
+    return label.encode()[: max(room, 0)].decode(errors="ignore") + suffix
+
+
+def place(origin: Position | None) -> str:
+    """``file:line``, the file without its directory; empty if there is no origin."""
+    return f"{PurePath(origin.file).name}:{origin.line}" if origin else ""

@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netlab.plan.chains import place
 from netlab.topology.model import Interface, Link, Node, Program, Ready, Topology
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def describe(boxes: Sequence[Box]) -> list[dict[str, Any]]:
             **({"python": box.python} if box.python else {"kind": box.kind}),
             "parameters": {name: _plain(value) for name, value in box.parameters},
             "seed": box.seed,
+            "topology": place(box.origin),
         }
         for box in boxes
     ]

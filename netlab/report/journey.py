@@ -38,7 +38,7 @@ def _journey(fate: Fate) -> Iterator[str]:
         name, node = (hop.node if hop.node != node else ""), hop.node
         line = (
             f"  {(hop.time_ns - start) / 1000:>9.1f} µs  {name:<{width}}"
-            f"  {hop.interface:<{ports}}  {hop.direction:<3}  {', '.join(hop.changes)}"
+            f"  {hop.interface:<{ports}}  {hop.direction:<3}  {', '.join(hop.changes + hop.boxes)}"
         )
         yield line.rstrip()
     yield f"  {_mark(fate)} {end(fate)}"

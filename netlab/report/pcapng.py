@@ -44,7 +44,8 @@ def comments(fates: Iterable[Fate]) -> Mapping[int, str]:
     found = {}
     for fate in fates:
         for hop, frame in zip(fate.hops, fate.frames, strict=True):
-            changed = f"; here {', '.join(hop.changes)}" if hop.changes else ""
+            here = hop.changes + hop.boxes
+            changed = f"; here {', '.join(here)}" if here else ""
             if frame in found and not changed:
                 continue  # the frame stands for both ends of its wire
             found[frame] = (

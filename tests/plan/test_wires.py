@@ -40,7 +40,7 @@ def test_only_the_far_ends_lose_their_offloads():
 
 
 def test_the_program_is_told_its_boxes_as_json():
-    plan = build(loads(FILE))
+    plan = build(loads(FILE, "wires.yaml"))
     first, _ = (o for o in plan.operations if isinstance(o, StartProgram))
     assert first.node == "wire2"
     assert first.ready == "log ^ready$"
@@ -49,13 +49,15 @@ def test_the_program_is_told_its_boxes_as_json():
             "kind": "impair",
             "parameters": {"loss": "3/20", "direction": "outbound", "seed": 7},
             "seed": 0,
+            "topology": "wires.yaml:5",
         },
         {
             "kind": "impair",
             "parameters": {"rate": "1mbit", "loss": "3/20", "direction": "inbound", "seed": 7},
             "seed": 0,
+            "topology": "wires.yaml:5",
         },
-        {"kind": "split", "parameters": {}, "seed": 0},
+        {"kind": "split", "parameters": {}, "seed": 0, "topology": "wires.yaml:5"},
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.middlebox.box import Back, Direction, Middlebox
+from netlab.middlebox.box import Back, Direction, Drop, Middlebox
 from netlab.middlebox.boxes.sequence import MODULUS, length
 from netlab.middlebox.kind import Kind
 from netlab.middlebox.parameters import Parameter
@@ -51,8 +51,7 @@ class ResetOnPayload(Middlebox):
             yield pkt
             return
         end = (head.seq + length(head, pkt.payload)) % MODULUS
-        if self._pass_it:
-            yield pkt
+        yield pkt if self._pass_it else Drop("it contains the text")
         # A reset counts only at RCV.NXT exactly (RFC 5961 section 3.2): where the receiver will be.
         seq = end if self._pass_it else head.seq
         yield pkt.with_tcp(b"", seq=seq, flags=tcp.RST, options=b"", window=0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from netlab.middlebox.box import After, Direction, Middlebox
+from netlab.middlebox.box import After, Direction, Drop, Middlebox
 from netlab.middlebox.kind import Kind
 from netlab.middlebox.parameters import Parameter
 
@@ -79,9 +79,11 @@ class _Way:
         late = link.jitter * self._late() if link.jitter else 0.0
         copies = 2 if link.duplicate and self._twice() < link.duplicate else 1
         if link.loss and self._loss() < link.loss:
+            yield Drop("lost, as its seed has it")
             return
         begins = max(now, self._free_at)
         if begins - now > link.queue:
+            yield Drop("its queue is full")
             return
         if link.rate:
             self._free_at = begins + len(pkt) * 8 / link.rate

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from netlab.middlebox.box import Back, Direction, Middlebox
+from netlab.middlebox.box import Back, Direction, Drop, Middlebox
 from netlab.middlebox.kind import Kind
 from netlab.middlebox.parameters import Parameter
 from netlab.wire import tcp
@@ -106,6 +106,7 @@ class HoleBlocker(Middlebox):
             self._next[flow] = end
         expected = self._next.setdefault(flow, head.seq)
         if ahead(head.seq, expected) > 0 and end != head.seq:
+            yield Drop("it lies behind a hole in the sequence")
             return
         if ahead(end, expected) > 0:
             self._next[flow] = end

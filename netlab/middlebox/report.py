@@ -1,0 +1,59 @@
+"""How a wire tells its events to those who watch: messages over a local connection.
+
+Whoever connects to ``ADDRESS`` in the wire's namespace is greeted with a message of no events and
+from then on gets all of them, some to a message. Who shuts down its own direction gets what is
+still to be told and another message of no events; then the connection ends.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from netlab.middlebox.witness import Came, Did, Event, Left, Made
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ADDRESS = "\0netlab wire reports"
+"""An abstract address (unix(7)) belongs to a network namespace, so each wire has its own."""
+
+LARGEST = 1 << 16
+"""Octets of a message."""
+
+NOTHING = b"[]"
+"""The greeting, and the farewell."""
+
+MOST_EVENTS = 64
+"""Events in a message; each is some 300 octets."""
+
+_EVENTS: dict[str, type[Event]] = {kind.__name__: kind for kind in (Came, Did, Made, Left)}
+
+
+def encode(events: Iterable[Event]) -> bytes:
+    """A message, of at most ``MOST_EVENTS`` events."""
+    return json.dumps(
+        [[type(e).__name__, *(v.hex() if isinstance(v, bytes) else v for v in e)] for e in events],
+        separators=(",", ":"),
+    ).encode()
+
+
+def encode_lost(events: int) -> bytes:
+    """A message in place of so many events."""
+    return json.dumps({"lost": events}).encode()
+
+
+def decode(message: bytes) -> list[Event] | int:
+    """Events, or the number of those that were lost; ``ValueError`` for anything else."""
+    found: list[Event] = []
+    try:
+        told = json.loads(message)
+        if isinstance(told, dict):
+            return int(told["lost"])
+        for name, *values in told:
+            if name in ("Came", "Left"):
+                values[-1] = bytes.fromhex(values[-1])
+            found.append(_EVENTS[name](*values))
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise ValueError(f"not what a wire tells: {error}") from None
+    return found
