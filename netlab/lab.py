@@ -130,9 +130,9 @@ class Lab:
     def observe(self, kinds: Collection[Kind] = ()) -> Watch:
         """Watch every packet for as long as a ``with`` block lasts; see ``netlab.fate.watch``.
 
-        ``kinds`` are the collectors to use: ``capture``, ``nft``, ``drops``, ``counters``; none
-        given means all that this machine allows. With ``arrivals`` in place of ``capture`` frames
-        are captured only where they come in, at half the cost to the lab.
+        ``kinds`` are the collectors to use: ``capture``, ``nft``, ``drops``, ``conntrack``,
+        ``counters``; none given means all that this machine allows. With ``arrivals`` in place of
+        ``capture`` frames are captured only where they come in, at half the cost to the lab.
         """
         from netlab.fate.surroundings import surroundings
         from netlab.fate.watch import Watch

@@ -3,6 +3,7 @@
 packet.py       octets -> a view, and the content key that survives a NAT
 passage.py      nft's messages -> a packet's passage through the rules of a node
 follow.py       frames, passages and drops in order of time -> tracks   (room.py, track.py)
+bindings.py     conntrack's events -> how flows are translated, and which are gone
 judge.py        a track -> its end, by whoever saw it                   (answers.py, counters.py)
 changes.py      what happened to a header between two places, in tracebox's notation
 join.py         all of it: evidence -> fates

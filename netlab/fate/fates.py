@@ -41,6 +41,7 @@ class Hop(NamedTuple):
     """A packet at an interface; ``changes`` since the hop before, in tracebox's notation.
 
     ``boxes`` is what the boxes of a wire say that they did with it on its way out of there.
+    ``binding`` is the translation that conntrack says it made, empty where it made or told none.
     """
 
     node: str
@@ -49,6 +50,19 @@ class Hop(NamedTuple):
     time_ns: int
     changes: tuple[str, ...] = ()
     boxes: tuple[str, ...] = ()
+    binding: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """``boxes`` and ``binding`` are there only if they were told."""
+        return {
+            "node": self.node,
+            "interface": self.interface,
+            "direction": self.direction,
+            "time_ns": self.time_ns,
+            "changes": list(self.changes),
+            **({"boxes": list(self.boxes)} if self.boxes else {}),
+            **({"binding": self.binding} if self.binding else {}),
+        }
 
 
 class Fate(NamedTuple):
@@ -105,17 +119,7 @@ class Fate(NamedTuple):
                 "rule": self.reason.rule,
                 "topology": self.reason.topology,
             },
-            "hops": [
-                {
-                    "node": hop.node,
-                    "interface": hop.interface,
-                    "direction": hop.direction,
-                    "time_ns": hop.time_ns,
-                    "changes": list(hop.changes),
-                }
-                | ({"boxes": list(hop.boxes)} if hop.boxes else {})
-                for hop in self.hops
-            ],
+            "hops": [hop.to_json() for hop in self.hops],
         }
 
 

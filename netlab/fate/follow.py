@@ -26,6 +26,7 @@ from netlab.fate.track import Sighting, Track
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from netlab.fate.bindings import Bindings
     from netlab.fate.packet import Key, View
     from netlab.fate.passage import Passage
     from netlab.observe.evidence import Carriage, Evidence, Frame, KernelDrop
@@ -50,9 +51,9 @@ NOT_DEATHS = frozenset({"QUEUE_PURGE", "CONSUMED", "NOT_DROPPED_YET"})
 """A socket was closed with packets in its buffer: those had arrived."""
 
 
-def follow(evidence: Evidence) -> list[Track]:
+def follow(evidence: Evidence, bindings: Bindings) -> list[Track]:
     """Every packet of the evidence, in the order in which they were first seen."""
-    follower = _Follower(evidence, Passages(evidence.verdicts))
+    follower = _Follower(evidence, Passages(evidence.verdicts), bindings)
     events: list[tuple[int, int, int, Callable[[], None]]] = []
     for i, frame in enumerate(evidence.frames):
         events.append((frame.time_ns, 0, i, partial(follower.frame, frame, i)))
@@ -68,12 +69,13 @@ def follow(evidence: Evidence) -> list[Track]:
 class _Follower:
     """The rooms, and the rules by which tracks move between them."""
 
-    def __init__(self, evidence: Evidence, passages: Passages) -> None:
+    def __init__(self, evidence: Evidence, passages: Passages, bindings: Bindings) -> None:
         self.tracks: list[Track] = []
         self._arrivals_only = evidence.arrivals_only
         self._frames = evidence.frames
         self._passages = passages
         self._carriages = Carriages(evidence.carriages)
+        self._bindings = bindings
         self._peers: dict[tuple[str, str], tuple[str, str]] = {}
         self._inner: set[tuple[str, str]] = set()
         self._own: dict[str, set[bytes]] = {}
@@ -148,7 +150,8 @@ class _Follower:
         room = self._node(seen.node)
         carriage, track = self._carried(room, seen)
         if track is None:
-            track = room.find(seen.view, lambda t: self._may_go_on(t, seen))
+            weigh = self._bindings.weight(seen.node, seen.view)
+            track = room.find(seen.view, lambda t: self._may_go_on(t, seen), weigh=weigh)
         if track is None:
             track = self._copied(seen)
         if track is None:

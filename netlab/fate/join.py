@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.fate.bindings import Bindings
 from netlab.fate.carried import told
 from netlab.fate.changes import TRANSPORT_NAMES, changes
 from netlab.fate.fates import Fate, Fates, Hop
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 def join(evidence: Evidence) -> Fates:
     """The fate of every packet that the evidence knows of."""
-    tracks = follow(evidence)
+    bindings = Bindings(evidence.flows)
+    tracks = follow(evidence, bindings)
     numbers = {id(track): number for number, track in enumerate(tracks, 1)}
-    judge = Judge(evidence, tracks)
-    return Fates((_fate(track, numbers, judge) for track in tracks), evidence.gaps)
+    judge = Judge(evidence, tracks, bindings)
+    return Fates((_fate(track, numbers, judge, bindings) for track in tracks), evidence.gaps)
 
 
-def _fate(track: Track, numbers: dict[int, int], judge: Judge) -> Fate:
+def _fate(track: Track, numbers: dict[int, int], judge: Judge, bindings: Bindings) -> Fate:
     end = judge.verdict(track)
     return Fate(
         numbers[id(track)],
@@ -38,7 +40,7 @@ def _fate(track: Track, numbers: dict[int, int], judge: Judge) -> Fate:
         end.node,
         end.interface,
         end.reason,
-        tuple(_hops(track)),
+        tuple(_hops(track, bindings)),
         track.begins,
         tuple(seen.frame for seen in track.sightings),
         tuple(numbers[id(parent)] for parent in track.parents),
@@ -47,17 +49,19 @@ def _fate(track: Track, numbers: dict[int, int], judge: Judge) -> Fate:
     )
 
 
-def _hops(track: Track) -> Iterator[Hop]:
+def _hops(track: Track, bindings: Bindings) -> Iterator[Hop]:
     before = track.begins
     for number, seen in enumerate(track.sightings):
         carriage = track.carriages.get(number)
+        changed = changes(before, seen.view)
         yield Hop(
             seen.node,
             seen.interface,
             seen.direction,
             seen.time_ns,
-            changes(before, seen.view),
+            changed,
             told(carriage) if carriage else (),
+            bindings.translated(seen.node, before, seen.view) if changed else "",
         )
         before = seen.view
 

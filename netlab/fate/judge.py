@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netlab.fate.answers import Answer
+    from netlab.fate.bindings import Bindings
     from netlab.fate.track import Track
     from netlab.observe.evidence import Evidence, RuleVerdict
 
@@ -50,8 +51,9 @@ class Verdict(NamedTuple):
 class Judge:
     """Judges the tracks of one body of evidence."""
 
-    def __init__(self, evidence: Evidence, tracks: Sequence[Track]) -> None:
+    def __init__(self, evidence: Evidence, tracks: Sequence[Track], bindings: Bindings) -> None:
         self._evidence = evidence
+        self._bindings = bindings
         self._places = evidence.surroundings
         self._own = {
             node: {a for i in place.interfaces for a in i.addresses}
@@ -86,6 +88,9 @@ class Judge:
         last = track.last
         interface = last.interface if last and last.node == track.node else ""
         disposition, reason = self._known.get(id(track)) or self._by_place(track)
+        lives = disposition.arrived or disposition.lives_on
+        if last and not lives and self._bindings.has_gone(track.node, track.view, last.time_ns):
+            reason = reason._replace(text=f"{reason.text}; conntrack had let go of its flow")
         return Verdict(disposition, reason, track.node, interface)
 
     def _is_at_home(self, track: Track) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from netlab.fate.bindings import SURE
 from netlab.fate.packet import ALIKE, TCP, likeness
 from netlab.fate.passage import MOST_ALIKE
 
@@ -48,20 +49,25 @@ class Room:
         fits: Callable[[Track], bool] | None = None,
         *,
         newest: bool = False,
+        weigh: Callable[[Track], int] | None = None,
     ) -> Track | None:
-        """The track that looks most like ``packet``; of equals the oldest, or the ``newest``."""
+        """The track that looks most like ``packet``; of equals the oldest, or the ``newest``.
+
+        ``weigh`` is what others say for a track, or, below zero, against it.
+        """
         same = self._by_key.get(packet.key)
         if not same:
             return None
         order = reversed(same.values()) if newest else iter(same.values())
-        best, most = None, -1
+        best, most = None, -1000
+        enough = ALIKE + SURE if weigh else ALIKE
         for track in islice(order, MOST_ALIKE):
             if fits and not fits(track):
                 continue
-            alike = likeness(track.view, packet)
+            alike = likeness(track.view, packet) + (weigh(track) if weigh else 0)
             if alike > most:
                 best, most = track, alike
-                if alike >= ALIKE:
+                if alike >= enough:
                     break
         return best
 

@@ -7,6 +7,7 @@ nft_trace.py   every rule that a packet met           netlink, and an nft table 
 rules.py       a rule's text and comment, from its handle
 drops.py       the kernel's own drop reasons          a BPF program at skb:kfree_skb
 bpf.py btf.py  as much of bpf(2) and of BTF as that program needs
+conntrack.py   entries that came, changed and went    netlink
 counters.py    SNMP, conntrack and queue counters     /proc/net, netlink
 netlink.py     as much of netlink as watching needs
 collector.py   what all of them have in common; the thread that empties their buffers

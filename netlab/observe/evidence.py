@@ -3,6 +3,7 @@
     Frame          bytes that passed an interface        the backbone
     RuleVerdict    one step of a packet through nft
     KernelDrop     the kernel freed a packet, and why
+    FlowEvent      an entry of conntrack came, changed or went
     Count          a counter rose while we watched
     Carriage       what the boxes of a wire did with one packet
     Gap            what could not be watched, or was lost
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Direction: TypeAlias = Literal["in", "out"]
-Witness: TypeAlias = Literal["capture", "nft", "drops", "counters", "boxes"]
+Witness: TypeAlias = Literal["capture", "nft", "drops", "conntrack", "counters", "boxes"]
 
 
 class Frame(NamedTuple):
@@ -70,6 +71,45 @@ class KernelDrop(NamedTuple):
     reason: str
     function: str
     data: bytes
+
+
+class Flow(NamedTuple):
+    """One direction of a flow, as conntrack tells flows apart.
+
+    Where a protocol has no ports they are 0; of an ICMP echo both are its identifier.
+    """
+
+    source: bytes
+    destination: bytes
+    protocol: int
+    source_port: int = 0
+    destination_port: int = 0
+
+    @property
+    def back(self) -> Flow:
+        """The other direction, where nothing translates."""
+        return Flow(
+            self.destination,
+            self.source,
+            self.protocol,
+            self.destination_port,
+            self.source_port,
+        )
+
+
+class FlowEvent(NamedTuple):
+    """An entry of conntrack. ``reply`` is what an answer looks like before it is translated back.
+
+    So a packet of ``original`` leaves the node as ``reply.back``. ``time_ns`` is when this was
+    read: it happened earlier, nobody knows by how much. ``status`` are the IPS_ bits.
+    """
+
+    node: str
+    time_ns: int
+    kind: Literal["new", "update", "destroy"]
+    original: Flow
+    reply: Flow
+    status: int = 0
 
 
 class Count(NamedTuple):
@@ -148,6 +188,7 @@ class Evidence(NamedTuple):
     drops: tuple[KernelDrop, ...] = ()
     counts: tuple[Count, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    flows: tuple[FlowEvent, ...] = ()
     arrivals_only: bool = False
     """Frames were captured only where they came in: what comes in by a wire had gone out before."""
     carriages: tuple[Carriage, ...] = ()

@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 NETLINK_ROUTE, NETLINK_NETFILTER = 0, 12
 SOL_NETLINK = 270
@@ -24,7 +24,7 @@ _ATTRIBUTE = struct.Struct("=HH")
 HEADER_LENGTH = _HEADER.size
 
 
-def open_socket(protocol: int, *, group: int = 0, buffer: int = 0) -> socket.socket:
+def open_socket(protocol: int, *, groups: Iterable[int] = (), buffer: int = 0) -> socket.socket:
     """A netlink socket of the calling thread's namespace."""
     made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
     try:
@@ -34,7 +34,7 @@ def open_socket(protocol: int, *, group: int = 0, buffer: int = 0) -> socket.soc
                 made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer)
             except PermissionError:  # in a user namespace: as much as net.core.rmem_max allows
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        if group:
+        for group in groups:
             made.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
     except BaseException:
         made.close()
@@ -53,14 +53,14 @@ def attributes(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
         start += (length + 3) & ~3
 
 
-def messages(datagram: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and payload of each message in what one ``recv`` returned."""
+def messages(datagram: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Type, flags and payload of each message in what one ``recv`` returned."""
     start = 0
     while start + HEADER_LENGTH <= len(datagram):
-        length, kind, *_ = _HEADER.unpack_from(datagram, start)
+        length, kind, flags, *_ = _HEADER.unpack_from(datagram, start)
         if length < HEADER_LENGTH:
             return
-        yield kind, datagram[start + HEADER_LENGTH : start + length]
+        yield kind, flags, datagram[start + HEADER_LENGTH : start + length]
         start += (length + 3) & ~3
 
 
@@ -71,7 +71,7 @@ def dump(protocol: int, kind: int, body: bytes) -> list[bytes]:
         asking.send(header + body)
         found: list[bytes] = []
         while True:
-            for answer, payload in messages(asking.recv(1 << 16)):
+            for answer, _, payload in messages(asking.recv(1 << 16)):
                 if answer == NLMSG_DONE:
                     return found
                 if answer == NLMSG_ERROR:

@@ -94,7 +94,7 @@ class _Traced:
         self._ruleset = ruleset
         self._datagrams: list[bytes] = []
         self._socket = netlink.open_socket(
-            netlink.NETLINK_NETFILTER, group=NFNLGRP_NFTRACE, buffer=BUFFER
+            netlink.NETLINK_NETFILTER, groups=(NFNLGRP_NFTRACE,), buffer=BUFFER
         )
         self._socket.setblocking(False)
 
@@ -154,7 +154,7 @@ class _Traced:
     def verdicts(self, name: str) -> Iterator[RuleVerdict]:
         """Read the messages; those of other observers' tables are left out."""
         for datagram in self._datagrams:
-            for kind, payload in netlink.messages(datagram):
+            for kind, _, payload in netlink.messages(datagram):
                 if kind != _TRACE:
                     continue
                 verdict = self._verdict(payload)

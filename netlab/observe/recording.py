@@ -15,6 +15,8 @@ from netlab.observe.evidence import (
     Count,
     Deed,
     Evidence,
+    Flow,
+    FlowEvent,
     Frame,
     Gap,
     Interface,
@@ -30,6 +32,7 @@ _KINDS: dict[str, Any] = {
     "frame": Frame,
     "verdict": RuleVerdict,
     "drop": KernelDrop,
+    "flow": FlowEvent,
     "count": Count,
     "carriage": Carriage,
     "gap": Gap,
@@ -49,6 +52,7 @@ def write(evidence: Evidence) -> Iterator[str]:
         ("frame", evidence.frames),
         ("verdict", evidence.verdicts),
         ("drop", evidence.drops),
+        ("flow", evidence.flows),
         ("count", evidence.counts),
         ("carriage", evidence.carriages),
         ("gap", evidence.gaps),
@@ -86,6 +90,7 @@ def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
         tuple(found["drop"]),
         tuple(found["count"]),
         tuple(found["gap"]),
+        tuple(found["flow"]),
         arrivals_only,
         tuple(found["carriage"]),
     )
@@ -100,13 +105,20 @@ def _plain(value: Any) -> Any:
 
 
 _OCTETS = frozenset({"data", "headers"})
+_FLOWS = frozenset({"original", "reply"})
 
 
 def _record(kind: Any, fields: dict[str, Any]) -> Any:
-    values: dict[str, Any] = {
-        name: bytes.fromhex(value) if name in _OCTETS else value for name, value in fields.items()
-    }
-    return kind(**values)
+    return kind(**{name: _read(name, value) for name, value in fields.items()})
+
+
+def _read(name: str, value: Any) -> Any:
+    if name in _OCTETS:
+        return bytes.fromhex(value)
+    if name in _FLOWS:
+        source, destination, *rest = value
+        return Flow(bytes.fromhex(source), bytes.fromhex(destination), *rest)
+    return value
 
 
 def _carriage(fields: dict[str, Any]) -> Carriage:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from netlab.observe.boxes import Boxes
 from netlab.observe.capture import Capture
 from netlab.observe.collector import Reader
+from netlab.observe.conntrack import Conntrack
 from netlab.observe.counters import Counters
 from netlab.observe.drops import Drops
 from netlab.observe.evidence import Evidence, Gap
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from netlab.observe.collector import Collector, Inside
     from netlab.observe.evidence import Frame, Place, Witness
 
-Kind = Literal["capture", "arrivals", "nft", "drops", "counters", "boxes"]
-ALL: tuple[Witness, ...] = ("counters", "drops", "nft", "boxes", "capture")
+Kind = Literal["capture", "arrivals", "nft", "drops", "conntrack", "counters", "boxes"]
+ALL: tuple[Witness, ...] = ("counters", "drops", "conntrack", "nft", "boxes", "capture")
 """In the order in which they start: the backbone last, so that nothing is seen halfway."""
 
 
@@ -46,12 +47,14 @@ class Observation:
         self._capture = Capture(nodes, inside, arrivals)
         self._nft = NftTrace(nodes, inside)
         self._drops = Drops(nodes, inside)
+        self._conntrack = Conntrack(nodes, inside)
         self._counters = Counters(nodes, inside)
         wires = [node for node, place in surroundings.items() if place.kind == "wire"]
         self._boxes = Boxes(wires, inside)
         made: dict[Witness, Collector] = {
             "counters": self._counters,
             "drops": self._drops,
+            "conntrack": self._conntrack,
             "nft": self._nft,
             "boxes": self._boxes,
             "capture": self._capture,
@@ -114,6 +117,7 @@ class Observation:
                 tuple(self._drops.drops()),
                 tuple(self._counters.counts()),
                 gaps=tuple(self._gaps),
+                flows=tuple(self._conntrack.events()),
                 arrivals_only=self._arrivals_only,
                 carriages=tuple(self._boxes.carriages()),
             )

@@ -39,6 +39,7 @@ def _journey(fate: Fate) -> Iterator[str]:
         line = (
             f"  {(hop.time_ns - start) / 1000:>9.1f} µs  {name:<{width}}"
             f"  {hop.interface:<{ports}}  {hop.direction:<3}  {', '.join(hop.changes + hop.boxes)}"
+            f"{' [conntrack]' if hop.binding else ''}"
         )
         yield line.rstrip()
     yield f"  {_mark(fate)} {end(fate)}"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from netlab.errors import InputError
 from netlab.observe import recording
-from netlab.observe.evidence import Count, Evidence, Gap, KernelDrop, RuleVerdict
+from netlab.observe.evidence import Count, Evidence, Flow, FlowEvent, Gap, KernelDrop, RuleVerdict
 from tests.fate.path import PLACES, Tape, datagram
 
 
@@ -18,6 +18,9 @@ def test_comes_back_as_it_was():
         drops=(KernelDrop(5, "nat", "NO_SOCKET", "tcp_v4_rcv", b"\x45"),),
         counts=(Count("nat", "Ip.InHdrErrors", 2),),
         gaps=(Gap("nft", "no rules"),),
+        flows=(
+            FlowEvent("nat", 9, "new", Flow(b"\n\0\0\2", b"\n\0\0\3", 17, 5, 6), Flow(b"", b"", 1)),
+        ),
     )
     assert recording.read(recording.write(evidence)) == evidence
 
