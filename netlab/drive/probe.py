@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from netlab.drive.raw import raw_socket
 from netlab.errors import Diagnostic, InputError
 from netlab.wire import icmp
+from netlab.wire.address import packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from netlab.wire.shapes import Shape
 
 T = TypeVar("T")
 
@@ -43,10 +46,21 @@ class Inside(Protocol):
 
 
 class Probes:
-    """``count`` packets of ``size`` octets of payload to ``target``, an address in text form."""
+    """``count`` packets of ``size`` octets of payload to ``target``, an address in text form.
+
+    With a ``shape`` of its protocol each looks like that transport's first packet; ``size`` is
+    then the shape's affair.
+    """
 
     def __init__(
-        self, target: str, proto: int, *, port: int = PORT, count: int = 1, size: int = 32
+        self,
+        target: str,
+        proto: int,
+        *,
+        port: int = PORT,
+        count: int = 1,
+        size: int = 32,
+        shape: Shape | None = None,
     ) -> None:
         if size < LEAST or size > 0xFFFF - 40:
             message = f"{size} octets: between {LEAST} and {0xFFFF - 40} can be sent and recognized"
@@ -57,6 +71,7 @@ class Probes:
         self.port = port
         self.count = count
         self.size = size
+        self.shape = shape
         self.refusals: dict[int, str] = {}
         """What the sender's kernel said instead of sending, by number from 1."""
         self._token = os.urandom(4)
@@ -70,9 +85,11 @@ class Probes:
             return
         with inside(self._socket) as sending:
             sending.setblocking(True)
+            source = self._source(sending) if self.shape else b""
             for number in range(1, self.count + 1):
+                octets = self._payload(number, source)
                 try:
-                    sending.sendto(self._payload(number), (self.target, self._destination_port()))
+                    sending.sendto(octets, (self.target, self._destination_port()))
                 except OSError as error:
                     self.refusals[number] = error.strerror or str(error)
 
@@ -82,7 +99,7 @@ class Probes:
             return None
         if proto == TCP:
             return self._ports.get(ports[0])
-        at = {UDP: 8, ICMP: 8, ICMPV6: 8}.get(proto, 0)
+        at = self.shape.mark_at if self.shape else {UDP: 8, ICMP: 8, ICMPV6: 8}.get(proto, 0)
         if len(transport) < at + _MARK.size:
             return None
         token, number = _MARK.unpack_from(transport, at)
@@ -97,8 +114,19 @@ class Probes:
             return socket.socket(family, socket.SOCK_DGRAM)
         return raw_socket(self.family, self.proto, kernel_header=True)
 
-    def _payload(self, number: int) -> bytes:
-        mark = _MARK.pack(self._token, number) + bytes(self.size - _MARK.size)
+    def _source(self, sending: socket.socket) -> bytes:
+        """Our address, which some checksums cover; zeros where there is no way to the target."""
+        try:
+            sending.connect((self.target, self._destination_port()))
+        except OSError:
+            return bytes(len(packed(self.target)))  # sending will say what is wrong
+        return packed(sending.getsockname()[0])
+
+    def _payload(self, number: int, source: bytes) -> bytes:
+        mark = _MARK.pack(self._token, number)
+        if self.shape:
+            return self.shape.encode(mark, self.port, source, packed(self.target))
+        mark += bytes(self.size - _MARK.size)
         if self.proto not in (ICMP, ICMPV6):
             return mark
         identifier = int.from_bytes(self._token[:2], "big")
