@@ -79,6 +79,10 @@ class NetlabError(Exception):
         super().__init__("\n".join(str(d) for d in diagnostics))
         self.diagnostics = diagnostics
 
+    def __reduce__(self) -> tuple[type["NetlabError"], tuple[Diagnostic, ...]]:
+        """As another process takes it: made anew, not of its text."""
+        return type(self), self.diagnostics
+
 
 class InputError(NetlabError):
     """A file or a command line that cannot be used as it stands."""

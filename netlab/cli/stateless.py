@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -360,12 +359,14 @@ def _must_not_forward(where: Endpoint, interface: str) -> None:
 @contextlib.contextmanager
 def _workers(count: int) -> Iterator[bool]:
     """Fork all workers but this one, which gets True; they end with it, however it ends."""
+    from netlab.kernel.parent import end_with
+
     children: list[int] = []
     for _ in range(count - 1):
         parent = os.getpid()
         child = os.fork()
         if child == 0:
-            _end_with(parent)
+            end_with(parent)
             yield False
             return
         children.append(child)
@@ -376,12 +377,3 @@ def _workers(count: int) -> Iterator[bool]:
             os.kill(child, signal.SIGTERM)
         for child in children:
             os.waitpid(child, 0)
-
-
-def _end_with(parent: int) -> None:
-    import ctypes
-
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-    if os.getppid() != parent:  # it died before
-        sys.exit(1)

@@ -69,6 +69,11 @@ def _resolve(
     tree = source.parse(text, problems)
     if settings:
         amend(tree, settings, problems)
+    return resolve(tree, problems, stem)
+
+
+def resolve(tree: source.Mapping, problems: Problems, stem: str) -> Topology:
+    """The topology in a tree, which is changed on the way; ``stem`` names a lab without a name."""
     expand(tree, problems)
     nodes = tree.entries.get("nodes")
     written = frozenset(nodes[1].entries if nodes and isinstance(nodes[1], source.Mapping) else ())

@@ -1,0 +1,21 @@
+"""A process that ends when the one that started it does, however that ended (prctl(2))."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with(parent: int) -> None:
+    """Have SIGTERM sent to this process when ``parent``, who started it, is no more.
+
+    It is the thread of the parent that counts: the one that started this process must live as long
+    as the parent. A change of credentials, such as a user namespace, undoes it.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before
+        sys.exit(1)
