@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netlab.plan.operations import Plan
     from netlab.report.page import Block
     from netlab.report.ways import Way
+    from netlab.scenario.matrix.perform import Found
     from netlab.scenario.outcome import Done, Outcome
     from netlab.topology.model import Topology
 
@@ -118,7 +119,9 @@ def _step(key: str, done: Done, stage: Stage) -> Iterator[Block]:
         )
     if done.fates:
         yield from _packets(key, done, done.fates, stage)
-    if done.seen.table:
+    if done.cells:
+        yield from _matrix(key, done.cells)
+    elif done.seen.table:
         head = tuple(done.seen.table[0])
         rows = tuple(
             tuple(row.get(column, "") for column in head) for row in done.seen.table[:MOST_ROWS]
@@ -147,6 +150,43 @@ def _packets(key: str, done: Done, fates: Fates, stage: Stage) -> Iterator[Block
         keys=tuple(f"{key}-packet-{p.number}" for p in packets),
         packets=tuple(str(p.number) for p in packets),
     )  # fmt: skip
+
+
+def _matrix(key: str, cells: Sequence[Found]) -> Iterator[Block]:
+    """The table, and behind it the packets of each cell, which the cell leads to."""
+    rows: dict[str, list[Found]] = {}
+    for cell in cells:
+        rows.setdefault(cell.obstacle, []).append(cell)
+    kinds = tuple(dict.fromkeys(cell.traffic for cell in cells))
+    yield Grid(
+        ("obstacle", *kinds),
+        tuple((name, *(_verdict(key, cell) for cell in row)) for name, row in rows.items()),
+        is_open=True,
+    )
+    yield Prose("## What became of the packets")
+    for name, row in rows.items():
+        yield Prose(f"### {name}")
+        packets = [(cell, packet) for cell in row for packet in cell.packets or (None,)]
+        yield Grid(
+            ("traffic", "packet", "from", "end", "where", "because", "its way"),
+            tuple(
+                (cell.traffic, "none was seen", "", "", "", "", "")
+                if p is None
+                else (cell.traffic, f"#{p.number} {p.what}", p.origin, p.disposition, p.at, p.by,
+                      " → ".join(p.way))
+                for cell, p in packets
+            ),
+            keys=tuple(_anchor(key, cell) if p is None or p is cell.packets[0] else ""
+                       for cell, p in packets),
+        )  # fmt: skip
+
+
+def _verdict(key: str, cell: Found) -> Link:
+    return Link(cell.text, f"#{_anchor(key, cell)}", "good" if cell.survived else "bad")
+
+
+def _anchor(key: str, cell: Found) -> str:
+    return f"{key}-{cell.obstacle}-{cell.traffic}"
 
 
 def _left_out(ways: Sequence[Way]) -> str:

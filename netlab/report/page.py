@@ -43,10 +43,14 @@ class Picture(NamedTuple):
 
 
 class Link(NamedTuple):
-    """Text that leads to a key of the page (``#KEY``) or to a file beside it."""
+    """Text that leads to a key of the page (``#KEY``) or to a file beside it.
+
+    Its state colours it: ``good``, ``bad`` or empty.
+    """
 
     text: str
     target: str
+    state: str = ""
 
 
 Cell: TypeAlias = str | Link
@@ -56,7 +60,8 @@ class Grid(NamedTuple):
     """A table. A row's state colours it: ``good``, ``bad`` or empty.
 
     ``keys`` are what links to the rows point at; ``packets`` the numbers of the packets that they
-    are about, by which they belong to the ways and arrows of the section's drawings.
+    are about, by which they belong to the ways and arrows of the section's drawings. A long one is
+    folded, unless it ``is_open``.
     """
 
     head: tuple[str, ...]
@@ -64,6 +69,7 @@ class Grid(NamedTuple):
     states: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     packets: tuple[str, ...] = ()
+    is_open: bool = False
 
 
 class Code(NamedTuple):
@@ -182,7 +188,7 @@ def _grid(grid: Grid) -> str:
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     whole = f"<div {_wide(', '.join(grid.head))}>{table}</div>"
-    if len(grid.rows) < FOLDED:
+    if grid.is_open or len(grid.rows) < FOLDED:
         return whole
     return f"<details><summary>{len(grid.rows)} rows</summary>{whole}</details>"
 
@@ -197,7 +203,8 @@ def _attributes(**values: str) -> str:
 
 def _cell(cell: Cell) -> str:
     if isinstance(cell, Link):
-        return f'<a href="{escape(cell.target)}">{escape(cell.text)}</a>'
+        attributes = _attributes(href=cell.target, class_=cell.state)
+        return f"<a{attributes}>{escape(cell.text)}</a>"
     return escape(cell)
 
 

@@ -32,6 +32,9 @@ tr:last-child td{border-bottom:0}
 tr.good td:first-child{color:var(--router);font-weight:700}
 tr.bad td{background:var(--danger-tint)}
 tr.bad td:first-child{color:var(--danger);font-weight:700}
+a.good{color:var(--router)}
+a.bad{color:var(--danger);font-weight:700}
+td:has(a.bad){background:var(--danger-tint)}
 tr:target td{background:var(--nat-tint)}
 tr.lit td{background:var(--host-tint)}
 .lit .way{opacity:.15}

@@ -10,6 +10,7 @@ outcome.py    PURE  what was observed, the verdict, its digest, its JSON
 perform.py    one step in a running lab
 call.py       a Python function as a step, in a process of its own
 run.py        a lab, all steps, the verdict; nothing is left
+matrix/       a step of its own kind: traffic against obstacles, a lab for each pair
 
     file ──▶ Scenario ──▶ (run: a lab, each step) ──▶ Observation ──▶ judge ──▶ Outcome
 """

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from netlab.topology.source import Mapping as Tree
+
 PORT = 33434
 """Where packets of TCP and UDP go without a port of their own: traceroute's."""
 
@@ -99,7 +101,33 @@ class Call:
     function: str
 
 
-Action: TypeAlias = Send | Command | Start | Wait | Change | Links | Advance | Call
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What stands in the way: keys for the node and for the link, in a topology's language."""
+
+    name: str
+    node: Tree
+    link: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Let each kind of traffic meet each obstacle, in a lab of its own.
+
+    ``source`` and ``target`` are the ends, ``box`` the node that is each obstacle in turn, and
+    ``wire`` (``node:interface``) an end of the link that is. Kinds are those of
+    ``netlab.scenario.matrix.traffic``.
+    """
+
+    source: str
+    target: str
+    box: str
+    wire: str
+    traffic: tuple[str, ...]
+    obstacles: tuple[Obstacle, ...]
+
+
+Action: TypeAlias = Send | Command | Start | Wait | Change | Links | Advance | Call | Matrix
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netlab.fate.fates import Fates
     from netlab.scenario.judge import Observation, Verdict
+    from netlab.scenario.matrix.perform import Found
     from netlab.scenario.model import Scenario, Step
 
 
@@ -28,6 +29,8 @@ class Done:
     """What a user types to repeat it."""
     fates: Fates | None = None
     numbers: dict[int, int] = field(default_factory=dict)
+    cells: tuple[Found, ...] = ()
+    """What came of each cell of a matrix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,9 @@ class Outcome:
     def to_json(self) -> dict[str, Any]:
         """The form that ``netlab run --json`` prints."""
         run = self.telling
+        cells = [
+            {"step": done.step.name, **cell.to_json()} for done in run.done for cell in done.cells
+        ]
         return {
             "scenario": self.scenario.name,
             "passed": self.passed,
@@ -113,6 +119,7 @@ class Outcome:
                 for done in run.done
                 for packet in done.seen.packets
             ],
+            **({"cells": cells} if cells else {}),
             "seed": self.seed,
             "environment": self.environment,
         }

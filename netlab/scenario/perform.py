@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from netlab.fate.fates import Fates
     from netlab.lab import Lab, LabNode
+    from netlab.scenario.matrix.how import How
+    from netlab.scenario.matrix.perform import Found
 
 GRACE = 3.0
 """Seconds between asking a program to end and killing it."""
@@ -38,20 +40,26 @@ AGAIN = 0.05
 class Performed(NamedTuple):
     """What came of a step, and the fates of its packets if it was watched.
 
-    ``numbers`` are those that the packets have in the step, by the id of their fate.
+    ``numbers`` are those that the packets have in the step, by the id of their fate; ``cells`` are
+    those of a matrix.
     """
 
     seen: Observation
     fates: Fates | None = None
     numbers: dict[int, int] = {}  # noqa: RUF012 - it is never written to
+    cells: tuple[Found, ...] = ()
 
 
 class Performer:
     """Carries out steps in one lab; a context, at whose end all programs have ended."""
 
-    def __init__(self, lab: Lab, directory: Path, seed: int, rng: random.Random) -> None:
+    def __init__(
+        self, lab: Lab, scenario: model.Scenario, seed: int, rng: random.Random, how: How
+    ) -> None:
         self.lab = lab
-        self.directory = directory
+        self.scenario = scenario
+        self.directory = scenario.file.parent.resolve()
+        self.how = how
         self.seed = seed
         self.rng = rng
         self._stack = contextlib.ExitStack()
@@ -89,6 +97,8 @@ class Performer:
                     return Performed(Observation(output="\n".join(done)))
                 case model.Call():
                     return Performed(self._call(step.action, step.timeout))
+                case model.Matrix():
+                    return self._matrix(step.action, step.timeout)
         except Unavailable:
             raise
         except LabError as error:
@@ -227,6 +237,13 @@ class Performer:
                 return seen._replace(exit=None, failure=failure)
             return seen._replace(exit=None, table=tuple(json.load(rows)))
 
+    def _matrix(self, matrix: model.Matrix, timeout: float) -> Performed:
+        from netlab.scenario.matrix import run
+
+        scenario = self.scenario
+        found = run.run(matrix, scenario.file, scenario.topology, self.how, timeout)
+        return Performed(Observation(table=tuple(run.table(matrix, found))), cells=tuple(found))
+
 
 def _filled(argv: Sequence[str], lab: str, directory: Path, seed: int) -> list[str]:
     """``{lab}`` is the lab's name, ``{here}`` the scenario's directory, ``{seed}`` the seed."""
@@ -265,6 +282,9 @@ def commands(step: model.Step, lab: str, directory: Path) -> Iterator[str]:
         yield f"# {action.seconds} seconds pass for the flows{which} that {action.node} knows"
     elif isinstance(action, model.Call):
         yield f"# {action.file.name}: {action.function}"
+    elif isinstance(action, model.Matrix):
+        kind, obstacle = action.traffic[0], action.obstacles[0].name
+        yield f"netlab run {lab} --only {shlex.quote(f'{kind} x {obstacle}')}"
     else:
         words = shlex.join(_filled(action.argv, lab, directory, 0))
         started = " &" if isinstance(action, model.Start) else ""

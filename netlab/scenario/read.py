@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from netlab.fate.disposition import Disposition
 from netlab.scenario import model
+from netlab.scenario.matrix import traffic
 from netlab.scenario.schema import (
     ACTIONS,
     AdvanceForm,
     EndForm,
     ExpectForm,
+    MatrixForm,
     PublishedForm,
     ScenarioForm,
     SendForm,
@@ -46,6 +49,7 @@ FORMS: dict[tuple[type[Form], str], type[Form]] = {
     (StepForm, "send"): SendForm,
     (StepForm, "advance"): AdvanceForm,
     (StepForm, "watch"): WatchForm,
+    (StepForm, "matrix"): MatrixForm,
     (StepForm, "expect"): ExpectForm,
     (ExpectForm, "packets"): EndForm,
     (ExpectForm, "table"): TableForm,
@@ -117,11 +121,14 @@ class _Reader:
         self.problems = problems
         self.topology = (path.parent / form.topology).resolve()
         self.nodes: list[str] = []
+        self.wires: list[str] = []
 
     def scenario(self) -> model.Scenario:
         """The scenario; what is wrong with it is in ``problems``."""
         if self.topology.is_file():
-            self.nodes = [node.name for node in load_topology(self.topology).nodes]
+            topology = load_topology(self.topology)
+            self.nodes = [node.name for node in topology.nodes]
+            self.wires = [":".join(end) for link in topology.links for end in (link.a, link.b)]
         else:
             beside = [p.name for p in self.topology.parent.glob("*.yaml")]
             hint = nearest(self.topology.name, beside)
@@ -195,6 +202,8 @@ class _Reader:
                 hint = "file.py:function, the file beside the scenario"
                 self._wrong("E903", f"there is no function `{form.call}`", hint, *at, "call")
             return model.Call(file, function)
+        if kind == "matrix" and form.matrix:
+            return self._matrix(form.matrix, *at, "matrix")
         argv = tuple(form.run or form.start or form.wait or ())
         if kind == "start":
             return model.Start(argv, form.ready or "", form.node)
@@ -231,6 +240,45 @@ class _Reader:
                 self._wrong("E205", f"no link can be `{change}`", hint, *at, end)
         return model.Links(dict(form))
 
+    def _matrix(self, form: MatrixForm, *at: str | int) -> model.Matrix:
+        for key, name in (("from", form.source), ("to", form.target), ("box", form.box)):
+            self._node(name, *at, key)
+        if self.wires and form.wire not in self.wires:
+            message = f"the topology has no link with the end `{form.wire}`"
+            self._wrong("E904", message, nearest(form.wire, self.wires), *at, "wire")
+        for number, name in enumerate(form.traffic):
+            if traffic.find(name) is None:
+                hint = nearest(name, [*traffic.KINDS, f"{traffic.NUMBER}99"])
+                message = f"there is no kind of traffic `{name}`"
+                self._wrong("E918", message, hint, *at, "traffic", number)
+        return model.Matrix(
+            source=form.source,
+            target=form.target,
+            box=form.box,
+            wire=form.wire,
+            traffic=tuple(dict.fromkeys(form.traffic)),
+            obstacles=tuple(
+                self._obstacle(name, *at, "obstacles", name) for name in form.obstacles
+            ),
+        )
+
+    def _obstacle(self, name: str, *at: str | int) -> model.Obstacle:
+        """The keys of a node and of a link; what they say is looked at when a lab is made."""
+        found = source.find(self.tree, at)
+        empty = source.Mapping(found.line, found.column)
+        if isinstance(found, source.Scalar) and found.value == "":
+            found = empty
+        if not isinstance(found, source.Mapping):
+            self._wrong("E202", f"a mapping is wanted at `{name}`", "keys of a node", *at)
+            return model.Obstacle(name, empty, empty)
+        link = found.entries.get("link")
+        below = link[1] if link else empty
+        if not isinstance(below, source.Mapping):
+            self._wrong("E202", "a mapping is wanted at `link`", "keys of a link", *at, "link")
+            below = empty
+        rest = {key: entry for key, entry in found.entries.items() if key != "link"}
+        return model.Obstacle(name, replace(found, entries=rest), below)
+
     def _node(self, name: str, *at: str | int) -> None:
         if self.nodes and name not in self.nodes:
             message = f"the topology has no node `{name}`"
@@ -250,7 +298,7 @@ class _Reader:
         if given.packets and not numbered:
             message = "no packets are numbered in this step"
             self._wrong("E906", message, "`send`, or `watch` beside `run`", *at, "packets")
-        if (given.table and kind not in ("run", "call")) or (
+        if (given.table and kind not in ("run", "call", "matrix")) or (
             (given.output or given.not_output) and kind != "run"
         ):
             message = f"`{kind}` has no output that could be compared"

@@ -9,12 +9,15 @@ import platform
 import random
 import secrets
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Diagnostic, Unavailable
 from netlab.lab import Lab
 from netlab.scenario.judge import judge
+from netlab.scenario.matrix.how import How
+from netlab.scenario.model import Matrix
 from netlab.scenario.outcome import Done, Outcome, Run
 from netlab.scenario.perform import Performer, commands
 
@@ -29,31 +32,35 @@ def play(
     *,
     seed: int = 0,
     keep: bool = False,
+    how: How | None = None,
     before: Callable[[Step], None] = lambda _: None,
     after: Callable[[Done], None] = lambda _: None,
 ) -> Run:
     """One run. A step that cannot be carried out is the last one.
 
     ``before`` and ``after`` are told of each step. With ``keep`` the lab stays up and is called
-    after the scenario; else its name is one that nobody has, so that runs do not meet.
+    after the scenario; else its name is one that nobody has, so that runs do not meet. ``how`` is
+    about the scenario's matrix.
     """
     check_needs(scenario)
+    scenario = _part(scenario, how or How())
     name = scenario.name if keep else f"{scenario.name[:32]}-{secrets.token_hex(4)}"
     lab = Lab(scenario.topology, name=name)
-    here = scenario.file.parent.resolve()
     rng = random.Random(seed)  # noqa: S311 - it is to be repeated, not to be secret
     done: list[Done] = []
     with contextlib.ExitStack() as stack:
-        lab.start(keep=keep)
+        # The cells of a matrix have labs of their own.
+        if keep or not all(isinstance(step.action, Matrix) for step in scenario.steps):
+            lab.start(keep=keep)
         if not keep:
             stack.callback(lab.stop)
-        performer = stack.enter_context(Performer(lab, here, seed, rng))
+        performer = stack.enter_context(Performer(lab, scenario, seed, rng, how or How()))
         for step in scenario.steps:
             before(step)
             made = performer.perform(step)
             verdicts = tuple(judge(step, made.seen))
-            typed = tuple(commands(step, scenario.name, here))
-            done.append(Done(step, made.seen, verdicts, typed, made.fates, made.numbers))
+            typed = tuple(commands(step, scenario.name, performer.directory))
+            done.append(Done(step, made.seen, verdicts, typed, *made[1:]))
             after(done[-1])
             if made.seen.failure:
                 break
@@ -65,14 +72,29 @@ def repeat(
     times: int,
     *,
     seed: int = 0,
+    how: How | None = None,
     after: Callable[[Run], None] = lambda _: None,
 ) -> Outcome:
     """So many runs, each in a lab of its own."""
     runs = []
     for _ in range(times):
-        runs.append(play(scenario, seed=seed))
+        runs.append(play(scenario, seed=seed, how=how))
         after(runs[-1])
     return Outcome(scenario, tuple(runs), seed, environment(scenario))
+
+
+def _part(scenario: Scenario, how: How) -> Scenario:
+    """The scenario with that part of its matrix which is wanted, and can be had."""
+    from netlab.scenario.matrix.run import part
+    from netlab.scenario.matrix.select import narrow
+
+    return replace(
+        scenario,
+        steps=tuple(
+            narrow(step, part(step.action, how)) if isinstance(step.action, Matrix) else step
+            for step in scenario.steps
+        ),
+    )
 
 
 def check_needs(scenario: Scenario) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
@@ -34,6 +34,19 @@ class SendForm(Form):
     size: Integer = Field(32, ge=8, le=65_000, description="Octets of payload.")
     family: Integer = Field(4, description="4 or 6.")
     listen: Boolean = Field(True, description="Whether a socket is held open at the target.")
+
+
+class MatrixForm(Form):
+    """Kinds of traffic against obstacles, each pair in a lab of its own."""
+
+    source: Word = Field(alias="from", description="The node that sends.")
+    target: Word = Field(alias="to", description="The node that is to be reached.")
+    box: Word = Field(description="The node that is each obstacle in turn.")
+    wire: Word = Field(description="`node:interface`: the link that is each obstacle in turn.")
+    traffic: Words = Field(min_length=1, description="Kinds of traffic.")
+    obstacles: dict[Word, Any] = Field(
+        min_length=1, description="By name: keys of a node, and under `link` keys of a link."
+    )
 
 
 class WatchForm(Form):
@@ -99,6 +112,7 @@ class StepForm(Form):
     )
     advance: AdvanceForm | None = Field(None, description="Timeouts to advance.")
     call: Word | None = Field(None, description="`file.py:function`, beside the scenario.")
+    matrix: MatrixForm | None = Field(None, description="Kinds of traffic against obstacles.")
     node: Word = Field("", alias="in", description="The node for run, start and wait.")
     input: Text = Field("", description="What run reads from standard input.")
     ready: Regex | None = Field(None, description="With start: what it prints when it is ready.")
@@ -129,4 +143,4 @@ class ScenarioForm(Form):
     steps: list[StepForm] = Field(min_length=1, description="What is done, in order.")
 
 
-ACTIONS = ("send", "run", "start", "wait", "set", "link", "advance", "call")
+ACTIONS = ("send", "run", "start", "wait", "set", "link", "advance", "call", "matrix")

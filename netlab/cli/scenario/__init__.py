@@ -13,6 +13,7 @@ from netlab.errors import Diagnostic, InputError, Unavailable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from netlab.scenario.matrix.how import How
     from netlab.scenario.model import Scenario, Step
     from netlab.scenario.outcome import Done, Outcome, Run
 
@@ -49,15 +50,17 @@ def run(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  netlab run one-packet-offload\n"
         "  netlab run two-clients --repeat 10 --json\n"
-        "  netlab run --all -j 2 --report reports"
+        "  netlab run --all -j 2 --report reports\n"
+        "  netlab run matrix --only 'udp,hdp x allow-list,home-router'"
     )
     parser.add_argument(
         "scenario", metavar="NAME|FILE", nargs="?", help="one of `netlab list`, or a file"
     )
     parser.add_argument("--all", action="store_true", help="every scenario that ships")
     parser.add_argument(
-        "-j", dest="jobs", type=_count(64), default=1, metavar="N",
-        help="with --all: so many at once (default: 1)",
+        "-j", dest="jobs", type=_count(64), metavar="N",
+        help="so many at once: scenarios with --all (default: 1), or cells of a matrix (default: "
+        "as many as keep the cores busy)",
     )  # fmt: skip
     parser.add_argument(
         "--repeat", type=_count(MOST_RUNS), default=1, metavar="N",
@@ -72,6 +75,20 @@ def run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave the lab up, named after the scenario"
+    )
+    matrix = parser.add_argument_group(
+        "a scenario with a matrix", "A run that was interrupted goes on where it stopped."
+    )
+    matrix.add_argument(
+        "--only", metavar="'TRAFFIC x OBSTACLE'", default="",
+        help="a part of it: names on either side, with * and commas; one side alone will do",
+    )  # fmt: skip
+    matrix.add_argument(
+        "--scheduler", metavar="tcp://HOST:PORT", default="",
+        help="have the workers of this dask.distributed scheduler do it",
+    )  # fmt: skip
+    matrix.add_argument(
+        "--fresh", action="store_true", help="forget what an interrupted run has done"
     )
     parser.set_defaults(run=_run)
 
@@ -91,6 +108,8 @@ def _run(arguments: argparse.Namespace) -> int:
         raise InputError(Diagnostic("E912", "which scenario? one, or --all", hint=hint))
     if arguments.keep and (arguments.all or arguments.repeat > 1):
         raise InputError(Diagnostic("E912", "--keep is for one run of one scenario"))
+    if arguments.all:
+        _refuse_matrix_options(arguments, "--all")
     end_well()
     if arguments.all:
         from netlab.cli.scenario import everything
@@ -115,17 +134,23 @@ def _one(arguments: argparse.Namespace) -> int:
     from netlab.scenario.run import environment, play, repeat
 
     scenario = read(library.find(arguments.scenario))
+    how = _how(arguments, scenario)
     quiet = arguments.json
     if arguments.repeat == 1:
         told = Teller(quiet=quiet)
         told.title(scenario)
         made = play(
-            scenario, seed=arguments.seed, keep=arguments.keep, before=told.before, after=told.after
+            scenario,
+            seed=arguments.seed,
+            keep=arguments.keep,
+            how=how,
+            before=told.before,
+            after=told.after,
         )
         outcome = Outcome(scenario, (made,), arguments.seed, environment(scenario))
     else:
         counter = _Counter(arguments.repeat)
-        outcome = repeat(scenario, arguments.repeat, seed=arguments.seed, after=counter)
+        outcome = repeat(scenario, arguments.repeat, seed=arguments.seed, how=how, after=counter)
         if not quiet:
             Teller(quiet=False).all(outcome)
     if arguments.report:
@@ -137,6 +162,34 @@ def _one(arguments: argparse.Namespace) -> int:
     if arguments.keep:
         print(f"lab {scenario.name} is up; remove: netlab down {scenario.name}", file=sys.stderr)
     return 0 if outcome.passed else 1
+
+
+def _how(arguments: argparse.Namespace, scenario: Scenario) -> How:
+    """What the options say about the scenario's matrix, if it has one."""
+    from netlab.scenario.matrix.how import How
+    from netlab.scenario.model import Matrix
+
+    if not any(isinstance(step.action, Matrix) for step in scenario.steps):
+        _refuse_matrix_options(arguments, scenario.name)
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    return How(
+        only=arguments.only,
+        scheduler=arguments.scheduler,
+        jobs=arguments.jobs or 0,
+        fresh=arguments.fresh,
+        progress=console.Progress("cell", least=2),
+        tell=tell,
+    )
+
+
+def _refuse_matrix_options(arguments: argparse.Namespace, what: str) -> None:
+    for option in ("only", "scheduler", "fresh"):
+        if getattr(arguments, option):
+            message = f"--{option} is about a scenario with a matrix, not for {what}"
+            raise InputError(Diagnostic("E912", message, hint="netlab run matrix"))
 
 
 def _report(outcome: Outcome, directory: str) -> list[Path]:

@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     names = library.names()
     results: dict[str, dict[str, Any]] = {}
-    with ThreadPoolExecutor(arguments.jobs) as pool:
+    with ThreadPoolExecutor(arguments.jobs or 1) as pool:
         children = {name: pool.submit(_child, name, arguments) for name in names}
         for name, child in children.items():
             results[name] = child.result()

@@ -1,0 +1,100 @@
+"""All cells of a matrix, to the rows of a table."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING
+
+from netlab import __version__
+from netlab.errors import Diagnostic, LabError
+from netlab.scenario.matrix import journal, workers
+from netlab.scenario.matrix.cells import cells
+from netlab.scenario.matrix.select import OBSTACLE, select, without
+from netlab.scenario.matrix.traffic import with_tun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Executor, Future
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from netlab.scenario.matrix.cells import Cell
+    from netlab.scenario.matrix.how import How
+    from netlab.scenario.matrix.perform import Found
+    from netlab.scenario.model import Matrix
+
+
+def part(matrix: Matrix, how: How) -> Matrix:
+    """The part that is wanted and that this machine can do; it tells what it leaves out."""
+    chosen = select(matrix, how.only) if how.only else matrix
+    if how.scheduler or not (kinds := with_tun(chosen.traffic)):
+        return chosen
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        how.tell(f"left out: {', '.join(kinds)} (/dev/net/tun: {error.strerror})")
+        return without(chosen, kinds)
+    return chosen
+
+
+def run(matrix: Matrix, scenario: Path, topology: Path, how: How, timeout: float) -> list[Found]:
+    """What came of each cell, row by row.
+
+    ``LabError`` if they take longer than ``timeout`` seconds, or if a worker dies.
+    """
+    wanted = list(cells(matrix, scenario, topology))
+    keys = [journal.key(cell) for cell in wanted]
+    with journal.Journal(keys, fresh=how.fresh) as kept:
+        missing = [(k, c) for k, c in zip(keys, wanted, strict=True) if k not in kept.done]
+        if len(missing) < len(wanted):
+            before = len(wanted) - len(missing)
+            how.tell(f"{before} of {len(wanted)} cells were done before it was interrupted")
+        done = len(wanted) - len(missing)
+        how.progress(done, len(wanted))
+        for key, found in _perform(missing, how, timeout):
+            kept.note(key, found)
+            done += 1
+            how.progress(done, len(wanted))
+        return [kept.done[key] for key in keys]
+
+
+def _perform(
+    missing: list[tuple[str, Cell]], how: How, timeout: float
+) -> Iterator[tuple[str, Found]]:
+    if not missing:
+        return
+    try:
+        with _executor(how, len(missing)) as executor:
+            keys: dict[Future[Found], str] = {}
+            for key, cell in missing:
+                if how.scheduler:
+                    future = executor.submit(workers.work_elsewhere, cell, __version__)
+                else:
+                    future = executor.submit(workers.work, cell)
+                keys[future] = key
+            for future in as_completed(keys, timeout):
+                yield keys[future], future.result()
+    except BrokenProcessPool:
+        hint = "run it again: it goes on where it stopped; netlab gc removes what is left"
+        raise LabError(Diagnostic("E917", "a worker was killed", hint=hint)) from None
+    except TimeoutError:
+        message = f"the cells took longer than {timeout:g} seconds"
+        hint = "run it again: it goes on where it stopped"
+        raise LabError(Diagnostic("E917", message, hint=hint)) from None
+
+
+def _executor(how: How, cells: int) -> AbstractContextManager[Executor]:
+    if how.scheduler:
+        return workers.distributed(how.scheduler)
+    return workers.local(min(how.jobs or workers.default_jobs(), cells))
+
+
+def table(matrix: Matrix, found: Iterable[Found]) -> list[dict[str, str]]:
+    """A row for each obstacle, a column for each kind of traffic."""
+    by_cell = {(each.obstacle, each.traffic): each.text for each in found}
+    return [
+        {OBSTACLE: obstacle.name, **{kind: by_cell[obstacle.name, kind] for kind in matrix.traffic}}
+        for obstacle in matrix.obstacles
+    ]

@@ -1,0 +1,112 @@
+"""Who performs the cells: processes of this machine, or the workers of a dask cluster.
+
+Both are ``concurrent.futures.Executor``; nothing else here knows which it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING
+
+from netlab import __version__
+from netlab.errors import Diagnostic, InputError, LabError, Unavailable
+from netlab.kernel import parent, rootless
+from netlab.scenario.matrix.perform import Found, perform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+
+    from netlab.scenario.matrix.cells import Cell
+
+EACH = 2
+"""Processes for each core: a cell waits about as long as it works."""
+
+CONNECTING = 10
+"""Seconds for a scheduler to answer."""
+
+
+def default_jobs() -> int:
+    """Processes that keep this machine's cores busy."""
+    return EACH * len(os.sched_getaffinity(0))
+
+
+@contextlib.contextmanager
+def local(jobs: int) -> Iterator[Executor]:
+    """So many processes; they end with the block, and with this process, their labs first."""
+    # Spawned and not forked: a fork would copy whatever threads and locks the caller has.
+    context = multiprocessing.get_context("spawn")
+    before = {*multiprocessing.active_children()}
+    pool = ProcessPoolExecutor(jobs, context, _begin, (os.getpid(),))
+    try:
+        yield pool
+    except BaseException:
+        for process in {*multiprocessing.active_children()} - before:
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(owner: int) -> None:
+    """A worker's first act. Ctrl-C goes to all of us; its owner says what follows from it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+    if rootless.is_needed():
+        rootless.enter()
+    parent.end_with(owner)
+
+
+def _end(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: what follows must come to its end
+    sys.exit(128 + signal.SIGTERM)
+
+
+def work(cell: Cell) -> Found:
+    """Perform a cell in a process of ``local``."""
+    try:
+        return perform(cell)
+    except SystemExit as ended:
+        # The pool would take it for a result and go on. The lab is gone already.
+        os._exit(ended.code if isinstance(ended.code, int) else 1)
+
+
+@contextlib.contextmanager
+def distributed(address: str) -> Iterator[Executor]:
+    """The workers of the dask scheduler at ``address``."""
+    try:
+        from distributed import Client
+    except ImportError:
+        hint = "pip install 'netlab-lab[distributed]'"
+        raise Unavailable(
+            Diagnostic("E916", "dask.distributed is not installed", hint=hint)
+        ) from None
+    try:
+        client = Client(address, timeout=CONNECTING, set_as_default=False)
+    except (OSError, ValueError) as error:
+        message = f"no scheduler answers at {address}: {error}"
+        hint = "start one: dask scheduler --port 8786; then workers: dask worker tcp://HOST:8786"
+        raise InputError(Diagnostic("E916", message, hint=hint)) from None
+    with client:
+        if not client.scheduler_info()["workers"]:
+            message = f"the scheduler at {address} has no workers"
+            raise LabError(Diagnostic("E916", message, hint=f"dask worker {address}"))
+        executor = client.get_executor(pure=False)
+        try:
+            yield executor
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise
+
+
+def work_elsewhere(cell: Cell, version: str) -> Found:
+    """Perform a cell in a worker of a cluster, which must have the same netlab."""
+    if version != __version__:
+        message = f"this worker has netlab {__version__}, the matrix is of {version}"
+        raise LabError(Diagnostic("E916", message))
+    return perform(cell)

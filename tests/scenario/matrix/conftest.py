@@ -1,0 +1,28 @@
+from multiprocessing import resource_tracker
+
+import pytest
+
+from netlab.scenario import library
+from netlab.scenario.matrix.cells import cells
+from netlab.scenario.read import read
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _resource_tracker():
+    """Processes that are spawned share one, with a pipe, for as long as this process lives."""
+    resource_tracker.ensure_running()
+
+
+@pytest.fixture(scope="session")
+def scenario():
+    return read(library.find("matrix"))
+
+
+@pytest.fixture(scope="session")
+def every_cell(scenario):
+    return list(cells(scenario.steps[0].action, scenario.file, scenario.topology))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

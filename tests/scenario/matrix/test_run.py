@@ -1,0 +1,174 @@
+"""The matrix in real labs: what ships, the same again, in part, interrupted, and in a cluster."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from netlab.kernel import ownership
+from netlab.scenario.matrix import journal
+from netlab.scenario.matrix.cells import cells
+from netlab.scenario.matrix.how import How
+from netlab.scenario.matrix.select import select
+from netlab.scenario.run import play, repeat
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("netlab_leaves_no_trace")]
+
+SOME = "udp,number-99,*-tcp x allow-list,duplicator,symmetric"
+FEW = "udp,hdp x *cone,cloud,linux"
+
+
+def netlab(*argv, **options):
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "netlab", *argv]
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options)
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def test_a_part_of_it_passes_and_comes_to_the_same_again(scenario):
+    outcome = repeat(scenario, 2, how=How(only=SOME, jobs=4))
+    assert not [v for run in outcome.runs for v in run.verdicts if not v.passed]
+    assert outcome.digests_equal
+    found = {(cell.traffic, cell.obstacle): cell for cell in outcome.telling.done[0].cells}
+    assert len(found) == 15
+    denied = found["number-99", "allow-list"]
+    ends = {(packet.disposition, packet.at, packet.by) for packet in denied.packets}
+    assert ends == {("denied", "box", "allow-list at box")}
+    assert not denied.survived
+    assert [p.what for p in found["kernel-tcp", "symmetric"].packets][:2] == ["SYN", "SYN+ACK"]
+    assert found["our-tcp", "symmetric"].survived
+
+
+@pytest.mark.soak
+def test_all_of_it_passes_and_comes_to_the_same_again(scenario):
+    outcome = repeat(scenario, 3)
+    assert not [v for run in outcome.runs for v in run.verdicts if not v.passed]
+    assert outcome.digests_equal
+
+
+def test_without_its_rule_an_obstacle_is_none(scenario):
+    step = scenario.steps[0]
+    harmless = tuple(
+        replace(each, node=replace(each.node, entries={})) if each.name == "allow-list" else each
+        for each in step.action.obstacles
+    )
+    changed = replace(step, action=replace(step.action, obstacles=harmless))
+    run = play(replace(scenario, steps=(changed,)), how=How(only="hdp x allow-list", jobs=1))
+    [verdict] = run.verdicts
+    assert not verdict.passed
+    assert "not there: allow-list/0 denied; not expected: allow-list/3" in verdict.observed
+
+
+def test_without_tun_devices_the_rest_is_done_and_what_is_not_is_told(scenario, monkeypatch):
+    opened = os.open
+
+    def no_tun(path, *more, **options):
+        if path == "/dev/net/tun":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *more, **options)
+
+    monkeypatch.setattr("os.open", no_tun)
+    told = []
+    run = play(scenario, how=How(only="udp,*-tcp x allow-list", tell=told.append))
+    assert told == ["left out: our-tcp, stateless-tcp (/dev/net/tun: Permission denied)"]
+    assert run.passed
+    assert [cell.traffic for cell in run.done[0].cells] == ["udp", "kernel-tcp"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_leaves_no_lab_and_goes_on_where_it_stopped(
+    scenario, netlab_state, number
+):
+    step = scenario.steps[0]
+    wanted = cells(select(step.action, FEW), scenario.file, scenario.topology)
+    place = journal.place([journal.key(cell) for cell in wanted])
+    process = netlab("run", "matrix", "--only", FEW, "-j", "1")
+    wait_for(lambda: place.exists() and place.read_text().count("\n") >= 2, "no cell was done")
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGKILL)
+    wait_for(lambda: not list(ownership.labs()), "a lab is left")
+
+    done = place.read_text().count("\n")
+    assert 2 <= done < 8
+    counts, told = [], []
+    how = How(only=FEW, jobs=1, progress=lambda *n: counts.append(n), tell=told.append)
+    assert play(scenario, how=how).passed
+    assert counts == [(n, 8) for n in range(done, 9)]
+    assert told == [f"{done} of 8 cells were done before it was interrupted"]
+    assert not place.exists()
+
+
+def test_a_worker_that_is_killed_is_told(scenario):
+    def kill(done, _):
+        if done == 1:
+            for child in multiprocessing.active_children():
+                child.kill()
+
+    run = play(scenario, how=How(only=FEW, jobs=1, progress=kill))
+    assert "E917" in run.verdicts[0].observed
+    subprocess.run([sys.executable, "-m", "netlab", "gc"], check=True, capture_output=True)
+
+
+def test_a_scheduler_and_workers_of_dask_in_processes_of_their_own(tmp_path, netlab_state):
+    pytest.importorskip("distributed")
+    file = tmp_path / "scheduler.json"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    common = ["--scheduler-file", str(file), "--no-dashboard"]
+
+    def dask(role, *options):
+        module = f"distributed.cli.dask_{role}"
+        return subprocess.Popen([sys.executable, "-m", module, *common, *options], **quiet)
+
+    processes = [dask("scheduler", "--port", "0", "--host", "127.0.0.1")]
+    try:
+        processes += [
+            dask("worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path))
+            for _ in range(2)
+        ]
+        wait_for(file.exists, "no scheduler")
+        address = json.loads(file.read_text())["address"]
+        _wait_for_workers(address, 2)
+        run = netlab("run", "matrix", "--only", FEW, "--scheduler", address, "--json")
+        printed, errors = run.communicate(timeout=120)
+        assert run.returncode == 0, errors
+        found = json.loads(printed)
+        assert found["passed"]
+        assert len(found["cells"]) == 8
+        here = netlab("run", "matrix", "--only", FEW, "--json").communicate(timeout=120)[0]
+        assert json.loads(here)["digest"] == found["digest"]
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+        for process in processes:
+            process.wait(30)
+
+
+def _wait_for_workers(address, count):
+    code = (
+        "import sys, distributed\n"
+        "client = distributed.Client(sys.argv[1], set_as_default=False)\n"
+        "client.wait_for_workers(int(sys.argv[2]), timeout=60)\n"
+        "client.close()\n"
+    )
+    subprocess.run([sys.executable, "-c", code, address, str(count)], check=True, timeout=90)
+
+
+def test_a_scheduler_that_is_not_there(netlab_state):
+    pytest.importorskip("distributed")
+    run = netlab("run", "matrix", "--only", "udp x linux", "--scheduler", "nonsense://x")
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 2
+    assert "error[E916]: no scheduler answers at nonsense://x" in errors
