@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netlab.report import ladder as drawing
@@ -188,6 +188,7 @@ def test_every_text_can_be_read() -> None:
 
 
 @given(ladders())
+@example(Ladder("0000000000000000000<<<<漢漢", (Column("M"),), ()))  # wider than its letters' usual
 @settings(max_examples=150, deadline=None)
 def test_every_text_of_any_ladder_can_be_read(ladder: Ladder) -> None:
     legible(drawing.svg(ladder))

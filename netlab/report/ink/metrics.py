@@ -54,11 +54,11 @@ def sans(text: str, size: float, *, bold: bool = False) -> float:
     return size * (width * 1.09 + 0.03 * len(text) if bold else width)
 
 
-def shorten(text: str, limit: int) -> str:
-    """``text``, or as much of it as fits ``limit`` columns with an ellipsis at its end."""
-    if cells(text) <= limit:
+def shorten(text: str, room: float, measure: Callable[[str], float] = cells) -> str:
+    """``text``, or as much of it as fits ``room`` by ``measure`` with an ellipsis at its end."""
+    if measure(text) <= room:
         return text
-    while text and cells(text) >= limit:
+    while text and measure(text + "…") > room:
         text = text[:-1]
     return text + "…"
 

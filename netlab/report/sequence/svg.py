@@ -82,8 +82,12 @@ def _of_packet(number: int, parts: list[str]) -> str:
 
 def _title(ladder: Ladder, width: int) -> tuple[list[str], int]:
     y = MARGIN + TITLE
-    limit = int((width - 2 * MARGIN) / (0.7 * TITLE))
-    parts = [text(MARGIN, y - 4, metrics.shorten(ladder.title, limit), size=TITLE, bold=True)]
+
+    def measure(words: str) -> float:
+        return metrics.sans(words, TITLE, bold=True)
+
+    title = metrics.shorten(ladder.title, width - 2 * MARGIN, measure)
+    parts = [text(MARGIN, y - 4, title, size=TITLE, bold=True)]
     for line in _wrapped(ladder.description, width - 2 * MARGIN, DESCRIPTION, mono=False):
         y += DESCRIPTION + 9
         parts.append(text(MARGIN, y, line, size=DESCRIPTION, colour="muted"))
