@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.errors import Diagnostic, LabError
+from netlab.fate.fates import Fates
 from netlab.report import graph, journey, ladder, page
 from netlab.report.page import Badge, Code, Grid, Link, Page, Picture, Prose, Section
 from netlab.report.topology.ribbons import MOST_LANES
@@ -15,7 +16,6 @@ from netlab.topology import load
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netlab.fate.fates import Fates
     from netlab.plan.operations import Plan
     from netlab.report.page import Block
     from netlab.report.ways import Way
@@ -206,6 +206,18 @@ def _repeat(outcome: Outcome) -> Iterator[Block]:
     yield Grid(("made with", ""), rows)
 
 
+MOST_TOLD = 3
+"""Packets whose journeys a failed step shows."""
+
+
+def journeys(done: Done) -> str:
+    """The journeys of the first packets that fared otherwise than expected; empty if none did."""
+    wrong = [n for verdict in done.verdicts if not verdict.passed for n in verdict.packets]
+    told = sorted(set(wrong))[:MOST_TOLD]
+    chosen = [fate for fate in done.fates or () if done.numbers.get(fate.id) in told]
+    return journey.text(Fates(chosen), done.numbers) if chosen else ""
+
+
 def markdown(outcome: Outcome) -> str:
     """A summary for a page of CI: the verdict, each expectation, what failed."""
     return "\n".join(_markdown(outcome)) + "\n"
@@ -220,6 +232,13 @@ def _markdown(outcome: Outcome) -> Iterator[str]:
     for verdict in run.verdicts:
         mark = "✅" if verdict.passed else "❌"
         yield f"| {mark} | {_cell(verdict.text)} | {_cell(verdict.observed)} |"
+    for done in run.done:
+        if told := journeys(done):
+            yield ""
+            yield f"What became of the packets of *{_cell(done.step.name)}*:"
+            yield ""
+            # Indented, so that nothing in it can end the block.
+            yield from (f"    {line}".rstrip() for line in told.splitlines())
     same = "" if outcome.digests_equal else ", **not the same each time**"
     yield ""
     yield f"{len(outcome.runs)} run(s){same}; digest `{run.digest[:16]}`, seed {outcome.seed}"

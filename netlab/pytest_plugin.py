@@ -146,6 +146,7 @@ def _play(request: pytest.FixtureRequest, name: str, *, repeat: int = 1, seed: i
 
         chronicle.write(outcome, directory)
     request.node.stash[_OUTCOME] = outcome
+    request.node.user_properties.append(("netlab_digest", outcome.telling.digest))
     return outcome
 
 
@@ -167,12 +168,21 @@ def pytest_runtest_makereport(
         report.sections += list(_packets(lab, item.stash[_KEPT]))
     outcome = item.stash.get(_OUTCOME, None)
     if outcome and report.failed and call.when == "call":
+        from netlab import chronicle
+
         missed = [
             f"{v.text}\n  seen: {v.observed}" for v in outcome.telling.verdicts if not v.passed
         ]
+        missed += filter(None, map(chronicle.journeys, outcome.telling.done))
         if not outcome.digests_equal:
             missed.append("its runs did not come to the same")
-        report.sections.append((f"netlab scenario {outcome.scenario.name}", "\n".join(missed)))
+        section = f"netlab scenario {outcome.scenario.name}", "\n".join(missed)
+        # JUnit XML has what belongs to the failure itself, and no other sections.
+        add = getattr(report.longrepr, "addsection", None)
+        if add:
+            add(*section)
+        else:
+            report.sections.append(section)
     return report
 
 

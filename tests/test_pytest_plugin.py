@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -142,13 +143,28 @@ def test_a_scenario_is_a_test(run, pytester):
 
 
 def test_a_scenario_that_fails_says_what_it_missed(run, pytester):
+    """On the terminal, in JUnit XML and in the summary for CI."""
     (pytester.path / "wrong.yaml").write_text(
         f"title: t\ntopology: {NAT}\nstory: s\nsteps:\n"
+        "  - {name: none passes, send: {from: client, to: server, protocol: 253, count: 2},"
+        " expect: {packets: {1-2: denied}}}\n"
         "  - {name: 'no', run: 'false', in: client}\n"
     )
     result = run(
         "@pytest.mark.netlab_scenario('wrong.yaml')\n"
-        "def test_a(netlab_scenario):\n    assert netlab_scenario.passed\n"
+        "def test_a(netlab_scenario):\n    assert netlab_scenario.passed\n",
+        *("--netlab-report", "out", "--junit-xml", "junit.xml"),
     )
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*netlab scenario wrong*", "no: exit code 0"])
+    [case] = ET.parse(pytester.path / "junit.xml").iter("testcase")
+    summary = (pytester.path / "out" / "wrong.md").read_text()
+    for told in (result.stdout.str(), case.findtext("failure") or "", summary):
+        assert "none passes: packets 1 to 2: denied" in told
+        assert "no: exit code 0" in told
+        assert "IP::Src 192.168.1.2 -> 203.0.113.2" in told
+        assert "#2  protocol 253 192.168.1.2 > 198.51.100.2, 32 octets" in told
+    assert "netlab scenario wrong" in result.stdout.str()
+    assert summary.startswith("### ❌ wrong: t\n")
+    [digest] = [p.attrib["value"] for p in case.iter("property")
+                if p.attrib["name"] == "netlab_digest"]  # fmt: skip
+    assert digest[:16] in summary

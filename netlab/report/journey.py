@@ -21,16 +21,17 @@ if TYPE_CHECKING:
     from netlab.report.ways import Ending
 
 
-def text(fates: Fates) -> str:
-    """Every packet's journey, hop by hop, and its end."""
-    blocks = ["\n".join(_journey(fate)) for fate in fates]
+def text(fates: Fates, numbers: Mapping[int, int] | None = None) -> str:
+    """Every packet's journey, hop by hop, and its end; by its id, or its number if it has one."""
+    known = numbers or {}
+    blocks = ["\n".join(_journey(fate, known.get(fate.id, fate.id))) for fate in fates]
     blocks += [f"not everything could be seen: {gap.node or 'everywhere'}, {gap.collector}: "
                f"{gap.text}" for gap in fates.gaps]  # fmt: skip
     return "\n\n".join(blocks) + "\n" if blocks else "no packets\n"
 
 
-def _journey(fate: Fate) -> Iterator[str]:
-    yield f"#{fate.id}  {fate.label}{_relation(fate)}"
+def _journey(fate: Fate, number: int) -> Iterator[str]:
+    yield f"#{number}  {fate.label}{_relation(fate)}"
     width = max((len(hop.node) for hop in fate.hops), default=0)
     ports = max((len(hop.interface) for hop in fate.hops), default=0)
     start, node = (fate.hops[0].time_ns if fate.hops else 0), ""

@@ -76,14 +76,14 @@ def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def words(way: Way) -> str:
-    """The way as a sentence, for readers who hear it."""
+    """The way as a sentence: ``#2-5: client → nat, died there: forward chain``."""
     who = span(way.numbers) or "packets"
-    by = " ".join(dict.fromkeys(leg.node for leg in way.legs))
-    end = {
-        "arrived": f"arrived at {way.node}",
-        "dropped": f"died in {way.node}: {way.reason}",
-        "lost": f"died on the wire after {way.node}: {way.reason}",
-        "onward": f"went on from {way.node} as other packets",
-    }[way.ending]
+    nodes = " → ".join(dict.fromkeys((*(leg.node for leg in way.legs), way.node)))
     changed = "".join(f", rewritten by {node} ({what})" for node, what in way.rewrites)
-    return f"{who}: {f'from {by}' if by else 'never left'}{changed}; {end}."
+    end = {
+        "arrived": "arrived",
+        "dropped": f"died there: {way.reason}",
+        "lost": f"died on the wire: {way.reason}",
+        "onward": "went on as other packets",
+    }[way.ending]
+    return f"{who}: {nodes}{changed}, {end}"

@@ -20,12 +20,16 @@ SHOWN = 600
 
 
 class Verdict(NamedTuple):
-    """One expectation: what was wanted, whether it came, and what was seen."""
+    """One expectation: what was wanted, whether it came, and what was seen.
+
+    ``packets`` are the numbers of those that fared otherwise.
+    """
 
     text: str
     passed: bool
     observed: str
     step: str = ""
+    packets: tuple[int, ...] = ()
 
 
 class Observation(NamedTuple):
@@ -72,18 +76,20 @@ def _packets(name: str, expected: Expected, seen: Sequence[Packet]) -> Iterator[
     by_number = {packet.number: packet for packet in seen}
     for numbers, end in _groups(expected.packets):
         there = [by_number.get(number) for number in numbers]
-        wrong = [
-            str(packet) if packet else f"#{number} was not seen"
+        wrong = {
+            number: str(packet) if packet else f"#{number} was not seen"
             for number, packet in zip(numbers, there, strict=True)
             if packet is None or not fits(packet, end)
-        ]
-        observed = "; ".join(wrong or [str(packet) for packet in there[:1]])
+        }
+        observed = "; ".join(wrong.values() or [str(packet) for packet in there[:1]])
         what = f" {end.what}" if end.what else ""
-        yield Verdict(f"{name}: {_span(numbers)}{what}: {end}", not wrong, observed)
+        text = f"{name}: {_span(numbers)}{what}: {end}"
+        yield Verdict(text, not wrong, observed, packets=tuple(wrong))
     if expected.no_more:
-        more = [str(packet) for packet in seen if packet.number not in dict(expected.packets)]
+        more = [packet for packet in seen if packet.number not in dict(expected.packets)]
         text = f"{name}: no packets but these {len(expected.packets)}"
-        yield Verdict(text, not more, "; ".join(more) or "none")
+        observed = "; ".join(map(str, more)) or "none"
+        yield Verdict(text, not more, observed, packets=tuple(p.number for p in more))
 
 
 def fits(packet: Packet, end: End) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Diagnostic, Unavailable
+from netlab.kernel.undertaker import Undertaker
 from netlab.lab import Lab
 from netlab.scenario.judge import judge
 from netlab.scenario.matrix.how import How
@@ -49,6 +50,8 @@ def play(
     rng = random.Random(seed)  # noqa: S311 - it is to be repeated, not to be secret
     done: list[Done] = []
     with contextlib.ExitStack() as stack:
+        if not keep:
+            stack.enter_context(Undertaker(name))
         # The cells of a matrix have labs of their own.
         if keep or not all(isinstance(step.action, Matrix) for step in scenario.steps):
             lab.start(keep=keep)

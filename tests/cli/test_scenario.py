@@ -1,7 +1,16 @@
 """``list``, ``run``, ``demo`` as a user types them."""
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
 import re
+import select
+import subprocess
+import sys
+import termios
+import time
 
 import pytest
 
@@ -48,3 +57,88 @@ def test_a_demo_without_a_terminal_tells_all_and_does_not_stop(capsys):
     printed = capsys.readouterr().out
     assert "netlab explain one-packet-filter/client server --proto 253" in printed
     assert "## Why" in printed
+
+
+def _own_terminal():
+    """Lead a session whose terminal is the standard input: Ctrl-C typed there is a signal."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+class Terminal:
+    """A program on a terminal of its own, read and typed into as a person would."""
+
+    def __init__(self, *argv):
+        self.shown = ""
+        self._own, terminal = pty.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "netlab", *argv],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            preexec_fn=_own_terminal,  # noqa: PLW1509 - there are no threads here
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "NO_COLOR": "1"},
+        )
+        os.close(terminal)
+
+    def until(self, wanted):
+        """What was shown since, up to ``wanted``; nothing stands for the program's end."""
+        deadline = time.monotonic() + 60
+        while not wanted or wanted not in self.shown:
+            ready, _, _ = select.select([self._own], [], [], deadline - time.monotonic())
+            assert ready, f"{wanted!r} never came: {self.shown}"
+            read = b""
+            with contextlib.suppress(OSError):  # EIO: nobody has the terminal any more
+                read = os.read(self._own, 65536)
+            if not read:
+                assert not wanted, self.shown
+                break
+            self.shown += read.decode()
+        before, _, self.shown = self.shown.partition(wanted) if wanted else (self.shown, "", "")
+        return before
+
+    def type(self, keys):
+        os.write(self._own, keys)
+
+    def end(self):
+        shown = self.until("")
+        os.close(self._own)
+        return shown, self._process.wait(60)
+
+
+STOP = "any key …"
+
+
+@pytest.mark.kernel
+@pytest.mark.usefixtures("netlab_leaves_no_trace")
+def test_a_demo_on_a_terminal_stops_and_explains_and_any_key_goes_on():
+    terminal = Terminal("demo", "one-packet-filter")
+    first = terminal.until(STOP)
+    assert "Five packets of a protocol that nobody knows." in first
+    assert "$ netlab explain one-packet-filter/client server --proto 253" in first
+    assert "✓" not in first  # nothing is done before a key is pressed
+    terminal.type(b"x")
+    second = terminal.until(STOP)
+    assert "packets 2 to 5: denied at home by first-packet-only" in second
+    assert "#2-5: client → home, died there: forward chain" in second
+    assert "IPv6 passes the same filter." in second
+    terminal.type(b"\x1b[C")  # an arrow: one key, three octets
+    terminal.until(STOP)
+    terminal.type(b"\r")
+    terminal.until(STOP)
+    terminal.type(b" ")
+    last, code = terminal.end()
+    assert "## Why" in last
+    assert STOP not in last
+    assert code == 0
+
+
+@pytest.mark.kernel
+@pytest.mark.usefixtures("netlab_leaves_no_trace")
+def test_ctrl_c_ends_a_demo():
+    terminal = Terminal("demo", "one-packet-filter")
+    terminal.until(STOP)
+    terminal.type(b"\x03")
+    shown, code = terminal.end()
+    assert code == 130
+    assert "Traceback" not in shown

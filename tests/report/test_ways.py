@@ -98,7 +98,7 @@ def test_each_way_has_a_lane_and_says_what_became_of_it():
     assert {"#1 arrived", "#2-3 its policy", "#4 noise"} <= set(written)
     assert "#1 IP::Src a -> b" in written
     assert 'data-packets="2 3"' in document
-    assert "#2-3: from client; died in nat: its policy." in document
+    assert "#2-3: client → nat, died there: its policy." in document
 
 
 def crosses(*ways: Way) -> list[float]:

@@ -6,11 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 
 from netlab.errors import Unavailable
+from netlab.kernel import footprint
 from netlab.scenario import library, model
 from netlab.scenario.judge import judge
 from netlab.scenario.outcome import Run
@@ -180,6 +182,23 @@ def test_an_interrupted_run_leaves_nothing(write, netlab_state, number):
     process.send_signal(number)
     process.communicate(timeout=20)
     assert process.returncode == 130
+
+
+def test_a_killed_run_leaves_nothing(write, netlab_state):
+    """Nobody can answer SIGKILL; somebody waits for it."""
+    fifo = write("").parent / "begun"
+    os.mkfifo(fifo)
+    path = write(f"  - {{run: [sh, -c, 'echo x > {fifo}; exec sleep 99'], in: a}}\n")
+    before = footprint.take()
+    process = netlab("run", str(path))
+    assert fifo.read_text() == "x\n"
+    assert footprint.take().left_since(before)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 60
+    while (left := footprint.take().left_since(before)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
 
 
 def test_two_runs_at_once_do_not_disturb_each_other(write, netlab_state):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from netlab.cli import console
@@ -239,6 +240,10 @@ class Teller:
             print(f"  {mark} {verdict.text}{end}", flush=True)
             if not verdict.passed:
                 print("      seen: " + verdict.observed.replace("\n", "\n      "), flush=True)
+        if not all(verdict.passed for verdict in done.verdicts):
+            from netlab import chronicle
+
+            print(textwrap.indent(chronicle.journeys(done), "      "), end="", flush=True)
 
     def all(self, outcome: Outcome) -> None:
         """A run that tells most of several."""

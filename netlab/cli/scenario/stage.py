@@ -14,19 +14,26 @@ from netlab.scenario.run import play
 
 if TYPE_CHECKING:
     from netlab.scenario.model import Scenario, Step
+    from netlab.scenario.outcome import Done
 
 WIDTH = 78
+MOST_WAYS = 8
+"""Ways of packets that are told after a step."""
 
 
 def show(scenario: Scenario, *, keep: bool) -> int:
     """Play it, stopping before each step where there is a terminal; the exit code."""
-    from netlab.report import graph
+    from netlab.plan.build import build
+    from netlab.report import graph, journey
+    from netlab.report.ways import words
     from netlab.topology import load
 
+    topology = load(scenario.topology)
+    plan = build(topology)
     told = Teller(quiet=False)
     told.title(scenario)
     print()
-    print(graph.text(load(scenario.topology), width=console_width()))
+    print(graph.text(topology, width=console_width()))
 
     def before(step: Step) -> None:
         print(console.style(step.name, "bold"))
@@ -36,8 +43,15 @@ def show(scenario: Scenario, *, keep: bool) -> int:
             print(console.style(f"  $ {line}", "cyan"))
         pause()
 
-    made = play(scenario, keep=keep, before=before, after=told.after)
-    print()
+    def after(done: Done) -> None:
+        told.after(done)
+        ways = journey.ways(done.fates, plan, done.numbers) if done.fates else []
+        for way in ways[:MOST_WAYS]:
+            said = textwrap.fill(words(way), WIDTH, subsequent_indent="   ", break_on_hyphens=False)
+            print(textwrap.indent(said, "  "))
+        print()
+
+    made = play(scenario, keep=keep, before=before, after=after)
     print(scenario.story.rstrip())
     return 0 if made.passed else 1
 
@@ -59,7 +73,7 @@ def pause() -> None:
     before = termios.tcgetattr(terminal)
     try:
         tty.setcbreak(terminal)
-        os.read(terminal, 1)
+        os.read(terminal, 64)  # an arrow is one key and three octets
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
         print("\r\x1b[K", end="", flush=True)

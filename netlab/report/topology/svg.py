@@ -128,7 +128,7 @@ def _summary(portrait: Portrait, ways: Sequence[Way]) -> str:
             + (f" by {', '.join(w.notes)}." if w.notes else ".")
             for w in portrait.wires
         ]
-        + [words(way) for way in ways]
+        + [f"{words(way)}." for way in ways]
     ).strip()
 
 
