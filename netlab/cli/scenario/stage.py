@@ -68,11 +68,11 @@ def pause() -> None:
     import termios
     import tty
 
-    print(console.style("  any key …", "dim"), end="", flush=True)
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     try:
-        tty.setcbreak(terminal)
+        tty.setcbreak(terminal)  # which forgets what was typed; so it comes before the question
+        print(console.style("  any key …", "dim"), end="", flush=True)
         os.read(terminal, 64)  # an arrow is one key and three octets
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
