@@ -13,6 +13,7 @@ from netlab.wire.tcp import ACK, CWR, ECE, FIN, NO_OPTIONS, PSH, SYN, URG, Optio
 
 if TYPE_CHECKING:
     from netlab.tcp.connection import Connection
+    from netlab.tcp.sender import Span
 
 SILENT = frozenset({State.CLOSED, State.LISTEN, State.TIME_WAIT})
 
@@ -29,9 +30,12 @@ def segments(connection: Connection, now: float) -> list[Segment]:
     else:
         out = []
     if connection.state not in SILENT:
-        take = connection.sender.next
-        while (span := take(now)) is not None:
-            out.append(_sequenced(connection, span[0], span[1], now))
+        span = connection.sender.next(now)
+        if span is not None and span[0] == connection.iss:
+            out.append(_syn(connection, now))
+            span = connection.sender.next(now)
+        if span is not None:
+            out += _sequenced(connection, span, now)
     if connection.ack_due:
         out.append(acknowledgment(connection, now))
     if connection.keepalive_probe:
@@ -81,39 +85,42 @@ def timestamps(connection: Connection, now: float) -> tuple[int, int]:
     return int(now * 1000) + connection.clock_offset & MASK, connection.recent
 
 
-def _sequenced(connection: Connection, start: int, end: int, now: float) -> Segment:
-    """The segment that carries the positions [start, end): SYN, or data and FIN."""
+def _sequenced(connection: Connection, span: Span | None, now: float) -> list[Segment]:
+    """The segments that carry the positions of ``span``, and of all spans that may go with it.
+
+    They leave together, so they acknowledge the same and offer the same window.
+    """
     sender, receiver = connection.sender, connection.receiver
-    if start == sender.iss:
-        return _syn(connection, now)
-    data_end = min(end, sender.buffer.end)
-    length = data_end - start
-    flags = ACK
-    if end > data_end:
-        flags |= FIN
-    if data_end == sender.buffer.end and length:
-        flags |= PSH  # MUST-61: the last of what is queued
-    ecn = 0
-    urgent_pointer = 0
-    if connection.snd_up is not None or connection.ecn or connection.ece:
-        flags, ecn, urgent_pointer = _marks(connection, start, flags)
+    buffer, mss = sender.buffer, sender.mss
+    marked = connection.snd_up is not None or connection.ecn or connection.ece
+    ack, window = receiver.nxt & MASK, receiver.advertise()
     options = NO_OPTIONS
     if connection.timestamps:
         options = Options(None, None, False, timestamps(connection, now))
     if not (receiver.holds and connection.ack_due):
         _acknowledged(connection)
-    return Segment(
-        start & MASK,
-        receiver.nxt & MASK,
-        flags,
-        receiver.advertise(),
-        length,
-        sender.buffer.slice(start, length) if length else (),
-        options,
-        urgent_pointer,
-        sender.mss if length > sender.mss else 0,
-        ecn,
-    )
+    out = []
+    while span is not None:
+        start, end = span
+        data_end = min(end, buffer.end)
+        length = data_end - start
+        flags = ACK
+        if end > data_end:
+            flags |= FIN
+        if data_end == buffer.end and length:
+            flags |= PSH  # MUST-61: the last of what is queued
+        ecn = urgent_pointer = 0
+        if marked:
+            flags, ecn, urgent_pointer = _marks(connection, start, flags)
+        data = buffer.slice(start, length) if length else ()
+        cut = mss if length > mss else 0
+        out.append(
+            Segment(
+                start & MASK, ack, flags, window, length, data, options, urgent_pointer, cut, ecn
+            )
+        )
+        span = sender.next(now)
+    return out
 
 
 def _marks(connection: Connection, start: int, flags: int) -> tuple[int, int, int]:

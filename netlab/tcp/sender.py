@@ -298,9 +298,10 @@ class Sender:
         self.nxt = max(self.nxt, ack)
         if ack > self.buffer.start:
             self.buffer.release(min(ack, self.buffer.end))
-        if self._timed_end is not None and ack >= self._timed_end:
-            self.rto.sample(now - self._timed_at)
-            self._timed_end = None
+        if self._timed_end is not None:
+            if ack >= self._timed_end:
+                self.rto.sample(now - self._timed_at)
+                self._timed_end = None
         elif echoed is not None:
             self.rto.sample(echoed)
         elif self.timeouts and ack == self.iss + 1:

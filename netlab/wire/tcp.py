@@ -209,25 +209,26 @@ def encode_options(options: Options) -> bytes:
     At most 40 octets: ``ValueError`` beyond. A caller that has timestamps has room for three SACK
     blocks, otherwise for four (RFC 2018 section 3). ``illegal`` is not written.
     """
-    if options == NO_OPTIONS:
-        return b""
-    if options.timestamps is not None and options._replace(timestamps=None) == NO_OPTIONS:
-        return _TIMESTAMPS_ONLY.pack(_NOP_NOP_TIMESTAMPS, *options.timestamps)
+    mss, window_scale, sack_permitted, timestamps, sack, unknown, _ = options
+    if mss is window_scale is None and not (sack_permitted or sack or unknown):
+        if timestamps is None:
+            return b""
+        return _TIMESTAMPS_ONLY.pack(_NOP_NOP_TIMESTAMPS, *timestamps)
     parts: list[bytes] = []
-    if options.mss is not None:
-        parts.append(struct.pack("!BBH", MAXIMUM_SEGMENT_SIZE, 4, options.mss))
-    if options.timestamps is not None:
+    if mss is not None:
+        parts.append(struct.pack("!BBH", MAXIMUM_SEGMENT_SIZE, 4, mss))
+    if timestamps is not None:
         # With SACK-permitted in front, its two octets do the aligning.
-        lead = b"\x04\x02" if options.sack_permitted else b"\x01\x01"
-        parts.append(lead + struct.pack("!BBII", TIMESTAMPS, 10, *options.timestamps))
-    elif options.sack_permitted:
+        lead = b"\x04\x02" if sack_permitted else b"\x01\x01"
+        parts.append(lead + struct.pack("!BBII", TIMESTAMPS, 10, *timestamps))
+    elif sack_permitted:
         parts.append(b"\x01\x01\x04\x02")
-    if options.window_scale is not None:
-        parts.append(struct.pack("!BBBB", NO_OPERATION, WINDOW_SCALE, 3, options.window_scale))
-    if options.sack:
-        edges = [edge for block in options.sack for edge in block]
+    if window_scale is not None:
+        parts.append(struct.pack("!BBBB", NO_OPERATION, WINDOW_SCALE, 3, window_scale))
+    if sack:
+        edges = [edge for block in sack for edge in block]
         parts.append(struct.pack(f"!BBBB{len(edges)}I", 1, 1, SACK, 2 + 4 * len(edges), *edges))
-    parts += [bytes([kind, len(data) + 2]) + data for kind, data in options.unknown]
+    parts += [bytes([kind, len(data) + 2]) + data for kind, data in unknown]
     octets = b"".join(parts)
     octets += bytes(-len(octets) % 4)
     if len(octets) > MAXIMUM_OPTIONS_LENGTH:
