@@ -81,10 +81,6 @@ class Pool:
                 self._free.append(buffer)
         return self._free.pop() if self._free else bytearray(_LARGEST_READ)
 
-    def give_back(self, buffer: bytearray) -> None:
-        """It was not needed."""
-        self._free.append(buffer)
-
     def lend(self, buffer: bytearray) -> None:
         """Views of it are about; each of them is a reference to it."""
         self._lent.append(buffer)
@@ -103,7 +99,9 @@ class Tun:
         self.offload = offload
         self.dropped = 0
         self.addresses: list[str] = []
+        self._header_length = _VIRTIO_LENGTH if offload else 0
         self._pool = Pool()
+        self._await_in(self._pool.take())
         flags = IFF_TUN | IFF_NO_PI | (IFF_VNET_HDR if offload else 0)
         try:
             self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -146,25 +144,31 @@ class Tun:
         """For ``select`` and its like."""
         return self.fd
 
+    def _await_in(self, buffer: bytearray) -> None:
+        """Put the next packet here."""
+        self._buffer = buffer
+        self._view = memoryview(buffer).toreadonly()
+        self._target = (buffer,)
+
     def read(self) -> Arrival | None:
         """The next packet; ``None`` if none waits."""
-        buffer = self._pool.take()
         try:
-            size = os.readv(self.fd, (buffer,))
+            size = os.readv(self.fd, self._target)
         except BlockingIOError:
-            self._pool.give_back(buffer)
             return None
+        buffer = self._buffer
+        octets = self._view[self._header_length : size]
+        mss, verified = 0, False
+        if self.offload:
+            mss = buffer[4] | buffer[5] << 8 if buffer[1] else 0
+            verified = buffer[0] != 0
         if size < _SMALL:
             # A small packet must not keep a large buffer.
-            octets = memoryview(bytes(memoryview(buffer)[:size]))
-            self._pool.give_back(buffer)
+            octets = memoryview(bytes(octets))
         else:
-            octets = memoryview(buffer)[:size].toreadonly()
             self._pool.lend(buffer)
-        if not self.offload:
-            return Arrival(octets, 0, verified=False)
-        mss = octets[4] | octets[5] << 8 if octets[1] else 0
-        return Arrival(octets[_VIRTIO_LENGTH:], mss, octets[0] != 0)
+            self._await_in(self._pool.take())
+        return Arrival(octets, mss, verified)
 
     def write(self, packet: Packet) -> None:
         """Send one packet; one that the kernel does not take is dropped, as on any wire."""
