@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shlex
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +16,7 @@ from netlab.fate.fates import Fates
 from netlab.report import graph, journey, ladder, page
 from netlab.report.page import Badge, Code, Grid, Link, Page, Picture, Prose, Section
 from netlab.report.topology.ribbons import MOST_LANES
+from netlab.scenario import library
 from netlab.topology import load
 
 if TYPE_CHECKING:
@@ -23,23 +29,77 @@ if TYPE_CHECKING:
     from netlab.scenario.outcome import Done, Outcome
     from netlab.topology.model import Topology
 
+INDEX = "index.html"
 MOST_ROWS = 300
 """Rows of a table that a page shows."""
 
 
 def write(outcome: Outcome, directory: str) -> list[Path]:
-    """Write NAME.html and NAME.md into ``directory``, which is made if need be; the files."""
+    """Write NAME.html, NAME.md and NAME.json into ``directory``, and its index; the files.
+
+    The directory is made if need be. The JSON is the outcome, which ``run --replay`` takes.
+    """
     where = Path(directory)
     name = outcome.scenario.name
-    pages = {f"{name}.html": page.html(compose(outcome)), f"{name}.md": markdown(outcome)}
+    pages = {
+        f"{name}.html": page.html(compose(outcome)),
+        f"{name}.md": markdown(outcome),
+        f"{name}.json": json.dumps(outcome.to_json(), indent=2, ensure_ascii=False) + "\n",
+    }
     try:
         where.mkdir(parents=True, exist_ok=True)
         for file, content in pages.items():
             (where / file).write_text(content, encoding="utf-8")
     except OSError as error:
-        message = f"cannot write {error.filename or directory}: {error.strerror}"
-        raise LabError(Diagnostic("E913", message)) from None
-    return [where / file for file in pages]
+        raise _unwritten(error, directory) from None
+    return [*(where / file for file in pages), index(directory)]
+
+
+def index(directory: str) -> Path:
+    """Write ``index.html``, which leads to the page of every outcome in ``directory``; the file.
+
+    Of several that write at the same time one is the last, and others may be missing in it: who
+    starts several writes it again at the end.
+    """
+    where = Path(directory)
+    rows = sorted(filter(None, map(_listed, where.glob("*.json"))))
+    good = sum(passed for *_, passed in rows)
+    grid = Grid(
+        ("scenario", "what it shows", "expectations met", "digest"),
+        tuple((Link(name, f"{name}.html"), title, met, digest)
+              for name, title, met, digest, _ in rows),
+        tuple("good" if passed else "bad" for *_, passed in rows),
+        is_open=True,
+    )  # fmt: skip
+    badge = Badge(f"{good} of {len(rows)} passed", "good" if good == len(rows) else "bad")
+    made = page.html(Page("Scenarios", (badge,), (Section("all", "Each has a page", (grid,)),)))
+    try:
+        # Whole or not at all: somebody may be reading.
+        half = where / f".index.{os.getpid()}"
+        half.write_text(made, encoding="utf-8")
+        half.replace(where / INDEX)
+    except OSError as error:
+        raise _unwritten(error, directory) from None
+    return where / INDEX
+
+
+def _listed(file: Path) -> tuple[str, str, str, str, bool] | None:
+    """A row of the index, if ``file`` is an outcome that has a page."""
+    try:
+        outcome = json.loads(file.read_text(encoding="utf-8"))
+        [title] = re.findall("<title>(.*?)</title>", file.with_suffix(".html").read_text("utf-8"))
+        verdicts = [expectation["passed"] for expectation in outcome["expectations"]]
+        name = outcome["scenario"]
+        met = f"{sum(verdicts)} of {len(verdicts)}"
+        title = unescape(title).removeprefix(f"{name}: ")
+        return name, title, met, outcome["digest"][:16], outcome["passed"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _unwritten(error: OSError, directory: str) -> LabError:
+    message = f"cannot write {error.filename or directory}: {error.strerror}"
+    return LabError(Diagnostic("E913", message))
 
 
 def compose(outcome: Outcome) -> Page:
@@ -77,6 +137,7 @@ def compose(outcome: Outcome) -> Page:
         tuple(sections),
         f"netlab {about['netlab']}, Linux {about['kernel']}, Python {about['python']}; "
         f"digest {run.digest}; seed {outcome.seed}",
+        up=Link("All scenarios", INDEX),
     )
 
 
@@ -195,12 +256,15 @@ def _left_out(ways: Sequence[Way]) -> str:
 
 
 def _repeat(outcome: Outcome) -> Iterator[Block]:
-    name = outcome.scenario.name
+    scenario = outcome.scenario
+    shipped = scenario.file.parent == library.directory()
+    name = scenario.name if shipped else shlex.quote(str(scenario.file))
     yield Code(
         f"$ netlab run {name} --seed {outcome.seed}\n"
         f"$ netlab run {name} --repeat 100\n"
+        f"$ netlab run {name} --replay {scenario.name}.json\n"
         f"$ netlab demo {name}\n"
-        f"$ netlab run {name} --keep    # and look around; then: netlab down {name}"
+        f"$ netlab run {name} --keep    # and look around; then: netlab down {scenario.name}"
     )
     rows = tuple((key.replace("_", " "), value) for key, value in outcome.environment.items())
     yield Grid(("made with", ""), rows)

@@ -70,6 +70,15 @@ def pytest_configure(config: pytest.Config) -> None:
             config.issue_config_time_warning(pytest.PytestConfigWarning(str(error)), stacklevel=2)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the index of the report: pytest-xdist's workers have written at the same time."""
+    directory = session.config.getoption("--netlab-report")
+    if directory and os.path.isdir(directory):  # noqa: PTH112 - no test may have written
+        from netlab import chronicle
+
+        chronicle.index(directory)
+
+
 @pytest.fixture(scope="session")
 def netlab_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The directory of this worker's labs: nobody else's labs are in it."""

@@ -18,12 +18,13 @@ from netlab.kernel.undertaker import Undertaker
 from netlab.lab import Lab
 from netlab.scenario.judge import judge
 from netlab.scenario.matrix.how import How
-from netlab.scenario.model import Matrix
+from netlab.scenario.model import Call, Matrix
 from netlab.scenario.outcome import Done, Outcome, Run
 from netlab.scenario.perform import Performer, commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from netlab.scenario.model import Scenario, Step
 
@@ -110,16 +111,18 @@ def check_needs(scenario: Scenario) -> None:
 
 def environment(scenario: Scenario) -> dict[str, str]:
     """What a run can be replayed from, and where it was made."""
+    called = {step.action.file for step in scenario.steps if isinstance(step.action, Call)}
     return {
         "netlab": __version__,
         "kernel": platform.release(),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "user": "root" if os.geteuid() == 0 else "ordinary",
-        "scenario_sha256": _hash(scenario.file.read_bytes()),
-        "topology_sha256": _hash(scenario.topology.read_bytes()),
+        "scenario_sha256": _hash(scenario.file, *sorted(called)),
+        "topology_sha256": _hash(scenario.topology),
     }
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _hash(*files: Path) -> str:
+    """SHA-256 of the files one after the other: of a single one what ``sha256sum`` prints."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -48,6 +48,27 @@ def test_run_prints_json_and_writes_a_report(capsys, tmp_path):
     assert page.count("<svg ") >= 4
     assert "first-packet-only" in page
     assert "✅" in (tmp_path / "one-packet-filter.md").read_text()
+    assert json.loads((tmp_path / "one-packet-filter.json").read_text()) == found
+    assert 'href="one-packet-filter.html"' in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.kernel
+@pytest.mark.usefixtures("netlab_leaves_no_trace")
+def test_a_run_is_replayed_from_its_json(capsys, tmp_path):
+    file = tmp_path / "outcome.json"
+    main(["run", "one-packet-filter", "--seed", "7", "--json"])
+    outcome = json.loads(capsys.readouterr().out)
+    file.write_text(json.dumps(outcome))
+    assert main(["run", "--replay", str(file), "--json"]) == 0
+    again = capsys.readouterr()
+    assert "it came to the same" in again.err
+    assert json.loads(again.out) == outcome  # seed and hashes, too
+    outcome["environment"]["kernel"] = "2.6.32"
+    file.write_text(json.dumps([{**outcome, "scenario": "other"}, {**outcome, "digest": "0" * 64}]))
+    assert main(["run", "one-packet-filter", "--replay", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert "kernel 2.6.32 then" in told
+    assert "something else than 000" in told
 
 
 @pytest.mark.kernel

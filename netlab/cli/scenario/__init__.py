@@ -6,14 +6,13 @@ import argparse
 import signal
 import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlab.cli import console
 from netlab.errors import Diagnostic, InputError, Unavailable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from netlab.scenario.matrix.how import How
     from netlab.scenario.model import Scenario, Step
     from netlab.scenario.outcome import Done, Outcome, Run
@@ -50,7 +49,8 @@ def run(parser: argparse.ArgumentParser) -> None:
         "1 if not, 2 for a bad file. Each run has a lab of its own.\n\n"
         "examples:\n"
         "  netlab run one-packet-offload\n"
-        "  netlab run two-clients --repeat 10 --json\n"
+        "  netlab run two-clients --repeat 10 --json > two-clients.json\n"
+        "  netlab run two-clients --replay two-clients.json\n"
         "  netlab run --all -j 2 --report reports\n"
         "  netlab run matrix --only 'udp,hdp x allow-list,home-router'"
     )
@@ -77,6 +77,10 @@ def run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep", action="store_true", help="leave the lab up, named after the scenario"
     )
+    parser.add_argument(
+        "--replay", metavar="FILE",
+        help="again as in this JSON of an outcome: its files, its seed; does it come to the same?",
+    )  # fmt: skip
     matrix = parser.add_argument_group(
         "a scenario with a matrix", "A run that was interrupted goes on where it stopped."
     )
@@ -104,6 +108,8 @@ def _count(most: int) -> Any:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.replay:
+        return _replay(arguments)
     if arguments.all == bool(arguments.scenario):
         hint = "netlab run one-packet-offload, or netlab run --all"
         raise InputError(Diagnostic("E912", "which scenario? one, or --all", hint=hint))
@@ -116,7 +122,30 @@ def _run(arguments: argparse.Namespace) -> int:
         from netlab.cli.scenario import everything
 
         return everything.run(arguments)
-    return _one(arguments)
+    return 0 if _play(arguments).passed else 1
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from netlab.scenario import library, replay
+    from netlab.scenario.read import read
+    from netlab.scenario.run import environment
+
+    if arguments.all or arguments.seed or arguments.keep:
+        message = "--replay takes the seed from its file, and neither --all nor --keep"
+        raise InputError(Diagnostic("E912", message))
+    original = replay.read(arguments.replay, Path(arguments.scenario or "").stem)
+    arguments.scenario = arguments.scenario or original.scenario
+    arguments.seed = original.seed
+    now = environment(read(library.find(arguments.scenario)))
+    replay.check(original, now)
+    for difference in replay.differences(original, now):
+        print(f"not as it was: {difference}", file=sys.stderr)
+    end_well()
+    outcome = _play(arguments)
+    same = outcome.telling.digest == original.digest
+    said = "it came to the same" if same else f"it came to something else than {original.digest}"
+    print(f"replay of {arguments.replay}: {said}", file=sys.stderr)
+    return 0 if same and outcome.passed else 1
 
 
 def end_well() -> None:
@@ -128,7 +157,8 @@ def end_well() -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def _one(arguments: argparse.Namespace) -> int:
+def _play(arguments: argparse.Namespace) -> Outcome:
+    """Play one scenario as the options say, and tell of it."""
     from netlab.scenario import library
     from netlab.scenario.outcome import Outcome
     from netlab.scenario.read import read
@@ -162,7 +192,7 @@ def _one(arguments: argparse.Namespace) -> int:
         _summary(outcome)
     if arguments.keep:
         print(f"lab {scenario.name} is up; remove: netlab down {scenario.name}", file=sys.stderr)
-    return 0 if outcome.passed else 1
+    return outcome
 
 
 def _how(arguments: argparse.Namespace, scenario: Scenario) -> How:

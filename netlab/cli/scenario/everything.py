@@ -28,6 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
             results[name] = child.result()
             if not arguments.json:
                 _tell(name, results[name])
+    if arguments.report:
+        from netlab import chronicle
+
+        chronicle.index(arguments.report)
     if arguments.json:
         console.print_json(list(results.values()))
     else:
