@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.plan import authored, boxes, nat, nft, quiet, wires
+from netlab.plan import authored, boxes, nat, nat64, nft, quiet, wires
 from netlab.plan.operations import (
     AddAddress,
     AddNeighbour,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from netlab.plan.operations import Operation
-    from netlab.topology.model import Interface, Node, Ready, Topology
+    from netlab.topology.model import Interface, Node, Program, Ready, Topology
 
 
 def build(topology: Topology) -> Plan:
@@ -63,8 +63,11 @@ def _operations(topology: Topology) -> Iterator[Operation]:
         yield from _rules(node)
         for file in node.files:
             yield WriteFile(node.name, file.path, file.content, f"{node.name} sees {file.path}")
+    # Before the programs of the file, which may have something to say to the other side.
     for node in topology.nodes:
-        yield from _programs(node)
+        yield from _programs(node, nat64.programs(node))
+    for node in topology.nodes:
+        yield from _programs(node, node.programs)
 
 
 def _settings(node: Node) -> Iterator[SetSysctl]:
@@ -117,7 +120,7 @@ def _interfaces(node: Node, plain: set[tuple[str, str]]) -> Iterator[Operation]:
         if i.kind == "bridge":
             yield CreateBridge(node.name, i.name, i.ifindex, i.mac, i.mtu, "the switch itself")
         elif i.kind == "tun":
-            yield CreateTun(node.name, i.name, i.mtu, "packets for the userspace stack")
+            yield CreateTun(node.name, i.name, i.mtu, _tun_reason(node))
     for i in node.interfaces:
         if i.master:
             yield Enslave(node.name, i.name, i.master, f"port of {i.master}")
@@ -126,6 +129,10 @@ def _interfaces(node: Node, plain: set[tuple[str, str]]) -> Iterator[Operation]:
         if (node.name, i.name) in plain:
             yield DisableOffloads(node.name, i.name, "a program carries its frames")
         yield SetUp(node.name, i.name, "in service")
+
+
+def _tun_reason(node: Node) -> str:
+    return "packets to translate" if node.kind == "nat" else "packets for the userspace stack"
 
 
 def _paths(node: Node) -> Iterator[Operation]:
@@ -154,8 +161,8 @@ def _rules(node: Node) -> Iterator[LoadRules]:
         yield LoadRules(node.name, text, origin, "the author's own rules", is_block)
 
 
-def _programs(node: Node) -> Iterator[StartProgram]:
-    for p in node.programs:
+def _programs(node: Node, programs: Iterable[Program]) -> Iterator[StartProgram]:
+    for p in programs:
         yield StartProgram(
             node.name,
             p.name,

@@ -18,6 +18,8 @@ BRIDGE = "br0"
 """The bridge device of a node of kind bridge."""
 TUN = "tun0"
 """The TUN device of a node of kind stack."""
+NAT64 = "nat64"
+"""The TUN device of a NAT with a translator between IPv6 and IPv4."""
 
 
 @dataclass(slots=True)
@@ -93,7 +95,8 @@ class Segment:
 
     Either a wire between two nodes, or all wires that ``bridges`` join. ``ends`` are the
     interfaces that may have addresses, so the ports of bridges are not among them; ``links``
-    are indices into the file's list; ``networks`` are by IP version.
+    are indices into the file's list; ``networks`` are by IP version. ``behind`` is the NAT at
+    whose translator a prefix ends, which is no wire at all.
     """
 
     index: int = 0
@@ -101,10 +104,13 @@ class Segment:
     links: list[int] = field(default_factory=list)
     bridges: list[str] = field(default_factory=list)
     networks: dict[int, Network] = field(default_factory=dict)
+    behind: str = ""
 
     @property
     def name(self) -> str:
         """What a message calls it."""
+        if self.behind:
+            return f"the NAT64 of {self.behind}"
         if self.bridges:
             return f"the LAN of {', '.join(self.bridges)}"
         return f"the link {' - '.join(f'{e.node}:{e.interface}' for e in self.ends)}"

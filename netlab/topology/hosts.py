@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from netlab.topology.model import File
+from netlab.topology.nat64 import synthesized
 
 if TYPE_CHECKING:
     from netlab.topology.draft import Draft, Wiring
@@ -18,7 +20,7 @@ class HostsFiles:
     """Makes the files; nodes that see the same subnets share one text.
 
     A name's first address is one that the node can send to: for a server outside, its clients'
-    NAT is the NAT's outside address.
+    NAT is the NAT's outside address. Whom only a NAT64 leads to has an address below its prefix.
     """
 
     def __init__(self, draft: Draft, wiring: Wiring, routing: Routing) -> None:
@@ -32,6 +34,11 @@ class HostsFiles:
             if end.segment
             for address in [*(a.ip for a in end.addresses), *end.answers]
         ]
+        self._nat64s = [
+            (segment.index, segment.networks[6], routing.realms[0].view_beyond(segment.behind))
+            for segment in wiring.segments
+            if segment.behind
+        ]
 
     def files(self, name: str) -> tuple[File, ...]:
         """All files of a node; what the author wrote stands in place of netlab's."""
@@ -43,7 +50,10 @@ class HostsFiles:
 
     def _text(self, view: tuple[int, int]) -> str:
         if view not in self._texts:
-            visible = [a for a in self._addresses if view[a[2] == 6] >> a[3] & 1]
+            visible: list[tuple[str, str, int, int]] = [
+                a for a in self._addresses if view[a[2] == 6] >> a[3] & 1
+            ]
+            visible += self._synthesized(view[1], {a[0] for a in visible})
             named = {a[0] for a in visible}
             taken = {a[1] for a in visible}
             # Who cannot be reached has a name all the same, unless it would lead to another.
@@ -51,3 +61,13 @@ class HostsFiles:
             lines = [f"{address}\t{name}\n" for name, address, _, _ in [*visible, *rest]]
             self._texts[view] = LOCAL + "".join(lines)
         return self._texts[view]
+
+    def _synthesized(self, view: int, named: set[str]) -> list[tuple[str, str, int, int]]:
+        """Whom a NAT64 makes visible: what DNS64 would say of names that have no other address."""
+        return [
+            (name, str(synthesized(prefix, IPv4Address(address))), 6, index)
+            for index, prefix, beyond in self._nat64s
+            if view >> index & 1
+            for name, address, version, segment in self._addresses
+            if version == 4 and beyond >> segment & 1 and name not in named
+        ]

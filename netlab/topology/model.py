@@ -9,7 +9,7 @@ Shapes::
     Topology ─┬─ nodes ── Node ─┬─ interfaces ── Interface
               └─ links ── Link  ├─ routes ────── Route
                                 ├─ neighbours ── Neighbour
-                                ├─ nat ───────── Masquerade | StaticNat | nat.Translator
+                                ├─ nat ───────── Masquerade | StaticNat | nat.Translator | Nat64
                                 ├─ firewall ──── Firewall ── Rule
                                 ├─ middleboxes ─ Box
                                 ├─ files ─────── File
@@ -109,7 +109,25 @@ class StaticNat:
     origin: Position | None = None
 
 
-Nat: TypeAlias = "Masquerade | StaticNat | Translator"
+@dataclass(frozen=True, slots=True)
+class Nat64:
+    """IPv6 hosts inside reach IPv4 hosts outside by addresses below ``prefix`` (RFC 6146, 6052).
+
+    A translator of packets (RFC 7915) lends each inside host an address of ``lent``, which the
+    other translations of the node then hide as they do with any inside address. ``own`` is its
+    IPv4 address, ``mtu`` the smallest of the IPv6 links, ``outsides`` the interfaces by which
+    translated packets leave.
+    """
+
+    prefix: IPv6Network
+    lent: IPv4Network
+    own: IPv4Address
+    mtu: int
+    outsides: tuple[str, ...]
+    origin: Position | None = None
+
+
+Nat: TypeAlias = "Masquerade | StaticNat | Translator | Nat64"
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,10 @@ class Realm:
             view |= self._views[step.vertex]
         return view
 
+    def view_beyond(self, name: str) -> int:
+        """The segments that can be reached from outside a NAT's translation, as bits."""
+        return self._views[self._masked[name]]
+
     def paths(self, name: str) -> dict[Hop, list[int]]:
         """Remote segments by the next hop of a shortest path; ties go to the first in the file.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from netlab.topology import names, source
+from netlab.topology import names, nat64, source
 from netlab.topology.addressing import give_addresses
 from netlab.topology.amend import amend
 from netlab.topology.boxes import link_boxes, node_boxes
@@ -91,6 +91,7 @@ def resolve(tree: source.Mapping, problems: Problems, stem: str) -> Topology:
         name for name, ends in wiring.by_node.items() if len(ends) < wanted[name]
     )
     give_addresses(draft, wiring)
+    nat64.attach(draft, wiring)
     routing = Routing(draft, wiring)
     routing.check_overlaps()
     _check_reachable(draft, wiring)
@@ -145,6 +146,8 @@ def _check_reachable(draft: Draft, wiring: Wiring) -> None:
         if forwards(node):
             for version in (4, 6):
                 nx.add_path(graph, [v for v in on[name] if v[1] == version])
+        if nat64.device(wiring, name):
+            nx.add_path(graph, on[name])
     for segment in wiring.segments:
         for bridge in segment.bridges:
             on[bridge] += [(segment.index, v) for v in segment.networks]
@@ -220,7 +223,9 @@ def _interfaces(draft: Draft, ends: list[End], name: str) -> list[Interface]:
         mac = mac_address(name, BRIDGE, {e.mac for e in ends})
         found.append(Interface(BRIDGE, "bridge", 2, mac, mtu, ()))
     for end in ends:
-        assert end.peer is not None
+        if end.peer is None:
+            found.append(Interface(end.interface, "tun", len(found) + 2, "", end.mtu, ()))
+            continue
         found.append(
             Interface(
                 end.interface,

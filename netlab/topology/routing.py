@@ -11,6 +11,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
+from netlab.topology import nat64
 from netlab.topology.addressing import network_place
 from netlab.topology.draft import TUN
 from netlab.topology.fields import ip
@@ -53,6 +54,7 @@ class Routing:
             for end in self.wiring.by_node[name]
             for address in end.answers
         ]
+        routes += nat64.routes(self.wiring, name)
         if node.automatic_routes:
             for realm in self.realms:
                 ends_here = not _routes_for_others(node)

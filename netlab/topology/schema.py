@@ -206,6 +206,11 @@ class NatForm(Form):
         None, description="IPv6 passes untranslated, or with the outside interface's address."
     )
     timeouts: TimeoutsForm | None = Field(None, description="In seconds.")
+    nat64: Subnet | None = Field(
+        None,
+        description="An IPv6 prefix, as `64:ff9b::/96`, that stands for all IPv4 addresses outside "
+        "(RFC 6146).",
+    )
 
     @property
     def is_described(self) -> bool:

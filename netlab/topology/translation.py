@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from netlab.topology.behaviour import translator
 from netlab.topology.fields import ip
-from netlab.topology.model import Masquerade, StaticNat
+from netlab.topology.model import Masquerade, Nat64, StaticNat
+from netlab.topology.nat64 import nat64
 from netlab.topology.problems import nearest
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def translation(draft: Draft, routing: Routing, name: str) -> tuple[Nat, ...]:
     ]
     if node.nat:
         written += [(n, ("nat", "masquerade", i)) for i, n in enumerate(node.nat.masquerade)]
-    interfaces = [e.interface for e in routing.wiring.by_node[name]]
+    interfaces = [e.interface for e in routing.wiring.by_node[name] if e.peer]
     for interface, path in written:
         if interface in interfaces:
             if node.nat and node.nat.is_described:
@@ -49,11 +50,14 @@ def translation(draft: Draft, routing: Routing, name: str) -> tuple[Nat, ...]:
             f"add `outside: {interfaces[-1] if interfaces else 'wan'}`",
         )
         return ()
-    outsides = [n.outside for n in found]
+    outsides = [n.outside for n in found if not isinstance(n, Nat64)]
     for index in range(len(node.nat.static) if node.nat else 0):
         static = _static(draft, routing, name, index, outsides)
         if static:
             found.append(static)
+    between = nat64(draft, routing.wiring, name, outsides)
+    if between:
+        found.append(between)
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ Each NAT and each box is built once more, alone, between hosts of our own, so th
 the lab gets in the way and nothing of a running lab is touched.
 
     nat.py     a NAT between two inside hosts and a server with two addresses (as RFC 5780 asks)
+    nat64.py   a NAT64 between IPv6 hosts and an IPv4 server
     path.py    a box between a client and a server: header fields in and out, numbered datagrams
     probe.py   sockets in nodes, and knowing that all which was sent has arrived or never will
 """
@@ -33,11 +34,13 @@ class Check(NamedTuple):
 def verify(topology: Topology) -> list[Check]:
     """Measure every NAT and every box, in the topology's order; ``LabError`` if one cannot be."""
     from netlab.verify.nat import check_nat
+    from netlab.verify.nat64 import check_nat64
     from netlab.verify.path import check_link, check_node
 
     checks: list[Check] = []
     for node in topology.nodes:
         checks += check_nat(node)
+        checks += check_nat64(node)
         checks += check_node(node)
     for link in topology.links:
         checks += check_link(link)

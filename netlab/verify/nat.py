@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.lab import Lab
 from netlab.topology import loads
-from netlab.topology.model import Masquerade
+from netlab.topology.model import Masquerade, Nat64
 from netlab.topology.nat import Translator
 from netlab.verify import Check
 from netlab.verify.probe import Probe, drain, one_cpu
@@ -133,9 +133,9 @@ def measure(nat: Translator | Masquerade) -> dict[str, Any]:
     return measured
 
 
-def alone(nat: Translator | Masquerade) -> Topology:
-    """The lab of the drawing, with this NAT in it."""
-    topology = loads(LAB, "verify")
+def alone(nat: Translator | Masquerade, text: str = LAB) -> Topology:
+    """The lab of the drawing, with this NAT in it; ``text`` is another with the same names."""
+    topology = loads(text, "verify")
     moved: Translator | Masquerade = replace(nat, outside="wan")
     extra = 0
     if isinstance(moved, Translator):
@@ -145,10 +145,13 @@ def alone(nat: Translator | Masquerade) -> Topology:
     nodes = []
     for node in topology.nodes:
         if node.name == "nat":
-            lan, wan = node.interfaces
+            lan, wan, *others = node.interfaces
             more = tuple(type(wan.addresses[0])(f"192.0.2.{i + 2}/24") for i in range(extra))
             wan = replace(wan, addresses=(*wan.addresses, *more))
-            node = replace(node, nat=(moved,), interfaces=(lan, wan))  # noqa: PLW2901
+            between = [n for n in node.nat if isinstance(n, Nat64)]
+            node = replace(  # noqa: PLW2901
+                node, nat=(moved, *between), interfaces=(lan, wan, *others)
+            )
         nodes.append(node)
     return replace(topology, nodes=tuple(nodes))
 
@@ -207,10 +210,11 @@ def _filtering_udp(probe: Probe, _: object) -> str:
     arrived = set()
     while b"known" not in arrived:
         arrived.add(client.recv(9))
-    return _classify_filtering(b"address" in arrived, b"port" in arrived)
+    return classify_filtering(b"address" in arrived, b"port" in arrived)
 
 
-def _classify_filtering(address: bool, port: bool) -> str:  # noqa: FBT001 - two answers
+def classify_filtering(address: bool, port: bool) -> str:  # noqa: FBT001 - two answers
+    """The filter that lets in from another address, and from another port of a known one."""
     if address and port:
         return "endpoint-independent"
     return "address-dependent" if port else "address-and-port-dependent"
@@ -226,7 +230,7 @@ def _filtering_tcp(probe: Probe, _: object) -> str:
     listener = probe.open("a", socket.SOCK_STREAM, 0, (A, port))
     listener.listen()
     with accepted:
-        return _classify_filtering(
+        return classify_filtering(
             _connects(probe, (OTHER, 0), outside), _connects(probe, (SERVER, 0), outside)
         )
 

@@ -39,7 +39,8 @@ class Probe:
         self, node: str, kind: int, protocol: int = 0, at: tuple[str, int] | None = None
     ) -> socket.socket:
         """A socket in a node, bound if ``at`` is given; several may have one address."""
-        made = self.lab[node].socket(socket.AF_INET, kind, protocol)
+        family = socket.AF_INET6 if at and ":" in at[0] else socket.AF_INET
+        made = self.lab[node].socket(family, kind, protocol)
         self._open.append(made)
         made.settimeout(SECONDS)
         if at is not None:
@@ -60,7 +61,7 @@ class Probe:
         for (sender, _), (receiver, address) in pairwise(way):
             with Probe(self.lab) as pair:
                 far = pair.udp(receiver, address)
-                pair.udp(sender).sendto(b"", far.getsockname())
+                pair.udp(sender, "::" if ":" in address else "").sendto(b"", far.getsockname())
                 far.recv(1)
 
 

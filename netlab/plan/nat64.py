@@ -1,0 +1,59 @@
+"""The translator of a NAT64: a program at a TUN device, and what keeps others away from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netlab.topology.draft import NAT64
+from netlab.topology.model import Nat64, Program, Ready
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlab.plan.chains import Chains
+    from netlab.topology.model import Node
+
+READY_SECONDS = 20.0
+
+
+def programs(node: Node) -> Iterator[Program]:
+    """The program that translates, for each translator of a node."""
+    for nat in node.nat:
+        if isinstance(nat, Nat64):
+            told = {
+                "device": NAT64,
+                "prefix": str(nat.prefix),
+                "lent": str(nat.lent),
+                "own": str(nat.own),
+                "mtu": nat.mtu,
+            }
+            yield Program(
+                NAT64,
+                (sys.executable, "-m", "netlab.drive.nat64", json.dumps(told)),
+                # The lab's own netlab, installed or not.
+                (("PYTHONPATH", os.fspath(Path(__file__).parents[2])),),
+                Ready(log="^ready$", timeout=READY_SECONDS),
+                nat.origin,
+            )
+
+
+def guard(chains: Chains, nat: Nat64) -> None:
+    """From IPv4, only what the NAT has mapped reaches the translator; it leads outside only."""
+    chains.add(
+        "forward",
+        f'oifname "{NAT64}" meta nfproto ipv4 ct state new ct status & dnat == 0 counter drop',
+        "NAT64: not a mapping",
+        nat.origin,
+    )
+    # What comes out may also turn round: hairpinning.
+    beyond = ", ".join(f'"{i}"' for i in (*nat.outsides, NAT64))
+    chains.add(
+        "forward",
+        f'iifname "{NAT64}" oifname != {{ {beyond} }} meta nfproto ipv4 counter drop',
+        "NAT64: leads outside only",
+        nat.origin,
+    )
