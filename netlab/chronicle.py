@@ -87,13 +87,14 @@ def _listed(file: Path) -> tuple[str, str, str, str, bool] | None:
     """A row of the index, if ``file`` is an outcome that has a page."""
     try:
         outcome = json.loads(file.read_text(encoding="utf-8"))
-        [title] = re.findall("<title>(.*?)</title>", file.with_suffix(".html").read_text("utf-8"))
+        # The first is the page's; the drawings have titles of their own.
+        title = re.findall("<title>(.*?)</title>", file.with_suffix(".html").read_text("utf-8"))[0]
         verdicts = [expectation["passed"] for expectation in outcome["expectations"]]
         name = outcome["scenario"]
         met = f"{sum(verdicts)} of {len(verdicts)}"
         title = unescape(title).removeprefix(f"{name}: ")
         return name, title, met, outcome["digest"][:16], outcome["passed"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError):
         return None
 
 

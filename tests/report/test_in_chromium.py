@@ -1,5 +1,7 @@
 """Pages as a reader has them: in a browser, on a phone and a projector, dark and light, by keys."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,44 @@ def test_fits_the_screen_and_can_be_read(browser, report, width, scheme):
     assert found["texts"] > 200
     assert found["poor"] == []
     assert found["dangling"] == found["twice"] == found["unreachable"] == []
+
+
+def test_the_probe_sees_what_is_wrong(browser, tmp_path):
+    file = tmp_path / "poor.html"
+    file.write_text(
+        "<!doctype html><meta name=viewport content='width=device-width'>"
+        "<p style='color:#999'>pale</p><div style='width:500px'>wide</div>"
+        "<a href='#nowhere'>to nothing</a><i id=x></i><i id=x></i><button tabindex=-1>b</button>"
+        "<svg width=99 height=40><rect width=99 height=40 fill=#b00 /><text x=9 y=25>dark</text></svg>"
+    )
+    browser.screen(PHONE)
+    browser.open(file)
+    found = browser.value(PROBE)
+    assert [text for text, *_ in found["poor"]] == ["pale", "dark"]
+    assert found["overflow"] > 100
+    assert len(found["wide"]) == 1
+    assert found["dangling"] == ["nowhere"]
+    assert found["twice"] == ["x"]
+    assert len(found["unreachable"]) == 1
+
+
+@pytest.mark.soak
+def test_every_scenario_s_page_can_be_read_on_every_screen(browser, tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "netlab", "run", "--all", "-j", "2", "--report", str(tmp_path)],
+        check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    pages = sorted(tmp_path.glob("*.html"))
+    assert len(pages) == len(library.names()) + 1
+    for file in pages:
+        for width in (PHONE, PROJECTOR):
+            for scheme in ("light", "dark"):
+                browser.screen(width, scheme=scheme)
+                browser.open(file)
+                found = browser.value(PROBE)
+                assert found["overflow"] == 0, file
+                for kind in ("wide", "poor", "dangling", "twice", "unreachable"):
+                    assert found[kind] == [], (file, kind)
 
 
 def test_every_part_is_reached_by_keys_and_shows_it(browser, report):
