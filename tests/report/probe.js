@@ -9,7 +9,7 @@
     const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
     return (high + 0.05) / (low + 0.05);
   };
-  const seen = colour => colour !== "none" && !/, 0\)$/.test(colour);
+  const seen = colour => colour !== "none" && !/^rgba.*, 0\)$/.test(colour);
   const ground = element => {
     for (let at = element; at; at = at.parentElement) {
       const colour = getComputedStyle(at).backgroundColor;

@@ -66,7 +66,8 @@ def test_the_probe_sees_what_is_wrong(browser, tmp_path):
         "<!doctype html><meta name=viewport content='width=device-width'>"
         "<p style='color:#999'>pale</p><div style='width:500px'>wide</div>"
         "<a href='#nowhere'>to nothing</a><i id=x></i><i id=x></i><button tabindex=-1>b</button>"
-        "<svg width=99 height=40><rect width=99 height=40 fill=#b00 /><text x=9 y=25>dark</text></svg>"
+        "<svg width=99 height=40><rect width=99 height=40 fill=#b00 />"
+        "<text x=9 y=25>dark</text></svg>"
     )
     browser.screen(PHONE)
     browser.open(file)
