@@ -46,7 +46,7 @@
   }
   const wide = [...document.querySelectorAll("body *")]
     .filter(e => !e.closest(".wide, pre") || e.matches(".wide, pre"))
-    .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.matches(".skip"))
+    .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !e.matches(".skip"))
     .map(e => e.outerHTML.slice(0, 80));
   const links = [...document.querySelectorAll('a[href^="#"]')]
     .map(a => a.getAttribute("href").slice(1)).filter(id => !document.getElementById(id));
@@ -55,7 +55,7 @@
   return {
     texts, poor, wide, dangling: links,
     twice: ids.filter((id, at) => ids.indexOf(id) !== at),
-    overflow: document.documentElement.scrollWidth - innerWidth,
+    overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     interactive: interactive.filter(e => e.checkVisibility() && e.tabIndex >= 0).length,
     unreachable: interactive.filter(e => e.tabIndex < 0).map(e => e.outerHTML.slice(0, 80)),
   };
