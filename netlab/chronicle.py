@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from netlab.report.ways import Way
     from netlab.scenario.matrix.perform import Found
     from netlab.scenario.outcome import Done, Outcome
+    from netlab.scenario.packets import Packet
     from netlab.topology.model import Topology
 
 INDEX = "index.html"
@@ -223,24 +224,31 @@ def _matrix(key: str, cells: Sequence[Found]) -> Iterator[Block]:
     yield Grid(
         ("obstacle", *kinds),
         tuple((name, *(_verdict(key, cell) for cell in row)) for name, row in rows.items()),
-        is_open=True,
+        dense=True,
     )
     yield Prose("## What became of the packets")
     for name, row in rows.items():
         yield Prose(f"### {name}")
         packets = [(cell, packet) for cell in row for packet in cell.packets or (None,)]
         yield Grid(
-            ("traffic", "packet", "from", "end", "where", "because", "its way"),
-            tuple(
-                (cell.traffic, "none was seen", "", "", "", "", "")
-                if p is None
-                else (cell.traffic, f"#{p.number} {p.what}", p.origin, p.disposition, p.at, p.by,
-                      " → ".join(p.way))
-                for cell, p in packets
+            ("traffic", "packet", "from", "end", "where", "because", "changed", "its way"),
+            tuple(_line(cell, packet) for cell, packet in packets),
+            keys=tuple(
+                _anchor(key, cell) if packet is None or packet is cell.packets[0] else ""
+                for cell, packet in packets
             ),
-            keys=tuple(_anchor(key, cell) if p is None or p is cell.packets[0] else ""
-                       for cell, p in packets),
-        )  # fmt: skip
+        )
+
+
+def _line(cell: Found, packet: Packet | None) -> tuple[str, ...]:
+    if packet is None:
+        return (cell.traffic, "none was seen", *[""] * 6)
+    p = packet
+    # Every router takes one off the TTL; what a box did stands out without it.
+    changed = ", ".join(change for change in p.changes if not change.endswith(" IP::TTL"))
+    way = " → ".join(p.way)
+    what = f"#{p.number} {p.what}"
+    return cell.traffic, what, p.origin, p.disposition, p.at, p.by, changed, way
 
 
 def _verdict(key: str, cell: Found) -> Link:

@@ -32,6 +32,9 @@ tr:last-child td{border-bottom:0}
 tr.good td:first-child{color:var(--router);font-weight:700}
 tr.bad td{background:var(--danger-tint)}
 tr.bad td:first-child{color:var(--danger);font-weight:700}
+.dense{font-size:.85rem}
+.dense th,.dense td{padding:.25rem .4rem}
+.dense th:first-child,.dense td:first-child{position:sticky;left:0;background:var(--paper)}
 a.good{color:var(--router)}
 a.bad{color:var(--danger);font-weight:700}
 td:has(a.bad){background:var(--danger-tint)}

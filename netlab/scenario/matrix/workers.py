@@ -28,7 +28,7 @@ EACH = 2
 """Processes for each core: a cell waits about as long as it works."""
 
 CONNECTING = 10
-"""Seconds for a scheduler to answer."""
+"""Seconds for a scheduler to answer, and to have a worker."""
 
 
 def default_jobs() -> int:
@@ -93,9 +93,12 @@ def distributed(address: str) -> Iterator[Executor]:
         hint = "start one: dask scheduler --port 8786; then workers: dask worker tcp://HOST:8786"
         raise InputError(Diagnostic("E916", message, hint=hint)) from None
     with client:
-        if not client.scheduler_info()["workers"]:
+        try:
+            client.wait_for_workers(1, timeout=CONNECTING)
+        except TimeoutError:
             message = f"the scheduler at {address} has no workers"
-            raise LabError(Diagnostic("E916", message, hint=f"dask worker {address}"))
+            hint = f"dask worker {address}"
+            raise LabError(Diagnostic("E916", message, hint=hint)) from None
         executor = client.get_executor(pure=False)
         try:
             yield executor

@@ -50,6 +50,7 @@ def test_what_is_expected_is_narrowed_along(scenario):
     step = scenario.steps[0]
     narrowed = narrow(step, select(step.action, "udp,hdp x allow-list,linux"))
     table = narrowed.expected.table
+    assert table
     assert table.columns == ("obstacle", "udp", "hdp")
     assert table.rows == (("allow-list", "3", "0 denied"), ("linux", "3", "3"))
     assert narrow(step, select(step.action, "*")) == step
