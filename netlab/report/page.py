@@ -61,7 +61,7 @@ class Grid(NamedTuple):
 
     ``keys`` are what links to the rows point at; ``packets`` the numbers of the packets that they
     are about, by which they belong to the ways and arrows of the section's drawings. A long one is
-    folded, but not one that is ``dense``: many small cells, which are seen together.
+    folded, unless it ``is_open`` or ``dense``: many small cells, which are seen together.
     """
 
     head: tuple[str, ...]
@@ -69,6 +69,7 @@ class Grid(NamedTuple):
     states: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     packets: tuple[str, ...] = ()
+    is_open: bool = False
     dense: bool = False
 
 
@@ -189,7 +190,7 @@ def _grid(grid: Grid) -> str:
     opening = "<table" + _attributes(class_="dense" if grid.dense else "") + ">"
     table = f"{opening}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     whole = f"<div {_wide(', '.join(grid.head))}>{table}</div>"
-    if grid.dense or len(grid.rows) < FOLDED:
+    if grid.is_open or grid.dense or len(grid.rows) < FOLDED:
         return whole
     return f"<details><summary>{len(grid.rows)} rows</summary>{whole}</details>"
 
