@@ -10,7 +10,8 @@ join.py         all of it: evidence -> fates
 disposition.py  the closed vocabulary of ends
 fates.py        the result: to be asked, printed, compared
 explain.py      the answer in one sentence
-predict.py      the same question asked of the plan, without a packet   (ruleset.py)
+predict.py      the same question asked of the plan, without a packet
+                (nodes.py, ruleset.py and wired.py: what nodes, rules and boxes would do)
 surroundings.py where all this happens, from a lab's plan
 watch.py        watch a running lab for the length of a ``with`` block
 

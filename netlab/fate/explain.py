@@ -66,7 +66,7 @@ def sentence(results: Sequence[Outcome]) -> str:
         if not outcome.arrived:
             groups.setdefault(_end(outcome), []).append(outcome.number)
     for end, numbers in groups.items():
-        who = "It" if len(results) == 1 else _numbers(numbers)
+        who = "It" if len(results) == 1 else named(numbers)
         found.append(f"{who} {end}.")
     return " ".join(found)
 
@@ -92,7 +92,7 @@ def because(reason: Reason) -> str:
     return f"{reason.text} ({reason.topology})" if reason.topology else reason.text
 
 
-def _numbers(numbers: Sequence[int]) -> str:
+def named(numbers: Sequence[int]) -> str:
     """``#2 and #3``, ``#1, #4 and #5``, ``#2 to #9``."""
     first, last = numbers[0], numbers[-1]
     if len(numbers) > 2 and last - first == len(numbers) - 1:

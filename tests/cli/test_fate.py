@@ -222,6 +222,17 @@ def test_a_prediction_needs_no_lab(lab):
         assert netlab("explain", "--predict", "--file", str(lab), *argv, code=code) == says
 
 
+def test_a_prediction_tells_the_packets_of_a_flow_apart():
+    file = "topologies/hdp/one-packet-filter.yaml"
+    argv = ["explain", "--predict", "--file", file, "client", "server", "--proto", "hdp"]
+    assert netlab(*argv, "--count", "3", code=1) == (
+        "#1 should reach server. #2 and #3 should die in home: forward chain,"
+        ' rule "first-packet-only" (one-packet-filter.yaml:21).\n'
+    )
+    told = json.loads(netlab(*argv, "--count", "3", "--json", code=1))
+    assert [packet["id"] for packet in told["packets"]] == [1, 2, 3]
+
+
 def test_where_plan_and_packets_part_is_said():
     netlab("exec", "nat", "--", "nft", "insert rule inet netlab forward meta l4proto 254 drop")
     said = netlab("explain", "client", "server", "--proto", "254", code=1)

@@ -27,12 +27,12 @@ PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "hdp": 255}
 def explain(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab explain``."""
     parser.epilog = (
-        "Exit code 0 if the last packet arrived, 1 if not. Where the first packet fares otherwise "
-        "than\nthe plan lets expect, both are shown, and where they part.\n\n"
+        "Exit code 0 if the last packet arrived, 1 if not. Where a packet fares otherwise than"
+        "\nthe plan lets expect, both are shown for the first that does, and where they part.\n\n"
         "examples:\n"
         "  netlab explain client server --proto 255 --count 3\n"
         "  netlab explain nat/client nat/server --proto tcp --dport 80 --json\n"
-        "  netlab explain --predict --file topologies/nat.yaml client server --proto hdp"
+        "  netlab explain --predict --file topologies/nat.yaml client server --proto hdp --count 3"
     )
     parser.add_argument("source", metavar="[LAB/]FROM", help="the node that sends")
     parser.add_argument("destination", metavar="[LAB/]TO", help="a node of the lab, or an address")
@@ -109,28 +109,44 @@ def _explain(arguments: argparse.Namespace) -> int:
         probes.send(node.inside)
         watch.settle()
     fates, results = probed(watch.fates, probes)
-    predicted = _prediction(lab.plan, node.name, probes)
+    predicted = _prediction(lab.plan, node.name, probes, listens=arguments.listen)
     _answer(fates, results, predicted, as_json=arguments.json)
     return 0 if results[-1].arrived else 1
 
 
-def _answer(fates: Fates, results: Sequence[Outcome], predicted: Fate, *, as_json: bool) -> None:
+def _answer(
+    fates: Fates, results: Sequence[Outcome], predicted: Sequence[Fate], *, as_json: bool
+) -> None:
     from netlab.fate.explain import sentence
-    from netlab.fate.predict import divergence
 
-    whole = len(fates) and not fates[0].disposition.lives_on and not fates[0].packet.is_fragment
-    parted = divergence(predicted, fates[0]) if whole else ""
+    expected, parted = _parting(results, predicted)
     if as_json:
         said = fates.to_json()
-        if parted:
-            said |= {"predicted": predicted.to_json(), "divergence": parted}
+        if expected:
+            said |= {"predicted": expected.to_json(), "divergence": parted}
         console.print_json(said)
         return
     print(sentence(results))
-    if parted:
-        print(f"The plan let expect otherwise: {_expected(predicted)} They part {parted}.")
+    if expected:
+        which = f" of #{expected.id}" if len(results) > 1 else ""
+        print(
+            f"The plan let expect otherwise{which}: {_expected([expected])[0]} They part {parted}."
+        )
     for gap in fates.gaps:
         print(console.style(f"({gap.collector}: {gap.text})", "dim"))
+
+
+def _parting(results: Sequence[Outcome], predicted: Sequence[Fate]) -> tuple[Fate | None, str]:
+    """The first packet that fared otherwise than it was predicted to, and where they part."""
+    from netlab.fate.predict import divergence
+
+    for outcome, expected in zip(results, predicted, strict=True):
+        seen = outcome.decisive
+        if seen and not seen.packet.is_fragment and not seen.parents:
+            parted = divergence(expected, seen)
+            if parted:
+                return expected, parted
+    return None, ""
 
 
 def _predict(arguments: argparse.Namespace) -> int:
@@ -146,33 +162,59 @@ def _predict(arguments: argparse.Namespace) -> int:
         source = node.name
     address, _ = _destination(lab, arguments.destination, six=arguments.six)
     port = arguments.dport or PORT
-    probes = Probes(address, arguments.proto, port=port, size=arguments.size)
-    fate = _prediction(lab.plan, source, probes)
+    probes = Probes(address, arguments.proto, port=port, count=arguments.count, size=arguments.size)
+    fates = _prediction(
+        lab.plan, source, probes, is_fresh=bool(arguments.file), listens=arguments.listen
+    )
     if arguments.json:
-        console.print_json(Fates([fate]).to_json())
+        console.print_json(Fates(fates).to_json())
     else:
-        print(_expected(fate))
-    return 0 if fate.arrived else 1
+        print(" ".join(_expected(fates)))
+    return 0 if fates[-1].arrived else 1
 
 
-def _prediction(plan: Plan, source: str, probes: Probes) -> Fate:
-    from netlab.fate.predict import Question, predict
+def _prediction(
+    plan: Plan, source: str, probes: Probes, *, is_fresh: bool = False, listens: bool = False
+) -> list[Fate]:
+    from netlab.fate.predict import Question, predictions
 
     header = {6: 40, 17: 8, 1: 8, 58: 8}.get(probes.proto, 0)
     size = header + (0 if probes.proto == 6 else probes.size)
     port = probes.port if probes.proto in (6, 17) else 0
-    return predict(plan, Question(source, probes.target, probes.proto, port, size))
+    question = Question(
+        source,
+        probes.target,
+        probes.proto,
+        port,
+        size,
+        packets=probes.count,
+        is_fresh=is_fresh,
+        listens=listens,
+    )
+    return list(predictions(plan, question))
 
 
-def _expected(fate: Fate) -> str:
+def _expected(fates: Sequence[Fate]) -> list[str]:
+    """A sentence for each way to fare; ``It`` if there is one packet, else their numbers."""
     from netlab.fate.disposition import Disposition
-    from netlab.fate.explain import because
+    from netlab.fate.explain import because, named
 
-    if fate.arrived:
-        return f"It should reach {fate.node}."
-    if fate.disposition is Disposition.UNKNOWN:
-        return f"Nobody can tell: in {fate.node}, {because(fate.reason)}."
-    return f"It should die in {fate.node}: {because(fate.reason)}."
+    groups: dict[str, list[int]] = {}
+    for fate in fates:
+        if fate.arrived:
+            end = f"should reach {fate.node}."
+        elif fate.disposition is Disposition.UNKNOWN:
+            end = f"nobody can tell: in {fate.node}, {because(fate.reason)}."
+        else:
+            end = f"should die in {fate.node}: {because(fate.reason)}."
+        groups.setdefault(end, []).append(fate.id)
+    if len(fates) > 1:
+        return [
+            f"Of {named(which)} {end}" if end.startswith("nobody") else f"{named(which)} {end}"
+            for end, which in groups.items()
+        ]
+    [end] = groups
+    return ["Nobody" + end[6:] if end.startswith("nobody") else f"It {end}"]
 
 
 def _destination(lab: Lab, text: str, *, six: bool) -> tuple[str, LabNode | None]:
