@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.middlebox.boxes import errors, link, options, segments, sequence
+from netlab.middlebox.boxes import (
+    acknowledging,
+    errors,
+    link,
+    options,
+    proxying,
+    segments,
+    sequence,
+)
 from netlab.middlebox.rules import headers, passing, reacting
 
 if TYPE_CHECKING:
@@ -12,6 +20,17 @@ if TYPE_CHECKING:
 
 CATALOGUE: dict[str, Kind] = {
     kind.name: kind
-    for group in (passing, headers, reacting, link, sequence, segments, options, errors)
+    for group in (
+        passing,
+        headers,
+        reacting,
+        link,
+        sequence,
+        acknowledging,
+        proxying,
+        segments,
+        options,
+        errors,
+    )
     for kind in group.KINDS
 }

@@ -55,6 +55,10 @@ class Wire:
         self._until(self.now + seconds)
         return self._taken()
 
+    def next_due(self) -> float | None:
+        """When something will happen on the wire by itself; ``None`` for never."""
+        return self._line.next_due()
+
     def run(self) -> list[Arrival]:
         """Let time pass until nothing is under way; what arrived since the last call."""
         while (due := self._line.next_due()) is not None:

@@ -151,9 +151,11 @@ PROGRAMS = sorted(name for name, kind in CATALOGUE.items() if not kind.is_rules)
 PARAMETERS_OF_PROGRAMS: dict[str, dict[str, Any]] = {
     "impair": {"loss": "40%", "seed": 3, "delay": "1ms"},
     "payload-rewrite": {"find": "some", "replace": "any"},
+    "proxy-ack": {"keep": False},  # the other one waits for a handshake
     "reset-on-payload": {"pattern": "more"},
     "option-remove": {"kinds": [4]},
     "coalesce": {"size": 10},
+    "unknown-option-drop": {"known": [2]},
 }
 TOLD = {
     "impair": {"delayed by", "dropped by: lost, as its seed has it"},
@@ -166,8 +168,15 @@ TOLD = {
     "payload-rewrite": {"rewritten by"},
     "first-copy": {"rewritten by"},
     "option-remove": {"rewritten by"},
+    "unknown-option-drop": {"dropped by: option 4 is unknown"},
     "mss-add": {"rewritten by"},
     "short-quote": {"rewritten by"},
+    "transparent-proxy": {
+        "answered by",
+        "rewritten by",
+        "made by",
+        "dropped by: it ends at the proxy",
+    },
     "reset-on-payload": {"dropped by: it contains the text", "made by"},
 }
 """What is told of the packets of ``say``: at hops, and as the reasons of those that ended there."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from netlab.middlebox import Packet, Wire
 from netlab.middlebox.boxes.link import Impairment, Link
+from netlab.middlebox.boxes.options import kinds_in
 from netlab.middlebox.boxes.sequence import MODULUS, ahead
 from netlab.middlebox.catalogue import CATALOGUE
 from netlab.wire import icmp, tcp
@@ -177,16 +178,6 @@ def test_an_ack_passes_a_hole_blocker_with_any_number():
     assert len(through(made, segment(b"abc", seq=1), segment(seq=100))) == 2
 
 
-def test_data_is_acknowledged_before_it_arrives():
-    made = wire("proxy-ack")
-    made.send("outbound", [segment(b"abc", seq=7, ack=50)])
-    data, ack = made.run()
-    assert (data.direction, data.packet.payload) == ("outbound", b"abc")
-    assert ack.direction == "inbound"
-    assert (ack.packet.tcp.seq, ack.packet.tcp.ack, ack.packet.tcp.flags) == (50, 10, tcp.ACK)
-    assert is_right(ack.packet)
-
-
 # Segments.
 
 TIMESTAMPS = tcp.encode_options(tcp.Options(timestamps=(1, 2)))
@@ -310,6 +301,25 @@ def test_an_option_whose_room_is_padded_is_removed_all_the_same():
     options = tcp.encode_options(tcp.Options(mss=1400, sack_permitted=True, timestamps=(1, 0)))
     (out,) = through(wire("option-remove", kinds=[4]), segment(flags=tcp.SYN, options=options))
     assert tcp.parse_options(out.tcp.options) == tcp.Options(mss=1400, timestamps=(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("on", "passes"), [("any", (False, False)), ("syn", (False, True)), ("data", (True, False))]
+)
+def test_what_is_unknown_is_dropped_where_asked(on, passes):
+    made = wire("unknown-option-drop", on=on)
+    new = bytes([253, 4, 1, 2])
+    known = tcp.encode_options(tcp.Options(mss=9, sack_permitted=True, timestamps=(1, 2)))
+    for flags, expected in zip((tcp.SYN, tcp.ACK), passes, strict=True):
+        assert bool(through(made, segment(flags=flags, options=known + new))) is expected
+        assert through(made, segment(flags=flags, options=known))
+
+
+@given(st.binary(max_size=40))
+def test_the_kinds_of_options_are_those_that_were_parsed(octets):
+    parsed = tcp.parse_options(octets)
+    if not parsed.illegal:
+        assert {kind for kind, _ in parsed.unknown} <= kinds_in(octets)
 
 
 def test_options_are_removed_where_asked():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.middlebox.box import Direction, Middlebox
+from netlab.middlebox.box import Direction, Drop, Middlebox
 from netlab.middlebox.kind import Kind
 from netlab.middlebox.parameters import Parameter
 from netlab.wire import tcp
@@ -42,6 +42,11 @@ def without(options: bytes, kinds: frozenset[int]) -> bytes:
     return kept + bytes([tcp.NO_OPERATION]) * (-len(kept) % 4)
 
 
+def concerns(on: str, head: tcp.Header) -> bool:
+    """Whether a segment is one of those that ``on`` names."""
+    return on == "any" or bool(head.flags & tcp.SYN) is (on == "syn")
+
+
 class OptionRemove(Middlebox):
     """Takes options out of the header."""
 
@@ -53,15 +58,45 @@ class OptionRemove(Middlebox):
         """The segment with a shorter header."""
         del direction, now
         head = pkt.tcp
-        if head is None or not head.options or not self._concerns(head):
+        if head is None or not head.options or not concerns(self._on, head):
             yield pkt
             return
         options = without(head.options, self._kinds)
         yield pkt if options == head.options else pkt.with_tcp(options=options)
 
-    def _concerns(self, head: tcp.Header) -> bool:
-        syn = bool(head.flags & tcp.SYN)
-        return self._on == "any" or syn is (self._on == "syn")
+
+def kinds_in(options: bytes) -> set[int]:
+    """The kinds of all options but for the padding, as far as they can be read."""
+    found: set[int] = set()
+    at = 0
+    while at < len(options) and options[at] != tcp.END_OF_OPTIONS:
+        if options[at] == tcp.NO_OPERATION:
+            at += 1
+            continue
+        found.add(options[at])
+        size = options[at + 1] if at + 1 < len(options) else 0
+        if size < 2:
+            break
+        at += size
+    return found
+
+
+class UnknownOptionDrop(Middlebox):
+    """Drops segments with an option that it has never heard of."""
+
+    def __init__(self, known: tuple[int, ...], on: str) -> None:
+        self._known = frozenset(known)
+        self._on = on
+
+    def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
+        """The segment, if all its options are known."""
+        del direction, now
+        head = pkt.tcp
+        unknown = kinds_in(head.options) - self._known if head and head.options else set()
+        if head and unknown and concerns(self._on, head):
+            yield Drop(f"option {min(unknown)} is unknown")
+        else:
+            yield pkt
 
 
 class MssAdd(Middlebox):
@@ -89,6 +124,8 @@ class MssAdd(Middlebox):
         yield pkt.with_tcp(options=option + rest)
 
 
+WHERE = "on SYNs, on later segments or on any"
+
 KINDS = (
     Kind(
         "option-remove",
@@ -98,15 +135,21 @@ KINDS = (
         " changed `TCP::DataOffset`.",
         (
             Parameter("kinds", "integers", "option kinds by number", (30, 34, 253, 254), 2, 255),
-            Parameter(
-                "on",
-                "choice",
-                "on SYNs, on later segments or on any",
-                "any",
-                choices=("syn", "data", "any"),
-            ),
+            Parameter("on", "choice", WHERE, "any", choices=("syn", "data", "any")),
         ),
         box=OptionRemove,
+    ),
+    Kind(
+        "unknown-option-drop",
+        "Drops segments that carry any TCP option that it has never heard of, whichever that is;"
+        " option-drop drops those that are named.",
+        "Honda et al. 2011 (unknown options in SYN and in data)",
+        "A SYN with an option that is new meets silence, one without is answered.",
+        (
+            Parameter("known", "integers", "option kinds by number", (2, 3, 4, 5, 8), 2, 255),
+            Parameter("on", "choice", WHERE, "any", choices=("syn", "data", "any")),
+        ),
+        box=UnknownOptionDrop,
     ),
     Kind(
         "mss-add",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from netlab.middlebox.box import Back, Direction, Drop, Middlebox
+from netlab.middlebox.box import Direction, Drop, Middlebox
 from netlab.middlebox.kind import Kind
 from netlab.middlebox.parameters import Parameter
 from netlab.wire import tcp
@@ -113,26 +113,6 @@ class HoleBlocker(Middlebox):
         yield pkt
 
 
-class ProxyAck(Middlebox):
-    """Acknowledges data itself, before the receiver has it, and passes it on."""
-
-    def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
-        """The segment, and an ACK for its sender."""
-        del direction, now
-        yield pkt
-        head = pkt.tcp
-        if head is None or not head.flags & tcp.ACK or not pkt.payload:
-            return
-        yield Back(
-            pkt.answer(
-                seq=head.ack,
-                ack=(head.seq + length(head, pkt.payload)) % MODULUS,
-                flags=tcp.ACK,
-                window=0xFFFF,
-            )
-        )
-
-
 KINDS = (
     Kind(
         "sequence-rewrite",
@@ -160,14 +140,5 @@ KINDS = (
         "Honda et al. 2011 (a hole in the sequence is not passed)",
         "One loss makes the sender repeat all that followed; the receiver never sends SACK.",
         box=HoleBlocker,
-    ),
-    Kind(
-        "proxy-ack",
-        "A performance proxy of the simple kind: it acknowledges data on its way and keeps no copy."
-        " What is lost behind it, or exceeds the receiver's window, the sender has forgotten: the"
-        " connection hangs.",
-        "RFC 3135 section 3.1.1; Honda et al. 2011 (proxy ACK)",
-        "An ACK comes back although the receiver is silent.",
-        box=ProxyAck,
     ),
 )
