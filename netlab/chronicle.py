@@ -268,9 +268,11 @@ def _repeat(outcome: Outcome) -> Iterator[Block]:
     scenario = outcome.scenario
     shipped = scenario.file.parent == library.directory()
     name = scenario.name if shipped else shlex.quote(str(scenario.file))
+    only = outcome.environment.get("only", "")
+    part = f" --only {shlex.quote(only)}" if only else ""
     yield Code(
-        f"$ netlab run {name} --seed {outcome.seed}\n"
-        f"$ netlab run {name} --repeat 100\n"
+        f"$ netlab run {name}{part} --seed {outcome.seed}\n"
+        f"$ netlab run {name}{part} --repeat 100\n"
         f"$ netlab run {name} --replay {scenario.name}.json\n"
         f"$ netlab demo {name}\n"
         f"$ netlab run {name} --keep    # and look around; then: netlab down {scenario.name}"

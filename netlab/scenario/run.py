@@ -84,7 +84,7 @@ def repeat(
     for _ in range(times):
         runs.append(play(scenario, seed=seed, how=how))
         after(runs[-1])
-    return Outcome(scenario, tuple(runs), seed, environment(scenario))
+    return Outcome(scenario, tuple(runs), seed, environment(scenario, how))
 
 
 def _part(scenario: Scenario, how: How) -> Scenario:
@@ -109,7 +109,7 @@ def check_needs(scenario: Scenario) -> None:
         raise Unavailable(Diagnostic("E911", message, hint="install it, or run another scenario"))
 
 
-def environment(scenario: Scenario) -> dict[str, str]:
+def environment(scenario: Scenario, how: How | None = None) -> dict[str, str]:
     """What a run can be replayed from, and where it was made."""
     called = {step.action.file for step in scenario.steps if isinstance(step.action, Call)}
     return {
@@ -120,6 +120,7 @@ def environment(scenario: Scenario) -> dict[str, str]:
         "user": "root" if os.geteuid() == 0 else "ordinary",
         "scenario_sha256": _hash(scenario.file, *sorted(called)),
         "topology_sha256": _hash(scenario.topology),
+        **({"only": how.only} if how and how.only else {}),
     }
 
 

@@ -136,6 +136,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     original = replay.read(arguments.replay, Path(arguments.scenario or "").stem)
     arguments.scenario = arguments.scenario or original.scenario
     arguments.seed = original.seed
+    arguments.only = arguments.only or original.environment.get("only", "")
     now = environment(read(library.find(arguments.scenario)))
     replay.check(original, now)
     for difference in replay.differences(original, now):
@@ -178,7 +179,7 @@ def _play(arguments: argparse.Namespace) -> Outcome:
             before=told.before,
             after=told.after,
         )
-        outcome = Outcome(scenario, (made,), arguments.seed, environment(scenario))
+        outcome = Outcome(scenario, (made,), arguments.seed, environment(scenario, how))
     else:
         counter = _Counter(arguments.repeat)
         outcome = repeat(scenario, arguments.repeat, seed=arguments.seed, how=how, after=counter)

@@ -15,12 +15,13 @@ from netlab.kernel import ownership
 from netlab.scenario.matrix import journal
 from netlab.scenario.matrix.cells import cells
 from netlab.scenario.matrix.how import How
+from netlab.scenario.matrix.perform import perform
 from netlab.scenario.matrix.select import select
 from netlab.scenario.run import play, repeat
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("netlab_leaves_no_trace")]
 
-SOME = "udp,number-99,our-tcp x allow-list,duplicator"
+SOME = "udp,number-99,kernel-tcp x allow-list,duplicator"
 FEW = "udp,hdp x *cone,cloud,linux"
 
 
@@ -47,8 +48,17 @@ def test_a_part_of_it_passes_and_comes_to_the_same_again(scenario):
     ends = {(packet.disposition, packet.at, packet.by) for packet in denied.packets}
     assert ends == {("denied", "box", "allow-list at box")}
     assert not denied.survived
-    assert found["our-tcp", "allow-list"].survived
-    assert [p.what for p in found["our-tcp", "allow-list"].packets][:2] == ["SYN", "SYN+ACK"]
+    assert found["kernel-tcp", "allow-list"].survived
+    assert [p.what for p in found["kernel-tcp", "allow-list"].packets][:2] == ["SYN", "SYN+ACK"]
+
+
+@pytest.mark.parametrize("kind", ["our-tcp", "stateless-tcp"])
+def test_a_tcp_that_is_a_program_talks_through_a_nat(every_cell, kind):
+    [cell] = [c for c in every_cell if (c.traffic, c.obstacle) == (kind, "symmetric")]
+    found = perform(cell)
+    assert found.text == "works"
+    assert [packet.what for packet in found.packets[:3]] == ["SYN", "SYN+ACK", "ACK"]
+    assert "box IP::Src" in found.packets[0].changes
 
 
 @pytest.mark.soak
@@ -159,3 +169,15 @@ def test_a_scheduler_that_is_not_there(netlab_state):
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 2
     assert "error[E916]: no scheduler answers at nonsense://x" in errors
+
+
+def test_the_part_that_was_played_is_replayed(netlab_state, tmp_path):
+    played = netlab("run", "matrix", "--only", "udp x every-nth", "-j", "1", "--json")
+    printed, errors = played.communicate(timeout=60)
+    assert played.returncode == 0, errors
+    file = tmp_path / "outcome.json"
+    file.write_text(printed)
+    again = netlab("run", "--replay", str(file))
+    _, told = again.communicate(timeout=60)
+    assert again.returncode == 0
+    assert "it came to the same" in told
