@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netlab.lab import Lab
+    from netlab.middlebox import Direction
     from netlab.plan.operations import NodeSummary, Operation, Plan
 
 SETTINGS = "settings.json"
@@ -126,29 +127,35 @@ def switch(lab: Lab, node: str, interface: str, *, up: bool) -> None:
 
 
 def impair(lab: Lab, node: str, interface: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """Change what a link does to packets, both ways: ``{"delay": "50ms"}``.
+    """Change what a link does to packets: ``{"delay": "50ms", "outbound.loss": "3%"}``.
 
-    Packets that are under way keep the fate that they had. Returns what the wire says of itself,
-    ``boxes`` and counters. ``LabError`` for a link without a wire, ``InputError`` for bad values.
+    A key without a direction holds both ways; outbound is from the link's first end. Packets that
+    are under way keep the fate that they had, and other boxes of the wire what they remember.
+    Returns what the wire says of itself, ``boxes`` and counters. ``LabError`` for a link without a
+    wire, ``InputError`` for bad values.
     """
     from netlab.middlebox.catalogue import CATALOGUE
+    from netlab.middlebox.impairing import DIRECTIONS, impaired
 
     wire = _wire(lab, node, interface)
-    kind = CATALOGUE["impair"]
-    problems = [
-        Diagnostic("E272", message, hint=hint) for _, message, hint in kind.problems(values)
-    ]
+    changes: dict[Direction, dict[str, str]] = {way: {} for way in DIRECTIONS}
+    for key, value in values.items():
+        which, _, name = key.rpartition(".")
+        ways = [way for way in DIRECTIONS if which in (way, "")]
+        if not ways:
+            message = f"{key!r}: a direction is outbound or inbound, not {which!r}"
+            raise InputError(Diagnostic("E272", message, hint=f"as in outbound.{name}={value}"))
+        for way in ways:
+            changes[way][name] = value
+    problems = dict.fromkeys(
+        (message, hint)
+        for given in changes.values()
+        for _, message, hint in CATALOGUE["impair"].problems(given)
+    )
     if problems:
-        raise InputError(*problems)
-    boxes = _ask(lab, wire, None)["boxes"]
-    found = False
-    for box in boxes:
-        if box.get("kind") == "impair":
-            box["parameters"] |= values
-            found = True
-    if not found:
-        boxes.insert(0, {"kind": "impair", "parameters": dict(values), "seed": 0})
-    return _ask(lab, wire, boxes)
+        raise InputError(*(Diagnostic("E272", message, hint=hint) for message, hint in problems))
+    state = _ask(lab, wire, None)
+    return _ask(lab, wire, impaired(state["boxes"], changes)) if values else state
 
 
 def wire_state(lab: Lab, wire: str) -> dict[str, Any]:

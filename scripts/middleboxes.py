@@ -29,10 +29,12 @@ links:
 
 A link with any of these becomes two wires with a program between them, a node of kind `wire` in
 `netlab status`, at whose ends all offloads are off. *Outbound* is from the first end of `ends` to
-the second. The same seed gives the same packets the same fate in each run. This kernel's own
-means (netem, tbf) are not used: the program does the same everywhere, and of a packet's fate it
-leaves nothing to chance. It carries more than 100,000 packets and 700 Mbit a second on one core
-(`python -m benchmarks boxes`); what it could not keep up with is counted: `netlab link END` tells.
+the second. The same seed gives the same packets the same fate in each run. The kernel's own means
+(netem, tbf) are not used, even where a kernel has them, which many have not: the program does the
+same everywhere, and leaves nothing of a packet's fate to chance. `netlab status` says what it does,
+`netlab link END delay=50ms inbound.loss=1%` changes it. It carries more than 100,000 packets and
+700 Mbit a second on one core (`python -m benchmarks boxes`); what it could not keep up with is
+counted: `netlab link END` tells.
 
 ## One of your own
 

@@ -114,7 +114,10 @@ def test_a_wire_changes_what_it_does(lab):
     state = adjust.impair(lab, "nat", "wan", {"loss": "100%"})
     assert state["boxes"][0]["parameters"]["loss"] == "100%"
     assert not pings(lab)
-    adjust.impair(lab, "server", "eth0", {"loss": "0"})
+    state = adjust.impair(lab, "nat", "wan", {"inbound.loss": "0", "outbound.delay": "1ms"})
+    assert [box["parameters"]["direction"] for box in state["boxes"]] == ["outbound", "inbound"]
+    assert not pings(lab)
+    adjust.impair(lab, "server", "eth0", {"loss": "0", "delay": "0"})
     assert pings(lab)
     state = adjust.wire_state(lab, "wire1")
     assert state["received"] > state["sent"] > 0
@@ -126,6 +129,8 @@ def test_only_a_link_with_a_wire_can_be_impaired(lab):
         adjust.impair(lab, "client", "eth0", {"delay": "1s"})
     with pytest.raises(LabError, match="has no interface 'eth7'"):
         adjust.switch(lab, "client", "eth7", up=False)
+    with pytest.raises(InputError, match="a direction is outbound or inbound, not 'up'"):
+        adjust.impair(lab, "nat", "wan", {"up.delay": "1s"})
     with pytest.raises(InputError, match="'soon' is not a duration"):
         adjust.impair(lab, "nat", "wan", {"delay": "soon"})
 

@@ -40,12 +40,13 @@ def _set(arguments: argparse.Namespace) -> int:
 def link(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab link``."""
     parser.epilog = (
-        "Values are those of a link in the file and hold both ways; they need a link that had\n"
-        "some at `up`. Without any the link's program tells its boxes and counters.\n\n"
+        "Values are those of a link in the file and hold both ways, or one way as in\n"
+        "outbound.loss=3%%, which is from the link's first end; they need a link that had some at\n"
+        "`up`. Without any the link's program tells its boxes and counters.\n\n"
         "examples:\n"
         "  netlab link client:eth0 down\n"
         "  netlab link client:eth0 up\n"
-        "  netlab link mylab/client:eth0 delay=50ms loss=3%%"
+        "  netlab link mylab/client:eth0 delay=50ms outbound.loss=3%%"
     )
     parser.add_argument("end", metavar="[LAB/]NODE:INTERFACE", help="one end of the link")
     parser.add_argument(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from netlab.kernel import marks, ownership
-    from netlab.plan.operations import Plan
+    from netlab.plan.operations import NodeSummary, Plan
 
 
 def up(parser: argparse.ArgumentParser) -> None:
@@ -181,7 +181,8 @@ def _described(lab: ownership.Lab) -> dict[str, Any]:
         "problems": problems,
         "topology": lab.record.topology,
         "nodes": [
-            {
+            _wire_of(lab, node)
+            | {
                 "name": node.name,
                 "kind": node.kind,
                 "namespace": lab.namespace(node.name),
@@ -197,6 +198,20 @@ def _described(lab: ownership.Lab) -> dict[str, Any]:
             for node in plan.nodes
         ],
     }
+
+
+def _wire_of(lab: ownership.Lab, node: NodeSummary) -> dict[str, Any]:
+    """For a wire: by what means it does what to packets, as its program says now."""
+    if node.kind != "wire":
+        return {}
+    from netlab import adjust
+    from netlab.lab import Lab
+
+    try:
+        boxes = adjust.wire_state(Lab.attach(lab.name), node.name)["boxes"]
+    except LabError:
+        return {}
+    return {"wire": {"by": "userspace", "boxes": boxes}}
 
 
 def _stopped(plan: Plan, running: list[marks.Process]) -> list[str]:
@@ -221,11 +236,21 @@ def _show(described: dict[str, Any]) -> None:
     rows = [("NODE", "KIND", "ADDRESSES", "PROCESSES")]
     for node in described["nodes"]:
         addresses = [f"{i['name']} {' '.join(i['addresses'])}".strip() for i in node["interfaces"]]
-        processes = [f"{p['pid']} {p['command']}" for p in node["processes"]]
+        processes = [f"{p['pid']} {_told(p, node)}" for p in node["processes"]]
         heads = itertools.chain([(node["name"], node["kind"])], itertools.repeat(("", "")))
         cells = itertools.zip_longest(addresses or [""], processes, fillvalue="")
         rows += [(*head, *cell) for head, cell in zip(heads, cells, strict=False)]
     print(console.columns(rows, indent="  "))
+
+
+def _told(process: dict[str, Any], node: dict[str, Any]) -> str:
+    """A command; of a wire's program what it does, which its command says at greater length."""
+    wire = node.get("wire")
+    if not wire or process["program"] != "wire":
+        return str(process["command"])
+    from netlab.middlebox.impairing import phrases
+
+    return f"{wire['by']} wire: {'; '.join(phrases(wire['boxes']))}"
 
 
 def gc(parser: argparse.ArgumentParser) -> None:

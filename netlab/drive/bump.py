@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.drive.frames import Frames
 from netlab.drive.reports import Reports
 from netlab.middlebox import Packet, opposite
+from netlab.middlebox.make import changed
 from netlab.middlebox.make import line as make_line
 from netlab.middlebox.witness import Witness
 
@@ -57,8 +58,14 @@ class Bump:
         self.failed = 0
         """Packets at which a box raised an exception; they are dropped."""
 
+    @property
+    def line(self) -> Line:
+        """The boxes that packets meet who come in now."""
+        return self._lines[-1]
+
     def use(self, line: Line) -> None:
         """Put other boxes in; what is under way still goes the way that it began."""
+        self.line.retire(line)
         self._lines.append(line)
         self.report(self._tell)
 
@@ -161,7 +168,7 @@ def _obey(bump: Bump, control: socket.socket, described: Any, a: Frames, b: Fram
         try:
             wanted = json.loads(request)
             if wanted is not None:
-                bump.use(make_line(wanted))
+                bump.use(changed(bump.line, described, wanted))
                 described = wanted
         except Exception as error:  # noqa: BLE001 - a user's box may raise anything when it is made
             answer["error"] = f"{type(error).__name__}: {error}"

@@ -213,8 +213,8 @@ PROBES = (
     _Probe(
         "netem",
         _netem,
-        "delay and loss made by the kernel",
-        "modprobe sch_netem (Debian's cloud kernels lack it: install linux-image-amd64)",
+        "nothing: delay, loss and rate are made by netlab's own wire, a program, on every machine",
+        "not needed; for use of your own modprobe sch_netem (Debian's cloud kernels lack it)",
     ),
     _Probe(
         "BPF",

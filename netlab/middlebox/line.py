@@ -86,6 +86,10 @@ class Line:
         if deadline is not None and deadline <= at:
             raise RuntimeError(f"{type(box).__name__}.wake left its deadline in the past")
 
+    def retire(self, successor: Line) -> None:
+        """Only carry on what is under way; boxes that the successor has too are woken by it."""
+        self._timed = [(i, box) for i, box in self._timed if box not in successor.boxes]
+
     def next_due(self) -> float | None:
         """When ``due`` has to be called next; ``None`` if nothing is under way."""
         wakes = self._next_wake()

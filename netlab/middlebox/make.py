@@ -25,6 +25,23 @@ def line(described: Sequence[Mapping[str, Any]]) -> Line:
     return Line(boxes(described), [name(each) for each in described])
 
 
+def changed(
+    now: Line, described: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]
+) -> Line:
+    """The line that is ``wanted`` in place of the one ``described``; equal boxes stay the same.
+
+    So a box that does not change knows its connections still.
+    """
+    left = list(zip(described, now.boxes, strict=True))
+    made = boxes(wanted)
+    for number, each in enumerate(wanted):
+        same = next((pair for pair in left if pair[0] == each), None)
+        if same:
+            left.remove(same)
+            made[number] = same[1]
+    return Line(made, [name(each) for each in wanted])
+
+
 def name(described: Mapping[str, Any]) -> Name:
     """What a box is called: its kind or its class."""
     called = described.get("kind") or described["python"].rpartition(":")[2]

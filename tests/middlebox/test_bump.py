@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.adjust import wire_state
+from netlab.adjust import impair, wire_state
 from netlab.drive.bump import CONTROL
 from netlab.lab import Lab
 from netlab.plan.build import build
@@ -179,6 +179,16 @@ def test_boxes_change_while_the_lab_runs(netlab_state, sockets):
         for each in sockets[:2]:
             each.close()
         assert arrive(running, 5, sockets) == [0, 2, 4]
+
+
+def test_other_boxes_remember_when_one_changes(netlab_state, sockets):
+    boxes = 'delay: 1ms, middleboxes: [{python: "every_second.py:EverySecond"}]'
+    with lab(boxes) as running:
+        assert arrive(running, 3, sockets) == [0, 2]
+        for each in sockets:
+            each.close()
+        impair(running, "client", "eth0", {"delay": "2ms"})
+        assert arrive(running, 4, sockets) == [1, 3]
 
 
 def test_frames_at_the_ends_have_their_checksums(netlab_state, sockets):
