@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from netlab.lab import Lab
     from netlab.middlebox import Direction
     from netlab.plan.operations import NodeSummary, Operation, Plan
+    from netlab.topology.model import Box, Topology
 
 SETTINGS = "settings.json"
 REPLACE = "table inet netlab\ndelete table inet netlab\n"
@@ -35,15 +37,37 @@ def change(lab: Lab, settings: Mapping[str, str]) -> list[str]:
     Rules are exchanged as a whole and at once; mappings of a NAT are forgotten with them.
     Returns what was done, a line each. ``LabError`` if a value needs the lab to be built anew.
     """
-    from netlab.lab import plan_of
-    from netlab.plan.build import build
     from netlab.topology import load
 
     directory = lab.running.directory
     known = _settings(directory) | dict(settings)
-    plan = build(load(lab.running.record.topology, known))._replace(
-        name=lab.plan.name, topology=lab.plan.topology
-    )
+    done = _become(lab, load(lab.running.record.topology, known))
+    _store(directory, SETTINGS, known)
+    return done
+
+
+def put_boxes(lab: Lab, place: str, boxes: Sequence[Box]) -> None:
+    """Exchange the middleboxes of a node that forwards, or of the link at ``node:interface``.
+
+    A node keeps them until the next ``change``. ``LabError`` for a link without a program.
+    """
+    from netlab.plan.wires import describe
+    from netlab.topology import load
+
+    node, _, interface = place.partition(":")
+    if interface:
+        _ask(lab, _wire(lab, node, interface), describe(boxes))
+        return
+    topology = load(lab.running.record.topology, _settings(lab.running.directory))
+    nodes = [n if n.name != node else replace(n, middleboxes=tuple(boxes)) for n in topology.nodes]
+    _become(lab, replace(topology, nodes=tuple(nodes)))
+
+
+def _become(lab: Lab, topology: Topology) -> list[str]:
+    from netlab.lab import plan_of
+    from netlab.plan.build import build
+
+    plan = build(topology)._replace(name=lab.plan.name, topology=lab.plan.topology)
     # Not the handle's plan: since it was made, another may have changed the lab.
     now = plan_of(lab.running)
     old, new = _only_in(now, plan), _only_in(plan, now)
@@ -57,8 +81,7 @@ def change(lab: Lab, settings: Mapping[str, str]) -> list[str]:
                 )
             )
     done = _apply(lab, old, new)
-    _store(directory, SETTINGS, known)
-    _store(directory, "plan.json", codec.to_json(plan))
+    _store(lab.running.directory, "plan.json", codec.to_json(plan))
     return done
 
 
