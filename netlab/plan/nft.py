@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.plan import boxes, nat64
+from netlab.plan import boxes, nat64, nptv6
 from netlab.plan import nat as napt
 from netlab.plan.chains import Chains
-from netlab.topology.model import Masquerade, Nat64, StaticNat
+from netlab.topology.model import Masquerade, Nat64, Nptv6, StaticNat
 from netlab.topology.nat import Translator
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def ruleset(node: Node) -> str:
             napt.translate(chains, nat)
         elif isinstance(nat, Nat64):
             nat64.guard(chains, nat)
+        elif isinstance(nat, Nptv6):
+            nptv6.translate(chains, nat)
     if node.middleboxes:
         boxes.add(chains, node)
     if node.firewall:

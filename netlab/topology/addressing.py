@@ -264,7 +264,8 @@ class _Addresses:
 def network_place(draft: Draft, segment: Segment, network: Network) -> Place:
     """Where the file gives ``network`` to ``segment``; else where the segment stands."""
     if segment.behind:
-        return draft.at("nodes", segment.behind, "nat", "nat64")
+        name, key = segment.behind
+        return draft.at("nodes", name, "nat", key)
     paths: list[tuple[str | int, ...]] = [("nodes", name, "subnet") for name in segment.bridges]
     paths += [("links", index, "subnet") for index in segment.links]
     for path in paths:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from netlab.topology.source import Scalar, find
 
@@ -95,8 +95,8 @@ class Segment:
 
     Either a wire between two nodes, or all wires that ``bridges`` join. ``ends`` are the
     interfaces that may have addresses, so the ports of bridges are not among them; ``links``
-    are indices into the file's list; ``networks`` are by IP version. ``behind`` is the NAT at
-    whose translator a prefix ends, which is no wire at all.
+    are indices into the file's list; ``networks`` are by IP version. ``behind`` is, of a prefix
+    that ends at a translation and is no wire at all, the NAT and the key that says so.
     """
 
     index: int = 0
@@ -104,13 +104,14 @@ class Segment:
     links: list[int] = field(default_factory=list)
     bridges: list[str] = field(default_factory=list)
     networks: dict[int, Network] = field(default_factory=dict)
-    behind: str = ""
+    behind: tuple[str, Literal["nat64", "nptv6"]] | None = None
 
     @property
     def name(self) -> str:
         """What a message calls it."""
         if self.behind:
-            return f"the NAT64 of {self.behind}"
+            node, key = self.behind
+            return f"the `{key}` of {node}"
         if self.bridges:
             return f"the LAN of {', '.join(self.bridges)}"
         return f"the link {' - '.join(f'{e.node}:{e.interface}' for e in self.ends)}"

@@ -43,6 +43,7 @@ CHILDREN: dict[tuple[type[schema.Form], str], tuple[type[schema.Form], bool]] = 
     (schema.NodeForm, "middleboxes"): (schema.MiddleboxForm, True),
     (schema.NatForm, "static"): (schema.StaticNatForm, True),
     (schema.NatForm, "timeouts"): (schema.TimeoutsForm, False),
+    (schema.NatForm, "nptv6"): (schema.Nptv6Form, False),
     (schema.LinkForm, "middleboxes"): (schema.MiddleboxForm, True),
     (schema.LinkForm, "outbound"): (schema.ImpairmentForm, False),
     (schema.LinkForm, "inbound"): (schema.ImpairmentForm, False),

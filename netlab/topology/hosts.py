@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
+from netlab.topology import nptv6
 from netlab.topology.model import File
 from netlab.topology.nat64 import synthesized
 
@@ -35,9 +36,14 @@ class HostsFiles:
             for address in [*(a.ip for a in end.addresses), *end.answers]
         ]
         self._nat64s = [
-            (segment.index, segment.networks[6], routing.realms[0].view_beyond(segment.behind))
+            (segment.index, segment.networks[6], routing.realms[0].view_beyond(segment.behind[0]))
             for segment in wiring.segments
-            if segment.behind
+            if segment.behind and segment.behind[1] == "nat64"
+        ]
+        self._nptv6s = [
+            (segment.index, form)
+            for segment in wiring.segments
+            if segment.behind and (form := nptv6.form_of(draft, segment))
         ]
 
     def files(self, name: str) -> tuple[File, ...]:
@@ -53,6 +59,7 @@ class HostsFiles:
             visible: list[tuple[str, str, int, int]] = [
                 a for a in self._addresses if view[a[2] == 6] >> a[3] & 1
             ]
+            visible += self._translated(view[1], {a[0] for a in visible})
             visible += self._synthesized(view[1], {a[0] for a in visible})
             named = {a[0] for a in visible}
             taken = {a[1] for a in visible}
@@ -61,6 +68,19 @@ class HostsFiles:
             lines = [f"{address}\t{name}\n" for name, address, _, _ in [*visible, *rest]]
             self._texts[view] = LOCAL + "".join(lines)
         return self._texts[view]
+
+    def _translated(self, view: int, named: set[str]) -> list[tuple[str, str, int, int]]:
+        """Who is hidden behind another prefix."""
+        return [
+            (name, str(there), 6, index)
+            for index, form in self._nptv6s
+            if view >> index & 1
+            for name, address, version, _ in self._addresses
+            if version == 6
+            and name not in named
+            and (inside := IPv6Address(address)) in form.inside
+            and (there := nptv6.counterpart(inside, form.inside, form.outside))
+        ]
 
     def _synthesized(self, view: int, named: set[str]) -> list[tuple[str, str, int, int]]:
         """Whom a NAT64 makes visible: what DNS64 would say of names that have no other address."""

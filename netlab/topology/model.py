@@ -10,6 +10,7 @@ Shapes::
               └─ links ── Link  ├─ routes ────── Route
                                 ├─ neighbours ── Neighbour
                                 ├─ nat ───────── Masquerade | StaticNat | nat.Translator | Nat64
+                                │               | Nptv6
                                 ├─ firewall ──── Firewall ── Rule
                                 ├─ middleboxes ─ Box
                                 ├─ files ─────── File
@@ -127,7 +128,22 @@ class Nat64:
     origin: Position | None = None
 
 
-Nat: TypeAlias = "Masquerade | StaticNat | Translator | Nat64"
+@dataclass(frozen=True, slots=True)
+class Nptv6:
+    """One prefix stands for another, both ways and for every protocol (RFC 6296).
+
+    ``blocks`` are all parts of ``inside`` that the lab has, each with what it is outside: as many
+    bits, the word that keeps checksums as they are among them.
+    """
+
+    outsides: tuple[str, ...]
+    inside: IPv6Network
+    outside: IPv6Network
+    blocks: tuple[tuple[IPv6Network, IPv6Network], ...]
+    origin: Position | None = None
+
+
+Nat: TypeAlias = "Masquerade | StaticNat | Translator | Nat64 | Nptv6"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,9 @@ def attach(draft: Draft, wiring: Wiring) -> None:
         if not _is_prefix(draft, name) or not _has_ipv6(draft, wiring, name):
             continue
         end = End(name, NAT64, link=-1, side=0, mtu=LARGEST)
-        end.segment = Segment(len(wiring.segments), [end], networks={6: prefix}, behind=name)
+        end.segment = Segment(
+            len(wiring.segments), [end], networks={6: prefix}, behind=(name, "nat64")
+        )
         wiring.segments.append(end.segment)
         wiring.by_node[name].append(end)
 
@@ -82,7 +84,7 @@ def _prefix(draft: Draft, name: str) -> IPv6Network:
 
 def device(wiring: Wiring, name: str) -> End | None:
     """The end that is a node's device, if it has one."""
-    return next((e for e in wiring.by_node[name] if e.peer is None), None)
+    return wiring.end(name, NAT64)
 
 
 def routes(wiring: Wiring, name: str) -> list[Route]:

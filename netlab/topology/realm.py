@@ -41,9 +41,7 @@ class Realm:
     def __init__(self, draft: Draft, wiring: Wiring, version: int) -> None:
         self.version = version
         self.wiring = wiring
-        self.outside = {
-            n: outside_of(draft, n) if version == 4 else set() for n in draft.form.nodes
-        }
+        self.outside = {n: outside_of(draft, n, version) for n in draft.form.nodes}
         self.graph: nx.DiGraph[int] = nx.DiGraph()
         self._full: dict[str, int] = {}
         self._masked: dict[str, int] = {}
@@ -75,7 +73,7 @@ class Realm:
                 for e in self.wiring.by_node[name]
                 if e.segment
                 and self.version in e.segment.networks
-                and not (masked and e.interface not in outside)
+                and not (masked and e.interface and e.interface not in outside)
             ]
         )
         return vertex
@@ -191,9 +189,9 @@ def forwards(node: NodeForm) -> bool:
     return node.kind in ("router", "nat", "stack")
 
 
-def outside_of(draft: Draft, name: str) -> set[str]:
-    """The interfaces of a node on which it translates."""
+def outside_of(draft: Draft, name: str, version: int) -> set[str]:
+    """The interfaces of a node on which it hides what is inside; IPv6 is mostly passed as it is."""
     node = draft.form.nodes[name]
-    if node.kind != "nat":
+    if node.kind != "nat" or (version == 6 and not (node.nat and node.nat.nptv6)):
         return set()
     return {*node.outside, *(node.nat.masquerade if node.nat else ())}

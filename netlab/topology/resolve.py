@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from netlab.topology import names, nat64, source
+from netlab.topology import names, nat64, nptv6, source
 from netlab.topology.addressing import give_addresses
 from netlab.topology.amend import amend
 from netlab.topology.boxes import link_boxes, node_boxes
@@ -92,6 +92,7 @@ def resolve(tree: source.Mapping, problems: Problems, stem: str) -> Topology:
     )
     give_addresses(draft, wiring)
     nat64.attach(draft, wiring)
+    nptv6.attach(draft, wiring)
     routing = Routing(draft, wiring)
     routing.check_overlaps()
     _check_reachable(draft, wiring)
@@ -224,7 +225,9 @@ def _interfaces(draft: Draft, ends: list[End], name: str) -> list[Interface]:
         found.append(Interface(BRIDGE, "bridge", 2, mac, mtu, ()))
     for end in ends:
         if end.peer is None:
-            found.append(Interface(end.interface, "tun", len(found) + 2, "", end.mtu, ()))
+            # What ends at the node itself: a prefix behind a device, or behind rules.
+            if end.interface:
+                found.append(Interface(end.interface, "tun", len(found) + 2, "", end.mtu, ()))
             continue
         found.append(
             Interface(

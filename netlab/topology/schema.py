@@ -155,6 +155,13 @@ class TimeoutsForm(Form):
     other: Integer | None = Field(None, description="All other protocols; 600.")
 
 
+class Nptv6Form(Form):
+    """One IPv6 prefix inside, another of the same length outside."""
+
+    inside: Subnet = Field(description="What inside hosts have, as `fd00:1::/48`.")
+    outside: Subnet = Field(description="What others see, as `2001:db8:1::/48`.")
+
+
 class NatForm(Form):
     """Network address translation (RFC 3022) at a node of kind `nat`.
 
@@ -211,11 +218,14 @@ class NatForm(Form):
         description="An IPv6 prefix, as `64:ff9b::/96`, that stands for all IPv4 addresses outside "
         "(RFC 6146).",
     )
+    nptv6: Nptv6Form | None = Field(
+        None, description="One IPv6 prefix for another, address by address (RFC 6296)."
+    )
 
     @property
     def is_described(self) -> bool:
-        """True if it says more than `masquerade` and `static`."""
-        return bool(self.model_fields_set - {"masquerade", "static"})
+        """True if it says more of IPv4 than `masquerade` and `static`."""
+        return bool(self.model_fields_set - {"masquerade", "static", "nptv6"})
 
 
 def _middlebox(value: object) -> object:

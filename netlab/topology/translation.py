@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from netlab.topology.behaviour import translator
 from netlab.topology.fields import ip
-from netlab.topology.model import Masquerade, Nat64, StaticNat
+from netlab.topology.model import Masquerade, StaticNat
+from netlab.topology.nat import Translator
 from netlab.topology.nat64 import nat64
+from netlab.topology.nptv6 import nptv6
 from netlab.topology.problems import nearest
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def translation(draft: Draft, routing: Routing, name: str) -> tuple[Nat, ...]:
             f"add `outside: {interfaces[-1] if interfaces else 'wan'}`",
         )
         return ()
-    outsides = [n.outside for n in found if not isinstance(n, Nat64)]
+    outsides = [n.outside for n in found if isinstance(n, (Masquerade, Translator))]
     for index in range(len(node.nat.static) if node.nat else 0):
         static = _static(draft, routing, name, index, outsides)
         if static:
@@ -58,6 +60,9 @@ def translation(draft: Draft, routing: Routing, name: str) -> tuple[Nat, ...]:
     between = nat64(draft, routing.wiring, name, outsides)
     if between:
         found.append(between)
+    prefixes = nptv6(draft, routing.wiring, name, outsides)
+    if prefixes:
+        found.append(prefixes)
     return tuple(found)
 
 

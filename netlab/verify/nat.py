@@ -22,7 +22,7 @@ from netlab.topology import loads
 from netlab.topology.model import Masquerade, Nat64
 from netlab.topology.nat import Translator
 from netlab.verify import Check
-from netlab.verify.probe import Probe, drain, one_cpu
+from netlab.verify.probe import Probe, answer, drain, one_cpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,7 +129,7 @@ def measure(nat: Translator | Masquerade) -> dict[str, Any]:
         lab["server"].run(["ip", "address", "add", f"{OTHER}/24", "dev", "eth0"], check=True)
         for name, ask in probes.items():
             with Probe(lab) as probe:
-                measured[name] = ask(probe, nat)
+                measured[name] = answer(ask, probe, nat)
     return measured
 
 

@@ -32,7 +32,7 @@ from netlab.verify.nat import (
     declaration,
     stock,
 )
-from netlab.verify.probe import Probe, drain, one_cpu
+from netlab.verify.probe import Probe, answer, drain, one_cpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +98,7 @@ def measure(nat: Masquerade | Translator, between: Nat64) -> dict[str, Any]:
         lab["server"].run(["ip", "address", "add", f"{OTHER}/24", "dev", "eth0"], check=True)
         for name, ask in _PROBES.items():
             with Probe(lab) as probe:
-                measured[name] = ask(_Ends(probe, between))
+                measured[name] = answer(ask, _Ends(probe, between))
     return measured
 
 

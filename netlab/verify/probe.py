@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from netlab.lab import Lab
 
@@ -77,6 +77,14 @@ def drain(receiver: socket.socket) -> list[tuple[bytes, Any]]:
     finally:
         receiver.settimeout(SECONDS)
     return found
+
+
+def answer(ask: Callable[..., Any], *about: object) -> Any:
+    """What a probe finds; ``None`` where nothing comes of it, which no declaration says."""
+    try:
+        return ask(*about)
+    except OSError:
+        return None
 
 
 @contextmanager

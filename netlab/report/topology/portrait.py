@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from netlab.topology.model import Masquerade, Nat64
+from netlab.topology.model import Masquerade, Nat64, Nptv6
 from netlab.topology.nat import Translator
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _neighbours(links: Iterable[Link]) -> dict[str, list[tuple[str, str]]]:
 
 
 def _outsides(node: Node) -> set[str]:
-    return {rule.outside for rule in node.nat if not isinstance(rule, Nat64)}
+    return {rule.outside for rule in node.nat if not isinstance(rule, (Nat64, Nptv6))}
 
 
 def _insides(
@@ -263,6 +263,8 @@ and address-and-port-dependent filtering (section 5)."""
 def _nat_mark(rule: Nat) -> Mark:
     if isinstance(rule, Nat64):
         return Mark("nat", ("NAT64", str(rule.prefix)))
+    if isinstance(rule, Nptv6):
+        return Mark("nat", (f"NPTv6 {rule.inside}", f"⇄ {rule.outside}"))
     if isinstance(rule, Masquerade):
         return Mark("nat", ("masquerade", rule.outside))
     if isinstance(rule, Translator):
