@@ -9,7 +9,7 @@ from netlab.fate.packet import ICMP, TCP, quoted
 from netlab.wire import icmp, tcp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from netlab.fate.packet import View
     from netlab.fate.track import Track
@@ -51,9 +51,15 @@ class Answer(NamedTuple):
 class Answers:
     """All answers among some tracks, by the packet that they are about."""
 
-    def __init__(self, tracks: Iterable[Track]) -> None:
+    def __init__(self, tracks: Sequence[Track]) -> None:
         self._errors: dict[_Quote, list[Answer]] = {}
         self._resets: dict[tuple[object, ...], list[Answer]] = {}
+        self._reset: dict[int, Answer] = {}
+        asked: dict[tuple[object, ...], list[Track]] = {}
+        for track in tracks:
+            if track.view.protocol == TCP and track.view.flags & tcp.ACK:
+                which = (track.node, *track.view.flow, track.view.acknowledgement)
+                asked.setdefault(which, []).append(track)
         for track in tracks:
             if not track.sightings:
                 continue
@@ -66,17 +72,31 @@ class Answers:
                 said = Answer(disposition, f"answered by {node} with ICMP: {name}")
                 self._errors.setdefault(_quote(node, about), []).append(said)
             elif packet.protocol == TCP and packet.flags & tcp.RST:
-                which = (node, *_reverse(packet), packet.acknowledgement)
                 said = Answer(_D.NO_LISTENER, f"answered by {node} with a RST")
-                self._resets.setdefault(which, []).append(said)
+                if packet.flags & tcp.ACK:
+                    tried = (node, *_reverse(packet), packet.acknowledgement)
+                    self._resets.setdefault(tried, []).append(said)
+                    continue
+                # It begins where the segment that it answers ended: the last one before it.
+                asking = (node, *_reverse(packet), packet.sequence)
+                before = [t for t in asked.get(asking, ()) if t.time_at_end < track.time_ns]
+                if before:
+                    self._reset[id(max(before, key=lambda t: t.time_at_end))] = said
 
     def of(self, track: Track) -> Answer | None:
-        """What answered this packet at the node where it ended; each answer serves once."""
+        """What answered this packet at the node where it ended; each answer serves once.
+
+        A SYN is refused by a RST that acknowledges it, what came for a connection that is gone by
+        one that acknowledges nothing (RFC 9293 section 3.5.2).
+        """
         packet = track.view
         found = self._errors.get(_quote(track.node, packet))
-        if not found and packet.protocol == TCP and packet.flags & tcp.SYN:
-            after = packet.sequence + packet.payload_length + 1 & 0xFFFFFFFF
-            found = self._resets.get((track.node, *packet.flow, after))
+        if not found and packet.protocol == TCP:
+            if packet.flags & tcp.ACK:
+                return self._reset.get(id(track))
+            if packet.flags & tcp.SYN:
+                after = packet.sequence + packet.payload_length + 1 & 0xFFFFFFFF
+                found = self._resets.get((track.node, *packet.flow, after))
         return found.pop(0) if found else None
 
 

@@ -87,6 +87,7 @@ REASONS: dict[str, tuple[Disposition, str]] = {
 }
 """What the kernel calls it (include/net/dropreason-core.h), and what that means."""
 
+_TCP = ("tcp_v4_rcv", "tcp_v6_rcv")
 _ROUTE_ERRORS = ("ip_error", "ip6_pkt_discard", "ip6_pkt_prohibit", "dst_discard")
 
 
@@ -94,6 +95,9 @@ def of_kernel(reason: str, function: str, packet: View) -> tuple[Disposition, st
     """The disposition and a phrase for a drop reason; the function tells similar ones apart."""
     if reason == "IP_INHDR" and function in ("ip_forward", "ip6_forward") and packet.ttl <= 1:
         return _D.TTL_EXPIRED, "TTL expired"
+    if reason == "NOT_SPECIFIED" and function in _TCP:
+        # What TIME-WAIT has taken is freed like what nobody wants.
+        return _D.DELIVERED, "its connection is in TIME-WAIT, which took it"
     if reason == "NOT_SPECIFIED" and function.startswith(_ROUTE_ERRORS):
         return _D.ROUTE_REFUSES, "a blackhole or prohibit route"
     known = REASONS.get(reason)

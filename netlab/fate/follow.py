@@ -44,6 +44,12 @@ sockets, which a ``ping`` of root does not use."""
 COPIED_TO_RAW = frozenset({ICMP, TCP, UDP, ICMPV6})
 """Raw sockets get a copy of these; of all other protocols they get the packet itself (raw(7))."""
 
+BEFORE_CONTENT = 8
+"""Octets that a NAT may change in a transport header: ports and UDP's checksum."""
+
+LEAST_ALIKE = 8
+"""Octets of content that make two first fragments those of one datagram."""
+
 LEAST_MTU = 1280 - 40
 """Octets that IPv6 carries everywhere without cutting (RFC 8200 section 5)."""
 
@@ -95,6 +101,7 @@ class _Follower:
         self._under_way: dict[bytes, View] = {}
         self._gone: dict[tuple[str, Key], Track] = {}
         self._clock: dict[str, list[tuple[int, int]]] = {}
+        self._numbers: dict[tuple[str, tuple[bytes, bytes, int, int]], int] = {}
 
     def _node(self, node: str) -> Room:
         return self._inside.setdefault(node, Room())
@@ -259,7 +266,10 @@ class _Follower:
 
     def _related(self, room: Room, seen: Sighting) -> Track | None:
         """A piece of what was expected, or several of them in one."""
-        fit = [(t, amount) for t, amount in room.overlapping(seen.view) if self._may_go_on(t, seen)]
+        fit = self._overlapping(room, seen, seen.view)
+        renumbered = None if fit else self._renumbered(room, seen)
+        if renumbered:
+            fit = self._overlapping(room, seen, renumbered)
         if not fit:
             return None
         track = self._begin(seen.view, seen.node, seen.time_ns)
@@ -272,6 +282,33 @@ class _Follower:
             if parent.covered >= whole:
                 self._leave_rooms(parent)
         return track
+
+    def _overlapping(self, room: Room, seen: Sighting, packet: View) -> list[tuple[Track, int]]:
+        return [(t, amount) for t, amount in room.overlapping(packet) if self._may_go_on(t, seen)]
+
+    def _renumbered(self, room: Room, seen: Sighting) -> View | None:
+        """A fragment as it was numbered before the node gave its datagram another number.
+
+        The first fragment tells by its content which datagram it is of; the others follow.
+        """
+        packet = seen.view
+        if not packet.is_fragment:
+            return None
+        flow = (packet.source, packet.destination, *packet.datagram)
+        if packet.fragment_offset == 0:
+            start = packet.transport[BEFORE_CONTENT:]
+            for track in reversed(room.latest()):
+                came = track.view
+                both = min(len(start), len(came.transport) - BEFORE_CONTENT)
+                if (
+                    (came.protocol, came.fragment_offset) == (packet.protocol, 0)
+                    and both >= LEAST_ALIKE
+                    and came.transport[BEFORE_CONTENT:][:both] == start[:both]
+                ):
+                    self._numbers[seen.node, flow] = came.identification
+                    break
+        before = self._numbers.get((seen.node, flow))
+        return None if before is None else packet._replace(identification=before)
 
     def _rewritten(self, room: Room, seen: Sighting) -> Track | None:
         """The same packet with its sequence numbers, options or payload rewritten by a box."""

@@ -26,9 +26,10 @@ from netlab.fate.counters import suspicions
 from netlab.fate.disposition import Disposition, of_kernel
 from netlab.fate.fates import Reason
 from netlab.fate.room import carried
+from netlab.wire import address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from netlab.fate.answers import Answer
     from netlab.fate.bindings import Bindings
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 
 
 End: TypeAlias = tuple[Disposition, Reason]
+
+
+NOT_OURS = frozenset(
+    {Disposition.NOT_FORWARDING, Disposition.NO_ROUTE, Disposition.WRONG_WAY, Disposition.UNKNOWN}
+)
+"""Ends of packets that a node's kernel does not take for its own."""
 
 
 class Verdict(NamedTuple):
@@ -66,11 +73,15 @@ class Judge:
             for c in evidence.counts
             if c.name in ("conntrack.insert_failed", "conntrack.drop")
         }
+        self._programs = set(self._spoken_for(tracks))
         self._known: dict[int, End] = {}
         doubtful = []
         answers = Answers(tracks)
         for track in tracks:
-            end = self._certain(track) or answered(answers.of(track))
+            end = self._certain(track)
+            if end is None or (track.drop and end[0].arrived):
+                # What TIME-WAIT takes it may still refuse.
+                end = answered(answers.of(track)) or end
             if end:
                 self._known[id(track)] = end
             else:
@@ -88,10 +99,24 @@ class Judge:
         last = track.last
         interface = last.interface if last and last.node == track.node else ""
         disposition, reason = self._known.get(id(track)) or self._by_place(track)
+        if disposition in NOT_OURS and (track.node, *track.view.flow) in self._programs:
+            # The kernel has no use for it, but a packet socket got it before.
+            text = f"a program at {track.node} speaks for {address.text(track.view.destination)}"
+            disposition, reason = Disposition.DELIVERED, Reason("inferred", text)
         lives = disposition.arrived or disposition.lives_on
         if last and not lives and self._bindings.has_gone(track.node, track.view, last.time_ns):
             reason = reason._replace(text=f"{reason.text}; conntrack had let go of its flow")
         return Verdict(disposition, reason, track.node, interface)
+
+    def _spoken_for(self, tracks: Sequence[Track]) -> Iterator[tuple[object, ...]]:
+        """Flows to foreign addresses for which a node sends all the same: a program does."""
+        for track in tracks:
+            if not track.sightings or track.parents or track.sightings[0].direction == "in":
+                continue
+            node = track.sightings[0].node
+            source, destination, protocol, source_port, port = track.begins.flow
+            if source and source not in self._own.get(node, ()):
+                yield node, destination, source, protocol, port, source_port
 
     def _is_at_home(self, track: Track) -> bool:
         """Whether it came in to the node that it was for."""

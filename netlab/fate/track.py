@@ -67,6 +67,11 @@ class Track:
         return self.sightings[-1] if self.sightings else None
 
     @property
+    def time_at_end(self) -> int:
+        """When it was seen last."""
+        return self.sightings[-1].time_ns if self.sightings else self.time_ns
+
+    @property
     def view(self) -> View:
         """The packet as it was last seen."""
         return self.sightings[-1].view if self.sightings else self.begins

@@ -196,6 +196,7 @@ def test_a_ladder_is_drawn(form, starts, tmp_path):
         (["explain", "client", "server", "--proto", "udp", "--size", "3"], 2, "error[E510]"),
         (["explain", "client", "server", "-6"], 1, "error[E414]"),
         (["capture", "-w", "/nowhere/at/all"], 1, "error[E511]"),
+        (["capture", "-w", "/dev/full", "--seconds", "0.1"], 1, "error[E511]"),
         (["ladder", "-o", "/dev/full", "client", "--", "true"], 1, "error[E511]"),
         (["trace", "-w", "/dev/full", "client", "--", "ping", "-c1", "server"], 1, "error[E511]"),
     ],

@@ -111,6 +111,51 @@ def test_merged_segments_say_into_what():
     assert merged.arrived
 
 
+def pieces(header: ipv4.Header, body: bytes, size: int) -> list[bytes]:
+    """A datagram in fragments of ``size`` octets."""
+    return [
+        ipv4.encode(
+            header._replace(
+                flags=ipv4.MORE_FRAGMENTS if start + size < len(body) else 0, fragment_offset=start
+            ),
+            body[start : start + size],
+        )
+        for start in range(0, len(body), size)
+    ]
+
+
+def test_fragments_that_get_another_number_and_another_size_are_followed():
+    tape = Tape()
+    bodies = [random.Random(n).randbytes(1600) for n in range(2)]
+    before = ipv4.Header(path.CLIENT, SERVER, 255, identification=7, flags=0)
+    for number, body in enumerate(bodies):
+        for piece in pieces(before._replace(identification=7 + number), body, 800):
+            tape.pass_through(piece, until=4)
+    after = before._replace(source=OUTSIDE, ttl=62)
+    for number, body in reversed(list(enumerate(bodies))):
+        for piece in pieces(after._replace(identification=90 + number), body, 400):
+            tape.see(FORTH[4], piece)
+            tape.see(FORTH[5], piece)
+    fates = join(tape.evidence())
+    assert fates.dispositions() == {End.CUT: 4, End.DELIVERED: 8}
+    for fate in fates.arrived:
+        [parent] = fate.parents
+        inside = next(f for f in fates if f.id == parent).packet
+        assert fate.packet.identification - 90 == inside.identification - 7
+        assert fate.packet.fragment_offset // 800 == inside.fragment_offset // 800
+
+
+def test_fragments_of_other_content_are_not_taken_for_one_another():
+    tape = Tape()
+    header = ipv4.Header(path.CLIENT, SERVER, 255, identification=7, flags=0)
+    for piece in pieces(header, random.Random(1).randbytes(1600), 800):
+        tape.pass_through(piece, until=4)
+    for piece in pieces(header._replace(identification=9), random.Random(2).randbytes(1600), 400):
+        tape.see(FORTH[4], piece)
+    fates = join(tape.evidence())
+    assert not any(fate.parents for fate in fates)
+
+
 def test_a_datagram_is_followed_through_its_fragments():
     tape = Tape()
     tape.pass_through(path.datagram(bytes(1600), ident=5), until=4)
@@ -206,6 +251,52 @@ def test_a_clash_needs_its_counter():
     count = Count("nat", "conntrack.insert_failed", 1)
     [fate] = join(tape.evidence(drops=(drop,), counts=(count,)))
     assert (fate.disposition, fate.reason.source) == (End.NAT_CLASH, "conntrack")
+
+
+def test_a_program_that_speaks_for_an_address_takes_what_the_kernel_does_not():
+    tape = Tape()
+    foreign = bytes([192, 0, 2, 80])
+    asked = path.datagram(b"question", source=OUTSIDE, destination=foreign)
+    for place in FORTH[4:]:
+        tape.see(place, asked)
+    drop = KernelDrop(10**9, "server", "IP_INADDRERRORS", "ip_rcv_finish_core", asked)
+    [alone] = join(tape.evidence(drops=(drop,)))
+    assert alone.disposition is End.NOT_FORWARDING
+    answer = path.datagram(b"answer", source=foreign, destination=OUTSIDE, ports=(80, 4000))
+    tape.see(BACK[0], answer)
+    heard = join(tape.evidence(drops=(drop,)))[0]
+    assert (heard.disposition, heard.reason.source) == (End.DELIVERED, "inferred")
+    assert heard.reason.text == "a program at server speaks for 192.0.2.80"
+
+
+def test_a_reset_without_acknowledgement_answers_the_last_segment_before_it():
+    tape = Tape()
+    kept, late = (path.segment(b"data", seq=seq, source=OUTSIDE) for seq in (1, 5))
+    for packet in (kept, late):
+        for place in FORTH[4:]:
+            tape.see(place, packet)
+    header = tcp.Header(80, 4000, 77, 0, tcp.RST, 0)
+    back = ipv4.encode(ipv4.Header(SERVER, OUTSIDE, 6), tcp.encode(header, b"", SERVER, OUTSIDE))
+    tape.see(BACK[0], back)
+    first, second, _ = join(tape.evidence())
+    assert first.arrived
+    assert second.disposition is End.NO_LISTENER
+    assert "RST" in second.reason.text
+
+
+def test_an_abortive_close_refuses_nothing():
+    tape = Tape()
+    answer = tcp.Header(80, 4000, 300, 2, tcp.SYN | tcp.ACK, 1000)
+    packet = ipv4.encode(ipv4.Header(SERVER, OUTSIDE, 6), tcp.encode(answer, b"", SERVER, OUTSIDE))
+    for place in BACK[2:4]:
+        tape.see(place, packet)
+    abort = tcp.Header(4000, 80, 2, 301, tcp.RST | tcp.ACK, 0)
+    tape.see(
+        ("nat", "wan", "out"),
+        ipv4.encode(ipv4.Header(OUTSIDE, SERVER, 6), tcp.encode(abort, b"", OUTSIDE, SERVER)),
+    )
+    taken, _ = join(tape.evidence())
+    assert taken.arrived
 
 
 def test_an_icmp_error_speaks_for_a_packet_that_nobody_saw_die():

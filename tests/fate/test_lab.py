@@ -136,6 +136,31 @@ def test_a_flood_beyond_all_buffers_is_not_hidden(
     assert End.LOST_ON_WIRE not in fates.dispositions()
 
 
+def test_what_comes_for_a_closed_connection_is_taken_by_time_wait_or_refused(lab: Lab) -> None:
+    with (
+        lab["server"].socket(socket.AF_INET, socket.SOCK_STREAM) as listening,
+        lab.observe() as watch,
+    ):
+        listening.bind(("", 81))
+        listening.listen()
+        for late in (b"", b"too late"):
+            with lab["client"].socket(socket.AF_INET, socket.SOCK_STREAM) as asking:
+                asking.connect((SERVER, 81))
+                answering, _ = listening.accept()
+            with answering:
+                assert answering.recv(1) == b""
+                # Its acknowledgement of the FIN has arrived, or comes along with what follows.
+                watch.settle()
+                answering.sendall(late)
+        watch.settle()
+    fates = watch.fates
+    refused = [fate for fate in fates.where(proto=6) if not fate.arrived]
+    assert [fate.packet.payload_length for fate in refused] == [len(b"too late")]
+    assert refused[0].reason.text == "answered by client with a RST"
+    fins = [fate for fate in fates if fate.origin == "server" and fate.packet.flags & 1]
+    assert "TIME-WAIT" in fins[0].reason.text
+
+
 def test_two_observers_see_the_same_and_do_not_disturb_each_other(lab: Lab) -> None:
     with lab.observe() as one:
         with lab.observe() as other, lab["client"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:

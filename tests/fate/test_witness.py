@@ -95,6 +95,29 @@ def test_tcpdump_counts_the_same_frames_on_each_interface(lab: Lab, tmp_path: Pa
     assert counted(files) == ours
 
 
+def test_tcpdump_reads_the_same_packets_of_the_file(lab: Lab, tmp_path: Path) -> None:
+    with lab.observe() as watch:
+        play(lab)
+        watch.settle()
+    file = tmp_path / "lab.pcapng"
+    file.write_bytes(b"".join(blocks(watch.evidence, watch.fates)))
+    words = ["tcpdump", "-n", "-tt", "--nano", "-r", str(file), "ip"]
+    read = subprocess.run(words, capture_output=True, text=True, check=True)
+    # "1700000000.123456789 IP 10.0.0.2.4000 > 198.51.100.2.9: UDP, length 9"
+    told = [line.split() for line in read.stdout.splitlines()]
+    ours = [
+        (hop.time_ns, socket.inet_ntoa(fate.packet.destination))
+        for fate in watch.fates
+        for hop in fate.hops
+        if not any(change.startswith("IP::Dst") for each in fate.hops for change in each.changes)
+    ]
+    assert len(ours) > 20
+    times = {int(words[0].replace(".", "")): words for words in told}
+    assert len(told) == len(watch.evidence.frames)
+    for time_ns, destination in ours:
+        assert destination in " ".join(times[time_ns])
+
+
 def test_tshark_reads_of_the_file_what_was_said(lab: Lab, tmp_path: Path) -> None:
     if not shutil.which("tshark"):
         pytest.skip("no tshark")
