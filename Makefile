@@ -39,9 +39,10 @@ test-user: install ## the kernel tests as an ordinary user
 soak: install ## what the suite tries in seconds, for minutes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
 
-docs: install ## write docs/commands.md and docs/middleboxes.md from the program
+docs: install ## write what the program makes of docs/: reference, catalogue, pictures
 	$(BIN)/python scripts/reference.py > docs/commands.md
 	$(BIN)/python scripts/middleboxes.py > docs/middleboxes.md
+	$(SUDO) $(BIN)/python scripts/pictures.py
 
 check: install ## ruff, mypy, the import contract
 	$(BIN)/ruff check .

@@ -173,7 +173,9 @@ def _step(key: str, done: Done, stage: Stage) -> Iterator[Block]:
     if done.step.explain:
         yield Prose(done.step.explain)
     if done.commands:
-        yield Code("\n".join(f"$ {command}" for command in done.commands))
+        # What a Python function does cannot be typed.
+        typed = (c if c.startswith("# ") else f"$ {c}" for c in done.commands)
+        yield Code("\n".join(typed))
     if done.verdicts:
         yield Grid(
             ("", "expected", "seen"),

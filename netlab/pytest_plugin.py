@@ -4,6 +4,9 @@
     def test_a_ping_passes(netlab):
         netlab["client"].run(["ping", "-c1", "server"], check=True)
 
+The topology is a file beside the test or in the root of the project, or a ``Topology`` that a
+program made (``netlab.topology.loads``), which is how one test meets forty labs.
+
 Each test gets a lab of its own under a name of its own, so tests may run side by side
 (pytest-xdist). A test is skipped, with the reason, where the machine does not allow labs. When it
 fails, what the lab's programs printed is shown, and of each ``with netlab.observe()`` the fate of
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from netlab.lab import Lab
     from netlab.scenario.outcome import Outcome
+    from netlab.topology.model import Topology
 
 _MARKER = "netlab(topology, name=None): the lab that the netlab fixture builds"
 _SCENARIO = (
@@ -116,7 +120,7 @@ def netlab(
         pytest.fail("say which lab: @pytest.mark.netlab(topology='topologies/nat.yaml')")
     from netlab.lab import Lab
 
-    lab = Lab(_find(request, *marker.args, **marker.kwargs), name=marker.kwargs.get("name"))
+    lab = Lab(_lab(request, *marker.args, **marker.kwargs), name=marker.kwargs.get("name"))
     try:
         lab.start()
     except Unavailable as error:
@@ -159,8 +163,12 @@ def _play(request: pytest.FixtureRequest, name: str, *, repeat: int = 1, seed: i
     return outcome
 
 
-def _find(request: pytest.FixtureRequest, topology: str, **_: object) -> Path:
-    """The topology beside the test's file, or in the root of the project."""
+def _lab(request: pytest.FixtureRequest, topology: str | Topology, **_: object) -> Path | Topology:
+    return _find(request, topology) if isinstance(topology, str) else topology
+
+
+def _find(request: pytest.FixtureRequest, topology: str) -> Path:
+    """The file beside the test's, or in the root of the project."""
     beside = request.path.parent / topology
     return beside if beside.exists() else request.config.rootpath / topology
 

@@ -2,15 +2,81 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from netlab.scenario import library
+
 ROOT = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.kernel
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def anchors(page: Path) -> set[str]:
+    """The names of a page's headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    for link in links:
+        if re.match(r"https?://|mailto:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def test_every_picture_is_shown_and_is_one():
+    shown = {
+        p for page in PAGES for p in re.findall(r"\((?:docs/)?pictures/([^)]+)\)", page.read_text())
+    }
+    there = {path.name: path for path in (ROOT / "docs" / "pictures").iterdir()}
+    assert shown == set(there)
+    for path in there.values():
+        assert ET.parse(path).getroot().tag.endswith("svg")
+
+
+PICTURES = runpy.run_path(str(ROOT / "scripts" / "pictures.py"))
+
+
+def test_the_pictures_of_labs_are_up_to_date():
+    for name, lab in PICTURES["LABS"].items():
+        drawn = PICTURES["graph"].svg(PICTURES["load"](ROOT / "topologies" / f"{lab}.yaml"))
+        assert (ROOT / "docs" / "pictures" / f"{name}.svg").read_text() == drawn, "run `make docs`"
+
+
+@pytest.mark.kernel
+@pytest.mark.root
+@pytest.mark.soak
+def test_the_pictures_of_packets_are_up_to_date(netlab_leaves_no_trace):
+    for name, drawn in PICTURES["pictures"]().items():
+        assert (ROOT / "docs" / "pictures" / f"{name}.svg").read_text() == drawn, "run `make docs`"
+
+
+def test_the_lesson_has_five_commands_and_ninety_minutes():
+    page = (ROOT / "docs" / "lesson-nat.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|", page, re.MULTILINE)
+    assert sum(int(minutes) for minutes, _ in rows) == 90
+    commands = [command for _, command in rows if command.startswith("`")]
+    assert len(commands) == 5
+    names = {command.strip("`").removeprefix("netlab demo ") for command in commands}
+    assert names <= set(library.names())
+    for minutes, command in rows[1:]:
+        assert f"## {minutes} minutes: {command}\n" in page
+    played = re.findall(r"netlab (?:run|demo) ([a-z-]+)`", page)
+    assert set(played) <= set(library.names())
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -71,6 +137,7 @@ def check(page: str, run) -> None:
         assert re.fullmatch(as_pattern(shown), printed), f"$ {command}\n{printed}"
 
 
+@pytest.mark.kernel
 def test_the_tutorial_is_true(run, tmp_path):
     page = (ROOT / "docs" / "tutorial.md").read_text()
     [office] = blocks(page, "yaml")
@@ -78,21 +145,34 @@ def test_the_tutorial_is_true(run, tmp_path):
     check(page, run)
 
 
+@pytest.mark.kernel
+def test_the_page_on_writing_scenarios_is_true(run, tmp_path):
+    page = (ROOT / "docs" / "writing-scenarios.md").read_text()
+    for name, content in zip(("provider.yaml", "claim.yaml"), blocks(page, "yaml"), strict=True):
+        assert f"`{name}`:\n\n```yaml" in page
+        (tmp_path / name).write_text(content)
+    check(page, run)
+
+
+@pytest.mark.kernel
 @pytest.mark.root
 def test_the_page_on_fates_is_true(run):
     check((ROOT / "docs" / "fate.md").read_text(), run)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("page", ["hdp", "one-packet-mystery"])
 def test_the_pages_on_hdp_are_true(page, run):
     check((ROOT / "docs" / f"{page}.md").read_text(), run)
 
 
+@pytest.mark.kernel
 def test_the_readme_s_first_screen_is_true(run):
     page = (ROOT / "README.md").read_text()
     check(page[: page.index("```yaml")], run)
 
 
+@pytest.mark.kernel
 @pytest.mark.root
 def test_the_readme_says_why_packets_died(run):
     page = (ROOT / "README.md").read_text()

@@ -101,7 +101,7 @@ def _in_order(plan: Plan, ends: Mapping[tuple[str, str], str]) -> list[NodeSumma
     return sorted(plan.nodes, key=lambda node: places[node.name])
 
 
-def ways(fates: Fates, plan: Plan, numbers: Mapping[int, int] | None = None) -> list[Way]:
+def ways(fates: Iterable[Fate], plan: Plan, numbers: Mapping[int, int] | None = None) -> list[Way]:
     """The ways of the packets, each with all the packets that went it, by their ``numbers``."""
     ends = {end: node for end, (node, _) in peers(plan).items()}
     groups: dict[tuple[object, ...], list[tuple[Way, int]]] = {}

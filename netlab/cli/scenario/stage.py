@@ -13,10 +13,14 @@ from netlab.scenario.perform import commands
 from netlab.scenario.run import play
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netlab.scenario.model import Scenario, Step
     from netlab.scenario.outcome import Done
 
 WIDTH = 78
+MOST_LINES = 14
+"""Lines of what a step printed."""
 MOST_WAYS = 8
 """Ways of packets that are told after a step."""
 
@@ -40,7 +44,9 @@ def show(scenario: Scenario, *, keep: bool) -> int:
         if step.explain:
             print(textwrap.indent(textwrap.fill(step.explain, WIDTH), "  "))
         for line in commands(step, scenario.name, scenario.file.parent):
-            print(console.style(f"  $ {line}", "cyan"))
+            # What a Python function does cannot be typed.
+            typed = line if line.startswith("# ") else f"$ {line}"
+            print(console.style(f"  {typed}", "cyan"))
         pause()
 
     def after(done: Done) -> None:
@@ -49,11 +55,27 @@ def show(scenario: Scenario, *, keep: bool) -> int:
         for way in ways[:MOST_WAYS]:
             said = textwrap.fill(words(way), WIDTH, subsequent_indent="   ", break_on_hyphens=False)
             print(textwrap.indent(said, "  "))
+        for line in _printed(done):
+            print(console.style(f"    {line}", "dim"))
         print()
 
     made = play(scenario, keep=keep, before=before, after=after)
     print(scenario.story.rstrip())
     return 0 if made.passed else 1
+
+
+def _printed(done: Done) -> Iterator[str]:
+    """The beginning of what a step printed, a table as one."""
+    table = done.seen.table
+    head = tuple(table[0]) if table else ()
+    lines = (
+        console.columns([head, *(tuple(row.get(c, "") for c in head) for row in table)])
+        if table
+        else done.seen.output
+    ).splitlines()
+    yield from lines[:MOST_LINES]
+    if len(lines) > MOST_LINES:
+        yield f"… {len(lines) - MOST_LINES} more lines"
 
 
 def console_width() -> int:

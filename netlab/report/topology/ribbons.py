@@ -29,7 +29,7 @@ MOST_LANES = 6
 """Ways that one drawing shows."""
 SIDE = 8
 """Between a card and the numbers on its lanes."""
-WORDS = 24
+WORDS = 28
 """Columns of what happened in a node."""
 MOST_LINES = 4
 """Lines of a reason on a card; the whole of it stands in its tooltip and in the table."""
