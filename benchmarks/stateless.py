@@ -2,6 +2,8 @@
 
 Client and server are two nodes with one wire between them: every router on the way would cost
 both sides the same and bring the ratios nearer to 1. Peers are measured in turns within one run.
+An HTTP server and its client have a processor each: left to the scheduler they often share one, and
+the figure is then that of their sum, which is mostly the client's.
 """
 
 from __future__ import annotations
@@ -48,6 +50,9 @@ links:
 OURS, OWN = "192.0.2.80", "198.51.100.2"
 CONNECTIONS = 128
 CORES_FOR_TWO = 4
+CORES = os.cpu_count() or 1
+ONE, TWO = "0", "0,1"  # processors of a server
+REST = f"{min(2, CORES - 1)}-{CORES - 1}" if CORES >= CORES_FOR_TWO else str(CORES - 1)
 
 ASYNCIO = """
 import asyncio, sys
@@ -82,7 +87,7 @@ def run(*, quick: bool) -> Result:
     seconds, rounds = (2, 2) if quick else (4, 5)
     missing = [
         f"{name}: not installed"
-        for name in ("wrk", "nginx", "dnsperf", "unbound")
+        for name in ("wrk", "nginx", "dnsperf", "unbound", "taskset")
         if not shutil.which(name)
     ]
     with contextlib.ExitStack() as stack:
@@ -92,7 +97,7 @@ def run(*, quick: bool) -> Result:
         lab = stack.enter_context(netlab.Lab(home / "lab.yaml", name=f"bench-{os.getpid()}"))
         bench = _Bench(lab, stack, home, seconds)
         contests = [*bench.http(), *bench.dns()]
-        if (os.cpu_count() or 1) >= CORES_FOR_TWO:
+        if CORES >= CORES_FOR_TWO:
             contests += bench.workers()
         else:
             missing.append(f"two workers: they and the client need {CORES_FOR_TWO} cores")
@@ -116,12 +121,12 @@ class _Bench:
 
     def http(self) -> Iterator[Contest]:
         """Bodies of 100 octets and 60 kB, one connection for each request."""
-        if not shutil.which("wrk"):
+        if not (shutil.which("wrk") and shutil.which("taskset")):
             return
         for size, port in ((100, 80), (60_000, 81)):
             (self._home / str(size)).write_bytes(b"x" * size)
-            self._stateless("http", f"{OURS}:{port}", "--text", "x" * (size - 1))
-        self._start(port=8082, argv=[sys.executable, "-c", ASYNCIO, "8082", "100"])
+            self._stateless("http", f"{OURS}:{port}", "--text", "x" * (size - 1), on=ONE)
+        self._start(port=8082, on=ONE, argv=[sys.executable, "-c", ASYNCIO, "8082", "100"])
         if shutil.which("nginx"):
             self._nginx()
             for size, port in ((100, 80), (60_000, 81)):
@@ -140,9 +145,9 @@ class _Bench:
 
     def workers(self) -> Iterator[Contest]:
         """Two processes of ours that share the traffic, against one."""
-        if not shutil.which("wrk"):
+        if not (shutil.which("wrk") and shutil.which("taskset")):
             return
-        self._stateless("http", f"{OURS}:83", "--text", "x" * 99, "--workers", "2")
+        self._stateless("http", f"{OURS}:83", "--text", "x" * 99, "--workers", "2", on=TWO)
         yield Contest(
             "HTTP, bodies of 100 octets, two workers",
             "one worker",
@@ -212,9 +217,8 @@ class _Bench:
                 out.sendto(encode(syn), (address, 0))
 
     def _wrk(self, url: str) -> float:
-        ran = self._client.run(
-            ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{self._seconds}", url], check=True, timeout=60
-        )
+        wrk = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{self._seconds}", url]
+        ran = self._client.run(["taskset", "-c", REST, *wrk], check=True, timeout=60)
         return _figure(r"Requests/sec:\s+([\d.]+)", ran.stdout)
 
     def _dnsperf(self, address: str, each: int) -> float:
@@ -226,9 +230,11 @@ class _Bench:
         )  # fmt: skip
         return _figure(r"Queries per second:\s+([\d.]+)", ran.stdout)
 
-    def _stateless(self, kind: str, listen: str, *argv: str) -> subprocess.Popen[Any]:
+    def _stateless(
+        self, kind: str, listen: str, *argv: str, on: str | None = None
+    ) -> subprocess.Popen[Any]:
         command = [sys.executable, "-m", "netlab", "stateless", kind, "--listen", listen, *argv]
-        process = self._spawn(command, stdout=subprocess.PIPE)
+        process = self._spawn(command, on, stdout=subprocess.PIPE)
         assert process.stdout
         if not process.stdout.readline():
             raise RuntimeError(f"{' '.join(command[:6])} did not start")
@@ -244,7 +250,7 @@ class _Bench:
             f"http {{ access_log off; keepalive_timeout 0; sendfile on; tcp_nopush on; {paths}"
             f"server {{ listen {OWN}:8080 backlog=4096; root {home}; }} }}"
         )
-        self._start(port=8080, argv=["nginx", "-c", str(home / "nginx.conf")])
+        self._start(port=8080, on=ONE, argv=["nginx", "-c", str(home / "nginx.conf")])
 
     def _unbound(self) -> None:
         home = self._home
@@ -256,9 +262,9 @@ class _Bench:
         )
         self._start(port=53, argv=["unbound", "-d", "-c", str(home / "unbound.conf")])
 
-    def _start(self, *, port: int, argv: list[str]) -> None:
+    def _start(self, *, port: int, argv: list[str], on: str | None = None) -> None:
         """Start a peer and wait until it listens."""
-        process = self._spawn(argv)
+        process = self._spawn(argv, on)
         end = time.monotonic() + 20
         while True:
             with self._server.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -268,7 +274,12 @@ class _Bench:
                 raise RuntimeError(f"{argv[0]} did not start")
             time.sleep(0.01)
 
-    def _spawn(self, argv: list[str], **options: Any) -> subprocess.Popen[Any]:
+    def _spawn(
+        self, argv: list[str], on: str | None = None, **options: Any
+    ) -> subprocess.Popen[Any]:
+        """Start a program in the server's node, ``on`` some processors only."""
+        if on is not None:
+            argv = ["taskset", "-c", on, *argv]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}
         node: LabNode = self._server
         process = node.popen(argv, env={"PYTHONPATH": str(ROOT)}, **quiet)

@@ -39,7 +39,7 @@ SLOT = 128
 SEGMENT_SIZES = (536, 1220, 1300, 1360, 1400, 1440, 1460, 8960)
 """What the three bits stand for: RFC 9293's default, the IPv6 minimum, tunnels, Ethernet, jumbo."""
 
-_PORTS_SLOT = struct.Struct("!HHI")
+_PORTS = struct.Struct("!HH")
 INDEX_SHIFT = 29
 BALANCE = (1 << INDEX_SHIFT) - 1
 SIGNED = 1 << INDEX_SHIFT - 1
@@ -58,7 +58,7 @@ def initial_sequence_number(syn: Segment, now: float, secret: bytes, mss: int) -
     index = 0
     while index < 7 and SEGMENT_SIZES[index + 1] <= mss:
         index += 1
-    return syn.seq + _key(syn, int(now) // SLOT, secret) + (index << INDEX_SHIFT) & MODULO
+    return syn.seq + _key(syn, slot_at(now), secret) + (index << INDEX_SHIFT) & MODULO
 
 
 def position(
@@ -69,7 +69,7 @@ def position(
     Only balances from ``lowest`` to ``highest`` are believed: the wider the range, the more
     guesses pass.
     """
-    slot = int(now) // SLOT
+    slot = slot_at(now)
     difference = segment.ack - segment.seq
     for candidate in (slot, slot - 1):
         # The balance may be negative, so the index is read as if it were rounded to the nearest.
@@ -80,8 +80,19 @@ def position(
     return None
 
 
+def slot_at(now: float) -> int:
+    """The number of the slot in which ``now`` (seconds) lies."""
+    return int(now) // SLOT
+
+
+def keyed(slot: int, secret: bytes) -> blake2s:
+    """The hash that K is, before addresses and ports go into it."""
+    return blake2s((slot & MODULO).to_bytes(4, "big"), key=secret, digest_size=4)
+
+
 def _key(segment: Segment, slot: int, secret: bytes) -> int:
     """K, from the client's side of the addresses."""
-    ports = _PORTS_SLOT.pack(segment.source_port, segment.destination_port, slot & MODULO)
-    named = segment.source + segment.destination + ports
-    return int.from_bytes(blake2s(named, key=secret, digest_size=4).digest(), "big")
+    hashed = keyed(slot, secret)
+    ports = _PORTS.pack(segment.source_port, segment.destination_port)
+    hashed.update(segment.source + segment.destination + ports)
+    return int.from_bytes(hashed.digest(), "big")

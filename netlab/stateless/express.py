@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from hashlib import blake2s
 from typing import TYPE_CHECKING
 
-from netlab.stateless.cookie import BALANCE, INDEX_SHIFT, SEGMENT_SIZES, SIGNED, SLOT
+from netlab.stateless.cookie import BALANCE, INDEX_SHIFT, SEGMENT_SIZES, SIGNED, keyed
 from netlab.stateless.responder import (
     ADVERTISED_MSS,
     DEFAULT_MSS,
@@ -28,11 +27,18 @@ from netlab.stateless.segment import ACK, FIN, MODULO, PSH, RST, SYN, Segment
 if TYPE_CHECKING:
     from netlab.stateless.responder import Rules
 
-_PACKET = struct.Struct("!BBHHHBBH4s4sHHIIHHHH")
+# Version and length of header, total length; fragment, TTL and protocol as one word; source and
+# destination; both ports as one word; seq, ack, data offset and flags, window.
+_IN = struct.Struct("!BxHxxIxxIIIIIHH4x")
+_FRAGMENT_AND_PROTOCOL, _TCP = 0x3FFF00FF, 6
+# Version, total length, identification, fragment, TTL and protocol, checksum; the rest likewise.
+_OUT = struct.Struct("!HHHHHHIIIIIHHI")
+_OPTION = struct.Struct("!HH")
 _MSS = b"\x02\x04" + ADVERTISED_MSS.to_bytes(2, "big")
 _MSS_KIND_AND_LENGTH = 0x0204
-# What does not change in the sum over an IP header: version, TTL 64, protocol 6.
-_FIXED_SUM = 0x4500 + (64 << 8 | 6)
+# What does not change in an IP header and in the sum over it: version, TTL 64, protocol 6.
+_VERSION, _TTL_AND_PROTOCOL = 0x4500, 64 << 8 | _TCP
+_UNCHANGING = _VERSION + 20 + _TTL_AND_PROTOCOL
 _CONTROL = SYN | FIN | RST | ACK
 _CLOSE = FIN | ACK
 # What goes out, with the data offset above the flags: five words, six with the MSS.
@@ -50,105 +56,109 @@ class Express:
     """``responder`` for one IPv4 address and port, as far as it is quick."""
 
     def __init__(self, rules: Rules, secret: bytes, listen: tuple[bytes, int]) -> None:
-        self._framing = rules.framing
+        self._take, self._wrap = rules.framing.take, rules.framing.wrap
+        self._closes = rules.framing.closes
         self._segment_size = rules.segment_size
-        self._latest = 0 if rules.framing.closes else ENOUGH
-        self._keyed = blake2s(key=secret, digest_size=4)
-        self._address, self._port = listen
+        self._latest = 0 if self._closes else ENOUGH
+        self._secret = secret
+        self._slot = -1
+        self._keyed = keyed(-1, secret)
+        self._packed, self._port = listen
+        self._address = int.from_bytes(self._packed, "big")
 
     def receive(
-        self, buffer: bytearray, start: int, size: int, now: float
+        self, buffer: bytearray, start: int, size: int, slot: int
     ) -> bytes | Request | None:
         """Judge the packet in ``buffer[start:size]`` without a look at its checksum.
 
-        The answer to a SYN or FIN, as a packet with a partial checksum; a whole first request; or
-        ``None``, which leaves the packet to the responder.
+        ``slot`` is ``cookie.slot_at`` of the time. The answer to a SYN or FIN, as a packet with a
+        partial checksum; a whole first request; or ``None``, which leaves the packet to the
+        responder.
         """
-        if size - start < _PACKET.size:
+        if size - start < _IN.size:
             return None
-        (
-            version, _, total, _, fragment, _, protocol, _, source, destination,
-            source_port, destination_port, seq, ack, offset_flags, window, _, _,
-        ) = _PACKET.unpack_from(buffer, start)  # fmt: skip
+        version, total, kind, source, destination, ports, seq, ack, flags, window = _IN.unpack_from(
+            buffer, start
+        )
         if (
             version != 0x45
-            or protocol != 6
-            or fragment & 0x3FFF
+            or kind & _FRAGMENT_AND_PROTOCOL != _TCP
             or total > size - start
-            or destination_port != self._port
+            or ports & 0xFFFF != self._port
             or destination != self._address
         ):
             return None
-        # The key of the cookie; addresses and ports lie in the packet as it wants them.
-        keyed = self._keyed.copy()
-        keyed.update(buffer[start + 12 : start + 24] + (int(now) // SLOT).to_bytes(4, "big"))
-        key = int.from_bytes(keyed.digest(), "big")
+        if slot != self._slot:
+            self._slot, self._keyed = slot, keyed(slot, self._secret)
+        hashed = self._keyed.copy()
+        # Addresses and ports lie in the packet as the cookie wants them.
+        hashed.update(buffer[start + 12 : start + 24])
+        key = int.from_bytes(hashed.digest(), "big")
 
-        kind, words = offset_flags & _CONTROL, offset_flags >> 12
-        option = b""
+        kind = flags & _CONTROL
         if kind == SYN:
-            if not 6 <= words <= (total - 20) // 4:
+            if not 6 <= flags >> 12 <= (total - 20) // 4:
                 return None
-            if buffer[start + 40] << 8 | buffer[start + 41] != _MSS_KIND_AND_LENGTH:
+            option, mss = _OPTION.unpack_from(buffer, start + 40)
+            if option != _MSS_KIND_AND_LENGTH:
                 return None
-            mss = buffer[start + 42] << 8 | buffer[start + 43]
             index = max(bisect_right(SEGMENT_SIZES, mss or DEFAULT_MSS) - 1, 0)
-            out, received = seq + key + (index << INDEX_SHIFT) & MODULO, seq + 1
-            flags, option = _SYN_ACK, _MSS
-        elif words != 5:
+            seq, ack = seq + key + (index << INDEX_SHIFT) & MODULO, seq + 1
+            return self._packet((source, ports), seq, ack, _SYN_ACK, 4) + _MSS
+        if flags >> 12 != 5:
             return None
-        elif kind == ACK and total > 40:
+        if kind == ACK and total > 40:
             difference = ack - seq - key & MODULO
             balance = difference & BALANCE
             if balance > self._latest:
                 return None
             payload = bytes(buffer[start + 40 : start + total])
-            messages, refusal = self._framing.take(payload)
+            messages, refusal = self._take(payload)
             if refusal is not None or not messages:
                 return None
             segment = Segment(
-                source, destination, source_port, destination_port, seq, ack, offset_flags & 0xFFF,
-                window, payload,
+                source.to_bytes(4, "big"), self._packed, ports >> 16, self._port, seq, ack,
+                flags & 0xFFF, window, payload,
             )  # fmt: skip
             cut = min(SEGMENT_SIZES[difference >> INDEX_SHIFT], self._segment_size)
             return Request(segment, messages, cut, balance)
-        elif kind == _CLOSE and total == 40:
+        if kind == _CLOSE and total == 40:
             balance = (ack - seq - key + SIGNED & BALANCE) - SIGNED
             if not LOWEST <= balance <= HIGHEST:
                 return None
-            out, received = ack, seq + 1
-            flags = _FIN_ACK if balance == 0 or not self._framing.closes else _ACK
-        else:
-            return None
+            flags = _ACK if balance and self._closes else _FIN_ACK
+            return self._packet((source, ports), ack, seq + 1, flags, 0)
+        return None
 
-        return self._packet((source, source_port), out, received, flags) + option
-
-    def reply(self, request: Request, answer: bytes) -> bytes | None:
-        """``responder.reply`` to one whole message; a packet with a partial checksum."""
+    def reply(self, request: Request, answer: bytes) -> tuple[bytes, bytes] | None:
+        """``responder.reply`` to one whole message: headers with a partial checksum, payload."""
         segment, messages, _, have = request
         size = len(segment.payload)
         if segment.flags & FIN or len(messages) != 1 or messages[0].length != size:
             return None
-        payload = self._framing.wrap(answer)
-        balance = len(payload) - size
-        if len(payload) >= segment.window:
+        payload = self._wrap(answer)
+        length = len(payload)
+        if length >= segment.window:
             return None
-        closes = self._framing.closes or balance < 0 or have + balance > ENOUGH
-        to = segment.source, segment.source_port
+        balance = length - size
+        closes = self._closes or balance < 0 or have + balance > ENOUGH
         flags = _LAST if closes else _MORE
-        return self._packet(to, segment.ack, segment.seq + size, flags, len(payload)) + payload
+        to = int.from_bytes(segment.source, "big"), segment.source_port << 16
+        return self._packet(to, segment.ack, segment.seq + size, flags, length), payload
 
-    def _packet(
-        self, to: tuple[bytes, int], seq: int, ack: int, flags: int, follows: int = 0
-    ) -> bytes:
-        """The headers; ``flags`` with the data offset above them, ``follows`` octets of payload."""
-        length = (flags >> 12 << 2) + follows
+    def _packet(self, to: tuple[int, int], seq: int, ack: int, flags: int, follows: int) -> bytes:
+        """The headers before ``follows`` octets; ``flags`` with the data offset above them.
+
+        ``to`` is an address, and the ports as they came from there: its own in the upper half.
+        """
+        target, ports = to
+        length = 20 + follows
         ack &= MODULO
         mark = (seq ^ ack) & 0xFFFF
-        addresses = int.from_bytes(self._address + to[0], "big")
-        return _PACKET.pack(
-            0x45, 0, 20 + length, mark, 0, 64, 6,
-            0xFFFF - ((_FIXED_SUM + 20 + length + mark + addresses) % 0xFFFF or 0xFFFF),
-            self._address, to[0], self._port, to[1], seq, ack, flags, 0xFFFF,
-            (addresses + 6 + length) % 0xFFFF or 0xFFFF, 0,
+        addresses = self._address + target
+        return _OUT.pack(
+            _VERSION, 20 + length, mark, 0, _TTL_AND_PROTOCOL,
+            0xFFFF - ((_UNCHANGING + length + mark + addresses) % 0xFFFF or 0xFFFF),
+            self._address, target, self._port << 16 | ports >> 16, seq, ack, flags, 0xFFFF,
+            ((addresses + _TCP + length) % 0xFFFF or 0xFFFF) << 16,
         )  # fmt: skip

@@ -16,6 +16,8 @@ import socket
 import struct
 from typing import Protocol
 
+from netlab.stateless.segment import IPV4_OVERHEAD
+
 SOL_PACKET = 263
 PACKET_AUXDATA, PACKET_VNET_HDR, PACKET_FANOUT, PACKET_IGNORE_OUTGOING = 8, 15, 18, 23
 PACKET_FANOUT_HASH = 0
@@ -57,8 +59,11 @@ class Port(Protocol):
     def receive(self) -> int:
         """Read the next packet into ``buffer``."""
 
-    def send(self, packet: bytes, back: bytes, cut: int) -> None:
-        """Send one packet; ``OSError`` as the kernel gives it (``ENOBUFS``, ``ENETDOWN``)."""
+    def send(self, packet: bytes, back: bytes, cut: int, payload: bytes = b"") -> None:
+        """Send one packet, of which ``payload`` may be the end that need not be copied.
+
+        ``OSError`` as the kernel gives it (``ENOBUFS``, ``ENETDOWN``).
+        """
 
     def close(self) -> None:
         """Let go of the descriptor."""
@@ -86,6 +91,7 @@ class PacketPort:
         except BaseException:
             self._socket.close()
             raise
+        self._send = self._socket.send
         self.buffer = bytearray(_LARGEST)
         self._link = _VNET.size if offload else 0
         self.start = self._link + _ETHERNET
@@ -132,14 +138,17 @@ class PacketPort:
         self.trusted = status & (TP_STATUS_CSUM_NOT_READY | TP_STATUS_CSUM_VALID) != 0
         return size
 
-    def send(self, packet: bytes, back: bytes, cut: int) -> None:
+    def send(self, packet: bytes, back: bytes, cut: int, payload: bytes = b"") -> None:
         """Send one frame."""
-        if not self.cuts:
-            self._socket.send(back + packet)
-        elif len(packet) < _WORTH_SCATTERING:
-            self._socket.send(virtio_header(packet, _ETHERNET, cut) + back + packet)
+        follows = len(payload)
+        if self.cuts:
+            back = virtio_header(packet, _ETHERNET, cut, follows) + back
+        if not follows:
+            self._send(back + packet)
+        elif follows < _WORTH_SCATTERING:
+            self._send(back + packet + payload)
         else:
-            self._socket.sendmsg((virtio_header(packet, _ETHERNET, cut), back, packet))
+            self._socket.sendmsg((back + packet, payload))
 
     def close(self) -> None:
         """Close the socket; the kernel forgets filter and fanout with it."""
@@ -173,23 +182,29 @@ class TunPort:
             self.trusted = self.buffer[0] & (NEEDS_CSUM | DATA_VALID) != 0
         return size
 
-    def send(self, packet: bytes, back: bytes, cut: int) -> None:  # noqa: ARG002 - as Port
+    def send(self, packet: bytes, back: bytes, cut: int, payload: bytes = b"") -> None:  # noqa: ARG002 - as Port
         """Hand one packet to the kernel."""
         if self.cuts:
-            os.writev(self._descriptor, (virtio_header(packet, 0, cut), packet))
-        else:
-            os.write(self._descriptor, packet)
+            packet = virtio_header(packet, 0, cut, len(payload)) + packet
+        os.writev(self._descriptor, (packet, payload))
 
     def close(self) -> None:
         """Nothing: whoever opened the device closes it."""
 
 
-def virtio_header(packet: bytes, link_length: int, cut: int) -> bytes:
-    """``struct virtio_net_hdr``: finish the checksum, and cut the payload where it is too long."""
+def virtio_header(packet: bytes, link_length: int, cut: int, follows: int = 0) -> bytes:
+    """``struct virtio_net_hdr``: finish the checksum, and cut the payload where it is too long.
+
+    ``packet`` may be headers alone before ``follows`` octets of payload.
+    """
     version_4 = packet[0] == 0x45
+    size = len(packet) + follows
+    # With any headers at all this one is short.
+    if not cut or size <= cut + IPV4_OVERHEAD:
+        return _WHOLE[link_length, version_4]
     transport = 20 if version_4 else 40
     header_length = transport + (packet[transport + 12] >> 4 << 2)
-    if cut and len(packet) - header_length > cut:
+    if size - header_length > cut:
         return _VNET.pack(
             NEEDS_CSUM,
             _GSO_TCPV4 if version_4 else _GSO_TCPV6,

@@ -52,12 +52,12 @@ class FakePort:
         self.buffer[3 : 3 + len(packet)] = packet
         return 3 + len(packet)
 
-    def send(self, packet: bytes, back: bytes, cut: int) -> None:
+    def send(self, packet: bytes, back: bytes, cut: int, payload: bytes = b"") -> None:
         assert back == b"link"
         if self.refusals:
             number = self.refusals.pop(0)
             raise OSError(number, os.strerror(number))
-        self.sent.append(packet)
+        self.sent.append(packet + payload)
 
     def close(self) -> None:
         self._here.close()
