@@ -1,8 +1,8 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Both set up what they need.
 # DEBIAN: what the lab and its tests use from Debian or Ubuntu, installed only where missing.
 DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping busybox curl
-DEBIAN_TESTS := apache2-utils bind9-dnsutils chromium conntrack coturn dnsperf ethtool knot-dnsutils nginx-light \
-	stun-client stun-server tshark unbound wget wrk procps tcpdump util-linux
+DEBIAN_TESTS := apache2-utils bind9-dnsutils chromium conntrack coturn dnsperf ethtool knot-dnsutils nginx-light openssh-client \
+	openssh-server stun-client stun-server tshark unbound wget wrk procps tcpdump util-linux
 
 PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -29,10 +29,9 @@ import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from netlab.drive.descriptor import ERRORS, CallError, Descriptor
 from netlab.drive.engine import Engine
-from netlab.drive.linux_abi import tcp_info
 from netlab.drive.tcp import stream_ended
-from netlab.tcp.congestion import ALGORITHMS
 from netlab.tcp.envelope import complete
 from netlab.tcp.events import End, UserError
 from netlab.tcp.sender import NEVER
@@ -46,20 +45,12 @@ if TYPE_CHECKING:
     from netlab.drive.tun import Arrival
     from netlab.tcp.connection import Connection
     from netlab.tcp.envelope import Packet
-    from netlab.tcp.stack import Listener, Place
+    from netlab.tcp.stack import Place
 
 NONBLOCK = os.O_NONBLOCK
 POLLIN, POLLOUT, POLLERR, POLLHUP, POLLNVAL, POLLRDHUP = 1, 4, 8, 16, 32, 0x2000
 FIONREAD, TIOCOUTQ, SIOCOUTQNSD = 0x541B, 0x5411, 0x894B
 LARGEST_MESSAGE = 1 << 17
-
-_ERRORS = {
-    End.RESET: errno.ECONNRESET,
-    End.REFUSED: errno.ECONNREFUSED,
-    End.TIMED_OUT: errno.ETIMEDOUT,
-    End.UNREACHABLE: errno.EHOSTUNREACH,
-    End.ABORTED: errno.ECONNABORTED,
-}
 
 
 class Answer(NamedTuple):
@@ -72,14 +63,6 @@ class Answer(NamedTuple):
     def __bytes__(self) -> bytes:
         text = f"{self.result} {self.error}"
         return (f"{text} {self.data.hex()}" if self.data else text).encode()
-
-
-class CallError(Exception):
-    """A call that fails with this error number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(os.strerror(number))
-        self.number = number
 
 
 class Wire:
@@ -105,28 +88,6 @@ class Wire:
         if self.peer is not None:
             with contextlib.suppress(OSError):
                 self.peer.send(complete(packet))
-
-
-class Descriptor:
-    """One socket: what was asked of it, and what it has become."""
-
-    def __init__(self, domain: int, settings: Settings, *, nonblocking: bool) -> None:
-        self.domain = domain
-        self.settings = settings
-        self.nonblocking = nonblocking
-        self.local: tuple[bytes | None, int] = (None, 0)
-        self.listener: Listener | None = None
-        self.place: Place | None = None
-        self.linger: int | None = None
-        self.error_told = False
-        self.values: dict[tuple[int, int], bytes] = {}
-
-    @property
-    def core(self) -> Connection:
-        """The connection; ENOTCONN if there is none."""
-        if self.place is None:
-            raise CallError(errno.ENOTCONN)
-        return self.place.connection
 
 
 class Tester:
@@ -266,8 +227,22 @@ class Tester:
         if one.local[1] or one.place or one.listener:
             raise CallError(errno.EINVAL)
         host, port = _address(one.domain, address)
-        one.local = host if any(host) else None, port
+        if any(host) and ipaddress.ip_address(host) not in self.network:
+            raise CallError(errno.EADDRNOTAVAIL)
+        local = host if any(host) else None
+        if port and any(self._conflict(one, other, local, port) for other in self._others(one)):
+            raise CallError(errno.EADDRINUSE)
+        one.local = local, port
         return Answer(0)
+
+    def _others(self, one: Descriptor) -> list[Descriptor]:
+        return [other for other in self._descriptors.values() if other is not one]
+
+    def _conflict(self, one: Descriptor, other: Descriptor, host: bytes | None, port: int) -> bool:
+        """True if ``other`` has this name for itself (Linux' inet_csk_bind_conflict)."""
+        there, taken = other.local
+        shared = one.reuses and other.reuses and other.listener is None
+        return taken == port and not shared and (host is None or there in {None, host})
 
     async def _do_listen(self, fd: str, backlog: str) -> Answer:
         one = self._descriptor(fd)
@@ -303,9 +278,14 @@ class Tester:
 
     async def _do_connect(self, fd: str, address: str) -> Answer:
         one = self._descriptor(fd)
+        if one.listener is not None:
+            raise CallError(errno.EISCONN)
         if one.place is not None:
-            connected = one.core.state is not State.SYN_SENT
-            raise CallError(errno.EISCONN if connected else errno.EALREADY)
+            if one.core.state is State.SYN_SENT:
+                raise CallError(errno.EALREADY)
+            if not one.connecting:
+                raise CallError(errno.EISCONN)
+            return self._connected(one)
         host, port = _address(one.domain, address)
         local, local_port = one.local
         local = local or self.network[1].packed
@@ -325,10 +305,20 @@ class Tester:
             raise CallError(errno.EADDRNOTAVAIL if used else errno.ENETUNREACH) from None
         self.turn()
         if one.nonblocking:
+            one.connecting = True
             raise CallError(errno.EINPROGRESS)
         core = one.core
         await self._until(lambda: core.end is not None or core.state is not State.SYN_SENT)
-        self._raise_end(one)
+        return self._connected(one)
+
+    def _connected(self, one: Descriptor) -> Answer:
+        """How a connect ended; a socket that it failed for is as new."""
+        one.connecting = False
+        try:
+            self._raise_end(one)
+        except CallError:
+            one.place, one.error_told = None, False
+            raise
         return Answer(0)
 
     async def _do_recv(self, fd: str, count: str, flags: str) -> Answer:
@@ -336,11 +326,13 @@ class Tester:
         core = one.core
         wanted = int(count) if bits & socket.MSG_WAITALL else 1
         if not (one.nonblocking or bits & socket.MSG_DONTWAIT):
-            await self._until(lambda: core.receiver.waiting >= wanted or _over(core))
+            await self._until(lambda: core.receiver.waiting >= wanted or one.deaf or _over(core))
         if not core.receiver.waiting:
-            if not _over(core):
+            if not (one.deaf or _over(core)):
                 raise CallError(errno.EAGAIN)
             self._raise_end(one)
+            if core.end is End.REFUSED:
+                raise CallError(errno.ENOTCONN)
             return Answer(0)
         if bits & socket.MSG_PEEK:
             data = core.receiver.peek(int(count))
@@ -351,6 +343,8 @@ class Tester:
 
     async def _do_send(self, fd: str, count: str, flags: str) -> Answer:
         one, bits = self._descriptor(fd), int(flags)
+        if one.place is None:
+            raise CallError(errno.EPIPE)
         core, data = one.core, memoryview(bytes(int(count)))
         sent = 0
         while True:
@@ -376,11 +370,15 @@ class Tester:
 
     async def _do_shutdown(self, fd: str, how: str) -> Answer:
         one = self._descriptor(fd)
+        if int(how) not in {socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR}:
+            raise CallError(errno.EINVAL)
         core = one.core
-        if core.state in CAN_SEND and int(how) in {socket.SHUT_WR, socket.SHUT_RDWR}:
+        if core.state in CAN_SEND and int(how) != socket.SHUT_RD:
             core.close(self.engine.now())
         elif core.end is not None or core.state is State.TIME_WAIT:
             raise CallError(errno.ENOTCONN)
+        if int(how) != socket.SHUT_WR:
+            one.deaf = True
         self.engine.stack.touch(self._place(one))
         return Answer(0)
 
@@ -402,66 +400,14 @@ class Tester:
         return Answer(0)
 
     async def _do_getsockopt(self, fd: str, level: str, option: str, length: str) -> Answer:
-        one = self._descriptor(fd)
-        value = self._option(one, int(level), int(option))[: int(length)]
-        return Answer(0, 0, value)
-
-    def _option(self, one: Descriptor, level: int, option: int) -> bytes:
-        core = one.place.connection if one.place else None
-        match level, option:
-            case socket.SOL_SOCKET, socket.SO_ERROR:
-                error = 0
-                if core is not None and not one.error_told and core.end in _ERRORS:
-                    one.error_told = True
-                    error = _ERRORS[core.end]
-                return struct.pack("=i", error)
-            case socket.SOL_SOCKET, socket.SO_TYPE:
-                return struct.pack("=i", socket.SOCK_STREAM)
-            case socket.SOL_SOCKET, socket.SO_ACCEPTCONN:
-                return struct.pack("=i", one.listener is not None)
-            case socket.IPPROTO_TCP, socket.TCP_MAXSEG:
-                return struct.pack("=i", core.sender.mss if core else 536)
-            case socket.IPPROTO_TCP, socket.TCP_INFO if core is not None:
-                return tcp_info(core)
-            case socket.IPPROTO_TCP, socket.TCP_CONGESTION:
-                return one.settings.congestion.encode().ljust(16, b"\0")
-            case _:
-                return one.values.get((level, option), bytes(4))
+        value = self._descriptor(fd).option(int(level), int(option))
+        return Answer(0, 0, value[: int(length)])
 
     async def _do_setsockopt(self, fd: str, level: str, option: str, text: str) -> Answer:
-        one, value = self._descriptor(fd), bytes.fromhex(text)
-        key = int(level), int(option)
-        number = struct.unpack_from("=i", value)[0] if len(value) >= 4 else 0
-        one.values[key] = value
-        settings = one.settings
-        match key:
-            case socket.SOL_SOCKET, socket.SO_LINGER:
-                on, seconds = struct.unpack_from("=ii", value)
-                one.linger = seconds if on else None
-            case socket.SOL_SOCKET, socket.SO_RCVBUF:
-                settings = settings._replace(receive_buffer=max(2 * number, 2304))
-            case socket.SOL_SOCKET, socket.SO_SNDBUF:
-                settings = settings._replace(send_buffer=max(2 * number, 4608))
-            case socket.SOL_SOCKET, socket.SO_KEEPALIVE:
-                settings = settings._replace(keepalive=bool(number))
-            case socket.IPPROTO_TCP, socket.TCP_NODELAY:
-                settings = settings._replace(nagle=not number)
-            case socket.IPPROTO_TCP, socket.TCP_KEEPIDLE:
-                settings = settings._replace(keepalive_idle=float(number))
-            case socket.IPPROTO_TCP, socket.TCP_KEEPINTVL:
-                settings = settings._replace(keepalive_interval=float(number))
-            case socket.IPPROTO_TCP, socket.TCP_KEEPCNT:
-                settings = settings._replace(keepalive_count=number)
-            case socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT:
-                settings = settings._replace(user_timeout=number / 1000)
-            case socket.IPPROTO_TCP, socket.TCP_CONGESTION:
-                name = value.rstrip(b"\0").decode("ascii")
-                if name not in ALGORITHMS:
-                    raise CallError(errno.ENOENT)
-                settings = settings._replace(congestion=name)
-        one.settings = settings
+        one = self._descriptor(fd)
+        one.set_option(int(level), int(option), bytes.fromhex(text))
         if one.place is not None:
-            one.core.configure(settings, self.engine.now())
+            one.core.configure(one.settings, self.engine.now())
             self.engine.stack.touch(one.place)
         return Answer(0)
 
@@ -478,16 +424,21 @@ class Tester:
         raise CallError(errno.EINVAL)
 
     async def _do_ioctl(self, fd: str, request: str) -> Answer:
-        core = self._descriptor(fd).core
-        match int(request, 0):
-            case value if value == FIONREAD:
+        one = self._descriptor(fd)
+        asked = int(request, 0)
+        if asked not in {FIONREAD, TIOCOUTQ, SIOCOUTQNSD}:
+            raise CallError(errno.ENOTTY)
+        if one.listener is not None:
+            raise CallError(errno.EINVAL)
+        number = 0
+        if one.place is not None:
+            core = one.core
+            if asked == FIONREAD:
                 number = core.receiver.waiting
-            case value if value == TIOCOUTQ:
+            elif asked == TIOCOUTQ:
                 number = len(core.sender.buffer)
-            case value if value == SIOCOUTQNSD:
+            else:
                 number = max(core.sender.end - core.sender.nxt, 0)
-            case _:
-                raise CallError(errno.EINVAL)
         return Answer(0, 0, struct.pack("=i", number))
 
     async def _do_poll(self, milliseconds: str, *words: str) -> Answer:
@@ -514,16 +465,17 @@ class Tester:
         if one.place is None:
             return POLLHUP | wanted & POLLOUT
         core, found = one.core, 0
-        over = _over(core)
+        over = one.deaf or _over(core)
+        said_all = core.sender.fin or core.end is not None
         if core.receiver.waiting or over:
             found |= POLLIN
         if over:
             found |= POLLRDHUP
-        if core.end is not None:
-            found |= POLLHUP | POLLOUT
-        if core.end in _ERRORS:
+        if over and said_all:
+            found |= POLLHUP
+        if core.end in ERRORS and not one.error_told:
             found |= POLLERR
-        if core.state in SYNCHRONISED and core.sender.room:
+        if said_all or (core.state in SYNCHRONISED and core.sender.room):
             found |= POLLOUT
         return found & (wanted | POLLERR | POLLHUP)
 
@@ -536,9 +488,9 @@ class Tester:
     def _raise_end(self, one: Descriptor) -> None:
         """The error of a connection that broke, told once, as Linux tells it."""
         end = one.core.end
-        if end in _ERRORS and not one.error_told:
+        if end in ERRORS and not one.error_told:
             one.error_told = True
-            raise CallError(_ERRORS[end])
+            raise CallError(ERRORS[end])
 
 
 def _over(core: Connection) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import random
 import re
@@ -19,78 +18,33 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netlab.drive import services, watch
-from netlab.drive.tcp import TcpConnection, TcpStack
 from netlab.drive.tcp_blocking import BlockingStack
 from netlab.drive.tun import Tun
 from netlab.kernel import namespaces
-from netlab.tcp.settings import DEFAULTS, Settings
 from netlab.tcp.state import State
+from tests.drive.stacks import (
+    ADDRESS,
+    DEADLINE,
+    FAR,
+    HOST,
+    URL,
+    digest,
+    opened,
+    output,
+    run,
+    serving,
+    stack_in,
+    until,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Iterator
 
-    from netlab.lab import Lab, LabNode
-    from netlab.wire import Buffer
+    from netlab.lab import Lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="tcp_stack.yaml")]
 offloads = pytest.mark.parametrize("offload", [True, False], ids=["offload", "plain"])
 families = pytest.mark.parametrize("family", [4, 6])
-
-ADDRESS = {4: "10.1.0.100", 6: "fd00:1::100"}
-HOST = {4: "10.2.0.2", 6: "fd00:2::2"}
-URL = {4: "http://10.1.0.100", 6: "http://[fd00:1::100]"}
-FAR = "203.0.113.2"
-DEADLINE = 60.0
-
-
-def run(test: Coroutine[None, None, None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(DEADLINE):
-            await test
-
-    asyncio.run(bounded())
-
-
-@contextlib.asynccontextmanager
-async def stack_in(
-    lab: Lab,
-    settings: Settings = DEFAULTS,
-    *,
-    offload: bool = True,
-    watcher: Callable[[Buffer, bool], None] | None = None,
-) -> AsyncIterator[TcpStack]:
-    tun = namespaces.inside(lab["stack"].namespace, lambda: Tun("tun0", offload=offload))
-    assert sorted(tun.addresses) == sorted(ADDRESS.values())
-    with tun:
-        device = watch.Watched(tun, watcher) if watcher else tun
-        async with TcpStack(device, settings=settings) as tcp:
-            yield tcp
-
-
-@contextlib.asynccontextmanager
-async def serving(tcp: TcpStack, port: int, service: services.Service) -> AsyncIterator[None]:
-    listener = await tcp.listen(port, backlog=1024)
-    task = asyncio.create_task(services.serve(listener, service))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await listener.close()
-
-
-async def output(node: LabNode, *argv: str, text: str | None = None) -> str:
-    ran = await asyncio.to_thread(node.run, list(argv), input=text, timeout=DEADLINE)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - the core changes without telling anyone
-        await asyncio.sleep(0.01)
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 @offloads
@@ -153,35 +107,28 @@ def test_netcat_is_heard(netlab: Lab, *, offload: bool) -> None:
     run(test())
 
 
-async def opened(
-    tcp: TcpStack, node: LabNode, family: int = 4
-) -> tuple[socket.socket, TcpConnection]:
-    """A connection from a node's kernel to the stack: its two ends."""
-    listener = await tcp.listen(99)
-    kind = socket.AF_INET if family == 4 else socket.AF_INET6
-    peer = node.socket(kind, socket.SOCK_STREAM)
-    peer.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(peer, (ADDRESS[family], 99))
-    connection = await listener.accept()
-    await listener.close()
-    return peer, connection
-
-
 @offloads
 @families
-def test_bulk_both_ways_at_once(netlab: Lab, family: int, *, offload: bool) -> None:
-    size = 50_000_000 if offload else 3_000_000
-    text = random.Random(2).randbytes(1_000_000)
+@pytest.mark.parametrize("mebibytes", [64, pytest.param(1024, marks=pytest.mark.soak)])
+def test_bulk_both_ways_at_once(netlab: Lab, family: int, mebibytes: int, *, offload: bool) -> None:
+    count = mebibytes if offload else mebibytes // 16
+    noise = random.Random(2).randbytes(1 << 20)
+
+    def pieces() -> Iterator[bytes]:
+        """No two of them alike, so that none can stand for another."""
+        for number in range(count):
+            yield number.to_bytes(8, "big") + noise[8:]
 
     async def test() -> None:
         async with stack_in(netlab, offload=offload) as tcp:
             peer, connection = await opened(tcp, netlab["host"], family)
             loop = asyncio.get_running_loop()
-            there, here = hashlib.sha256(), hashlib.sha256()
+            there, here, expected = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
 
             async def peer_sends() -> None:
-                for _ in range(size // len(text)):
-                    await loop.sock_sendall(peer, text)
+                for piece in pieces():
+                    expected.update(piece)
+                    await loop.sock_sendall(peer, piece)
                 peer.shutdown(socket.SHUT_WR)
 
             async def peer_reads() -> None:
@@ -189,8 +136,8 @@ def test_bulk_both_ways_at_once(netlab: Lab, family: int, *, offload: bool) -> N
                     there.update(data)
 
             async def we_send() -> None:
-                for _ in range(size // len(text)):
-                    await connection.write(text)
+                for piece in pieces():
+                    await connection.write(piece)
                 await connection.write_eof()
 
             async def we_read() -> None:
@@ -199,11 +146,10 @@ def test_bulk_both_ways_at_once(netlab: Lab, family: int, *, offload: bool) -> N
 
             with peer:
                 await asyncio.gather(peer_sends(), peer_reads(), we_send(), we_read())
-            expected = digest(text * (size // len(text)))
-            assert there.hexdigest() == here.hexdigest() == expected
+            assert there.hexdigest() == here.hexdigest() == expected.hexdigest()
             await connection.closed()
 
-    run(test())
+    run(test(), DEADLINE + mebibytes)
 
 
 @offloads

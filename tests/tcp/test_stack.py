@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import random
 from typing import TYPE_CHECKING
 
@@ -418,13 +417,11 @@ def mend(octets: bytearray) -> bytearray:
     )
 
 
-def test_a_hundred_thousand_mutants_disturb_nobody() -> None:
-    """Memory stays bounded, nothing is raised, and a connection beside them works on.
-
-    NETLAB_MUTANTS and NETLAB_SEED make another run of another length: 10,000,000 in a night.
-    """
-    count = int(os.environ.get("NETLAB_MUTANTS", "100000"))
-    seed = int(os.environ.get("NETLAB_SEED", "5"))
+@pytest.mark.parametrize(
+    ("count", "seed"), [(100_000, 5), pytest.param(10_000_000, 9, marks=pytest.mark.soak)]
+)
+def test_mutants_disturb_nobody(count: int, seed: int) -> None:
+    """Memory stays bounded, nothing is raised, and a connection beside them works on."""
     network = Network()
     listener = network.b.listen(80, backlog=32)
     client, server = network.connect()
