@@ -131,6 +131,13 @@ def test_a_client_that_resets_takes_the_server_with_it():
     assert wire.run() == []
 
 
+def test_a_client_that_resets_before_it_is_connected_is_forgotten():
+    wire = Wire(proxy())
+    wire.send("outbound", [segment(seq=7, flags=tcp.SYN), segment(seq=8, flags=tcp.RST)])
+    assert flags(wire.advance(0), "outbound") == [tcp.SYN]
+    assert wire.run() == []
+
+
 def test_a_slow_reader_holds_the_sender_back():
     """What the server has no room for waits in the proxy, and then with the client."""
     small = Settings(receive_buffer=10_000)

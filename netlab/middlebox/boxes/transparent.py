@@ -99,6 +99,9 @@ class _Pair:
     def pump(self, now: float) -> Segment | None:
         """Pass octets, ends and resets on; a reset for a client that was not accepted."""
         refused = self._accept(now)
+        near = self.near.connection
+        if self._syn is None and near.state is State.LISTEN:
+            near.abort()  # reset before the handshake was over: a listener would wait for another
         for one, other in ((self.near, self.far), (self.far, self.near)):
             self._pass(one, other, now)
         return refused
