@@ -9,7 +9,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -53,27 +52,42 @@ def local(jobs: int) -> Iterator[Executor]:
         pool.shutdown(cancel_futures=True)
 
 
+class _Worker:
+    """What a worker is at, when it is told to end.
+
+    An exception at an arbitrary moment could hit the removing of a lab, or the pool's own code,
+    which takes any for a result and goes on. So a cell is brought to its end, and nothing else.
+    """
+
+    at_work = False
+    is_to_end = False
+
+    @classmethod
+    def end(cls, *_: object) -> None:
+        """Answer SIGTERM."""
+        cls.is_to_end = True
+        if not cls.at_work:
+            os._exit(128 + signal.SIGTERM)
+
+
 def _begin(owner: int) -> None:
     """A worker's first act. Ctrl-C goes to all of us; its owner says what follows from it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _Worker.end)
     if rootless.is_needed():
         rootless.enter()
     parent.end_with(owner)
 
 
-def _end(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: what follows must come to its end
-    sys.exit(128 + signal.SIGTERM)
-
-
 def work(cell: Cell) -> Found:
     """Perform a cell in a process of ``local``."""
+    _Worker.at_work = True
     try:
         return perform(cell)
-    except SystemExit as ended:
-        # The pool would take it for a result and go on. The lab is gone already.
-        os._exit(ended.code if isinstance(ended.code, int) else 1)
+    finally:
+        _Worker.at_work = False
+        if _Worker.is_to_end:
+            _Worker.end()
 
 
 @contextlib.contextmanager
