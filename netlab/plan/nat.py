@@ -161,6 +161,10 @@ class _Rules:
         def kept(kind: str, name: str, types: str) -> None:
             self.chains.declare(f"{kind} {self.name(name)} {{ type {types}; {dynamic} }}")
 
+        if self.nat.sessions_per_subscriber:
+            self.chains.declare(
+                f"set {self.name('sessions')} {{ type {ADDRESS}; flags dynamic; size {SIZE}; }}"
+            )
         if self.remembers:
             kept("map", "mapping", f"{key}{self.remote_type} : {endpoint}")
             kept("set", "bindings", f"{key} . {endpoint}{self.remote_type}")
@@ -403,6 +407,16 @@ class _Rules:
                 f"{arriving} {MAPPED} ct direction reply {session} != {self.at('alive')}"
                 " counter drop",
                 "mapping expired",
+            )
+        if nat.sessions_per_subscriber:
+            # RFC 6888 REQ-11: no session makes room for another, and the subscriber is told. Only
+            # the first packet of a session is counted: "new" is each until an answer comes.
+            self.rule(
+                "forward",
+                f"{self.leaving} meta nfproto ipv4 ct status & confirmed == 0"
+                f" add {self.at('sessions')} {{ ip saddr ct count over"
+                f" {nat.sessions_per_subscriber} }} counter reject with icmp admin-prohibited",
+                "too many sessions of a subscriber",
             )
         # Who knows a route to the inside must not get round the filter.
         self.rule(

@@ -24,6 +24,7 @@ FIELDS = (
     "unknown_protocols",
     "unsolicited",
     "ipv6",
+    "sessions_per_subscriber",
     "preset",
 )
 

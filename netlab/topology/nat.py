@@ -31,6 +31,7 @@ Ipv6: TypeAlias = Literal["route", "masquerade"]
 DEPENDENCES: tuple[Dependence, ...] = get_args(Dependence)
 
 MAXIMUM_ADDRESSES = 16
+MAXIMUM_SESSIONS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Translator:
     ``ipv6`` packets pass as they are, or with the address of the outside interface as their source
     ("NAT66"); the rest of the description is about IPv4.
     ``unsolicited``: what a TCP SYN from outside without a mapping meets (RFC 5382 REQ-4).
+    ``sessions_per_subscriber`` bounds what one inside address may have under way (RFC 6888 REQ-4),
+    0 nothing; a session beyond it is answered by "administratively prohibited" (REQ-11).
     """
 
     outside: str
@@ -81,6 +84,7 @@ class Translator:
     unknown_protocols: UnknownProtocols = "translate"
     unsolicited: Unsolicited = "drop"
     ipv6: Ipv6 = "route"
+    sessions_per_subscriber: int = 0
     timeouts: Timeouts = field(default_factory=Timeouts)
     preset: str = ""
     """The preset that it came from, for whoever reads the plan."""
@@ -118,6 +122,12 @@ def problems(nat: Translator) -> Iterator[Problem]:
             "port-range",
             f"port range {low}-{high} has no port of the other parity",
             "give it at least two ports, or say `ports: preserve`",
+        )
+    if not 0 <= nat.sessions_per_subscriber <= MAXIMUM_SESSIONS:
+        yield Problem(
+            "sessions-per-subscriber",
+            f"a limit of {nat.sessions_per_subscriber} sessions",
+            f"from 1 to {MAXIMUM_SESSIONS}; without it there is none",
         )
     if not nat.addresses:
         yield Problem(

@@ -212,6 +212,11 @@ class NatForm(Form):
     ipv6: Ipv6 | None = Field(
         None, description="IPv6 passes untranslated, or with the outside interface's address."
     )
+    sessions_per_subscriber: Annotated[Integer, Field(ge=1)] | None = Field(
+        None,
+        alias="sessions-per-subscriber",
+        description="How many sessions one inside address may have (RFC 6888 REQ-4).",
+    )
     timeouts: TimeoutsForm | None = Field(None, description="In seconds.")
     nat64: Subnet | None = Field(
         None,

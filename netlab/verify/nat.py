@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from netlab.topology.model import Node, Topology
 
 A, B, INSIDE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
+MANY, ONE = "10.0.0.111", "10.0.0.112"
 SERVER, OTHER = "192.0.2.100", "192.0.2.101"
 
 LAB = """
@@ -52,6 +53,9 @@ UNKNOWN = 253
 
 QUICK = 5
 """Seconds: a shorter timeout is waited for, a longer one believed."""
+
+FEW = 100
+"""Sessions: a limit up to this is tried, a higher one believed."""
 
 SILENCE = 0.5
 """Seconds without an answer that count as none."""
@@ -87,6 +91,8 @@ def declaration(nat: Translator) -> dict[str, Any]:
         "unknown protocols": nat.unknown_protocols,
         "unsolicited": nat.unsolicited,
     }
+    if 0 < nat.sessions_per_subscriber <= FEW:
+        declared["sessions per subscriber"] = nat.sessions_per_subscriber
     if nat.timeouts.udp <= QUICK:
         declared["udp timeout"] = nat.timeouts.udp
     return declared
@@ -122,6 +128,8 @@ def measure(nat: Translator | Masquerade) -> dict[str, Any]:
         "unknown protocols": _unknown,
         "unsolicited": _unsolicited,
     }
+    if isinstance(nat, Translator) and 0 < nat.sessions_per_subscriber <= FEW:
+        probes["sessions per subscriber"] = _sessions
     if isinstance(nat, Translator) and nat.timeouts.udp <= QUICK:
         probes["udp timeout"] = _udp_timeout
     measured = {}
@@ -323,6 +331,25 @@ def _unsolicited(probe: Probe, _: object) -> str:
     except TimeoutError:
         return "drop"
     return "accept"
+
+
+def _sessions(probe: Probe, nat: Translator | Masquerade) -> int | None:
+    """How many sessions a host gets beside another, who has one of its own all the while.
+
+    Sessions of other probes still count for the hosts of the drawing, so these are new ones.
+    """
+    assert isinstance(nat, Translator)
+    server = probe.udp("server", SERVER)
+    for node, address in (("a", MANY), ("b", ONE)):
+        probe.lab[node].run(["ip", "address", "add", f"{address}/24", "dev", "eth0"], check=True)
+    for _ in range(nat.sessions_per_subscriber + 3):
+        client = probe.udp("a", MANY)
+        client.sendto(b"x", server.getsockname())
+    probe.udp("b", ONE).sendto(b"one", server.getsockname())
+    arrived = []
+    while b"one" not in arrived:
+        arrived.append(server.recv(9))
+    return len(arrived) - 1
 
 
 def _udp_timeout(probe: Probe, nat: Translator | Masquerade) -> int | None:

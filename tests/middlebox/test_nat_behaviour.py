@@ -16,6 +16,7 @@ from netlab.topology.model import Masquerade
 from netlab.topology.nat import Timeouts, Translator
 from netlab.verify.nat import INSIDE, OTHER, SERVER, UNKNOWN, A, B, alone
 from netlab.verify.probe import Probe, drain, one_cpu
+from tests.middlebox.path import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,11 @@ class Behind:
 
     def __init__(self, lab: Lab, probe: Probe) -> None:
         self.lab, self.probe = lab, probe
+
+    def settle(self) -> None:
+        """Wait until what ``a`` sent to the server is there, or never will be."""
+        self.probe.settle(("a", A), ("nat", INSIDE))
+        self.probe.settle(("nat", ""), ("server", SERVER))
 
     def outside(self, node: str, port: int = 0, target: str = SERVER) -> tuple[str, int] | None:
         """The outside endpoint that the server sees of a new datagram; ``None`` if none comes."""
@@ -201,3 +207,27 @@ def test_ipv6_is_masqueraded_or_routed(netlab_state, how):
             assert seen[0] == (outside if how == "masquerade" else inside)
             server.sendto(b"back", seen)
             assert client.recv(9) == b"back"
+
+
+@behind_a(replace(BASE, sessions_per_subscriber=3))
+def test_a_subscriber_with_too_many_sessions_is_told_and_others_are_not_touched(behind):
+    """RFC 6888 REQ-4 and REQ-11."""
+    probe, server = behind.probe, behind.probe.udp("server", SERVER)
+    clients = [probe.udp("a", A, 5000 + n) for n in range(5)]
+
+    def arrives(client) -> bool:
+        client.sendto(b"x", server.getsockname())
+        behind.settle()
+        return bool(drain(server))
+
+    assert [arrives(client) for client in clients] == [True] * 3 + [False] * 2
+    told = probe.udp("a", A)
+    told.connect((SERVER, 9))
+    told.send(b"x")
+    # Linux's word for code 13, "communication administratively prohibited".
+    with pytest.raises(OSError, match="No route to host"):
+        told.recv(9)
+    assert behind.outside("b", 5000) is not None
+    assert arrives(clients[1]), "what is under way goes on"
+    behind.lab["nat"].run(["conntrack", "-D", "-p", "udp", "--sport", "5001"], check=True)
+    until(lambda: arrives(clients[4]))  # Linux forgets a session that was refused within 8 ms

@@ -34,6 +34,8 @@ GOOD = Translator("wan", ONE)
         ({"pooling": "arbitrary", "mapping": DEPENDENCES[1]}, "pooling"),
         ({"pooling": "arbitrary", "addresses": TWO}, "pooling"),
         ({"timeouts": Timeouts(icmp=0)}, "timeouts"),
+        ({"sessions_per_subscriber": -1}, "sessions-per-subscriber"),
+        ({"sessions_per_subscriber": 2**31}, "sessions-per-subscriber"),
     ],
 )
 def test_a_contradiction_is_told_at_its_key(change, key):
@@ -62,6 +64,7 @@ TRANSLATORS = st.builds(
     icmp_errors=st.booleans(),
     unknown_protocols=st.sampled_from(["translate", "drop", "leak", "pool"]),
     unsolicited=st.sampled_from(["drop", "reset"]),
+    sessions_per_subscriber=st.sampled_from([0, 1, 2000]),
 )
 
 

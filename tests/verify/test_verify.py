@@ -40,6 +40,7 @@ OTHERS = [
     Translator("wan", ONE, timeouts=Timeouts(udp=2), filtering="endpoint-independent"),
     Translator("wan", ONE, "address-dependent", hairpinning=True, ports="preserve-parity"),
     Translator("wan", ONE, port_range=(50000, 50099)),
+    Translator("wan", ONE, sessions_per_subscriber=12),
     Translator("wan", THREE, hairpinning=True, unknown_protocols="pool"),
     Translator("wan", THREE[::2], "address-dependent", pooling="arbitrary"),
 ]
