@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -11,11 +10,13 @@ from dataclasses import replace
 
 import pytest
 
+from netlab.cli import main
 from netlab.kernel import ownership
 from netlab.scenario.matrix import journal
 from netlab.scenario.matrix.cells import cells
 from netlab.scenario.matrix.how import How
 from netlab.scenario.matrix.perform import perform
+from netlab.scenario.matrix.run import part
 from netlab.scenario.matrix.select import select
 from netlab.scenario.run import play, repeat
 
@@ -84,20 +85,20 @@ def test_without_its_rule_an_obstacle_is_none(scenario):
     assert "not there: allow-list/0 denied; not expected: allow-list/3" in verdict.observed
 
 
-def test_without_tun_devices_the_rest_is_done_and_what_is_not_is_told(scenario, monkeypatch):
-    opened = os.open
+def test_without_tun_devices_the_rest_is_chosen_and_what_is_not_is_told(scenario, monkeypatch):
+    def no_tun(path, *_):
+        raise PermissionError(13, "Permission denied")
 
-    def no_tun(path, *more, **options):
-        if path == "/dev/net/tun":
-            raise PermissionError(13, "Permission denied")
-        return opened(path, *more, **options)
-
-    monkeypatch.setattr("os.open", no_tun)
+    matrix = scenario.steps[0].action
     told: list[str] = []
-    run = play(scenario, how=How(only="udp,*-tcp x allow-list", tell=told.append))
-    assert told == ["left out: our-tcp, stateless-tcp (/dev/net/tun: Permission denied)"]
-    assert run.passed
-    assert [cell.traffic for cell in run.done[0].cells] == ["udp", "kernel-tcp"]
+    how = How(only="udp,*-tcp x allow-list", tell=told.append)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.open", no_tun)
+        assert part(matrix, how).traffic == ("udp", "kernel-tcp")
+        assert told == ["left out: our-tcp, stateless-tcp (/dev/net/tun: Permission denied)"]
+        assert part(matrix, how._replace(scheduler="tcp://x")).traffic[-1] == "stateless-tcp"
+        assert part(matrix, how._replace(only="udp")).traffic == ("udp",)
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -174,13 +175,11 @@ def test_a_scheduler_that_is_not_there(netlab_state):
     assert "error[E916]: no scheduler answers at nonsense://x" in errors
 
 
-def test_the_part_that_was_played_is_replayed(netlab_state, tmp_path):
-    played = netlab("run", "matrix", "--only", "udp x every-nth", "-j", "1", "--json")
-    printed, errors = played.communicate(timeout=PATIENCE)
-    assert played.returncode == 0, errors
+def test_the_part_that_was_played_is_replayed(netlab_state, tmp_path, capsys):
+    assert main(["run", "matrix", "--only", "udp x every-nth", "--json"]) == 0
     file = tmp_path / "outcome.json"
-    file.write_text(printed)
-    again = netlab("run", "--replay", str(file))
-    _, told = again.communicate(timeout=PATIENCE)
-    assert again.returncode == 0
-    assert "it came to the same" in told
+    file.write_text(capsys.readouterr().out)
+    assert main(["run", "--replay", str(file), "--json"]) == 0
+    told = capsys.readouterr()
+    assert "it came to the same" in told.err
+    assert len(json.loads(told.out)["cells"]) == 1
