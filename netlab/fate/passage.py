@@ -2,7 +2,7 @@
 
 nft tells of each step in a message of its own, without time and with the packet's headers only at
 the start of a chain. What makes a passage of them is the trace id and the rule by which our own
-table switched tracing on: it is the first that a packet meets, so it marks the beginning.
+table switched tracing on: no other comes before it, so it marks the beginning.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def passages(verdicts: Iterable[RuleVerdict]) -> list[Passage]:
     current: dict[tuple[str, int], Passage] = {}
     for verdict in verdicts:
         which = (verdict.node, verdict.trace_id)
-        marks = verdict.table == OBSERVER_TABLE and bool(verdict.headers)
+        ours = verdict.table == OBSERVER_TABLE
+        marks = ours and (verdict.kind, verdict.verdict) == ("rule", "accept")
         passage = current.get(which)
         if passage is None or marks:
             passage = Passage(verdict.node, len(begun), local=verdict.hook == "output")

@@ -1,8 +1,9 @@
 """Every rule that a packet meets: nft's own trace, read from netlink.
 
-A table of our own marks each packet as soon as it enters the rules of a node (``meta nftrace set
-1`` at prerouting and output, before anything else). The table is *owned* by our netlink socket
-(``flags owner``), so the kernel removes it when we end, even if we are killed.
+A table of our own marks each packet before it meets the first rule of a node (``meta nftrace set
+1``). Each mark is a message, and a message costs a packet two microseconds, so a packet that will
+meet no chain is not marked: see ``marks``. The table is *owned* by our netlink socket (``flags
+owner``), so the kernel removes it when we end, even if we are killed.
 
 Messages: include/uapi/linux/netfilter/nf_tables.h, NFT_MSG_TRACE: one to a dozen for a packet.
 """
@@ -14,13 +15,13 @@ import errno
 import itertools
 import os
 import struct
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from netlab.observe import netlink, rules
 from netlab.observe.evidence import Gap, RuleVerdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from netlab.observe.collector import Inside
 
@@ -107,12 +108,13 @@ class _Traced:
         context.set_handle_output(True)
         context.set_stateless_output(True)
         ruleset = _listing(context)
-        if not ruleset.rules and not ruleset.hooks:
+        if not ruleset.rules and not ruleset.bases:
             return None
         traced = cls(node, context, name, ruleset)
-        code, _, text = context.cmd(_table(name, owned=True))
+        chains = marks(ruleset.bases)
+        code, _, text = context.cmd(_table(name, chains, owned=True))
         if code:  # a kernel before 5.12 knows no owner; then it is removed by us alone
-            code, _, text = context.cmd(_table(name, owned=False))
+            code, _, text = context.cmd(_table(name, chains, owned=False))
         if code:
             traced.close()
             raise OSError(errno.EPERM, " ".join(str(text).split()))
@@ -142,7 +144,7 @@ class _Traced:
         before = self._ruleset
         self._ruleset = rules.Ruleset(
             {**later.rules, **before.rules},
-            {**later.hooks, **before.hooks},
+            {**later.bases, **before.bases},
             {**later.comments, **before.comments},
         )
         self.close()
@@ -170,9 +172,8 @@ class _Traced:
         table, chain = _text(found.get(_TABLE)), _text(found.get(_CHAIN))
         kind = _KINDS.get(_number(found.get(_TYPE)), "rule")
         rule = self._ruleset.rules.get((family, table, chain, _number(found.get(_HANDLE))))
-        hook = self._ruleset.hooks.get((family, table, chain), "")
-        if table == self._name:
-            hook = chain
+        base = self._ruleset.bases.get((family, table, chain))
+        hook = chain if table == self._name else base.hook if base else ""
         comment = rule.comment if rule else ""
         if kind == "policy":
             verdict = _VERDICTS.get(_number(found.get(_POLICY)), "")
@@ -194,14 +195,57 @@ class _Traced:
         )
 
 
-def _table(name: str, *, owned: bool) -> str:
+class Mark(NamedTuple):
+    """A chain of ours: where it stands, and the rules in it."""
+
+    hook: str
+    priority: int
+    rules: tuple[str, ...]
+
+
+# To accept at once ends this chain with one message instead of three.
+_MARKS = "meta nftrace set 1 accept"
+_BEGINS = "ct status & confirmed == 0"
+
+BEFORE_ALL, AFTER_CONNTRACK = -500, -199
+
+
+def marks(bases: Mapping[tuple[str, str, str], rules.Base]) -> list[Mark]:
+    """Where packets have to be marked in a node with these base chains.
+
+    Chains of type nat see only the first packet of a flow, whose entry is not confirmed yet; those
+    at input only what stays here. Where there are others, every packet is marked as it comes in.
+    A packet that was marked is not marked again: a mark is where its passage begins.
+    """
+    ours = [base for (family, _, _), base in bases.items() if family in ("ip", "ip6", "inet")]
+    hooks = {base.hook for base in ours if base.kind != "nat"}
+    translates = any(base.kind == "nat" for base in ours)
+    begins = Mark("", AFTER_CONNTRACK, (f"{_BEGINS} {_MARKS}",))
+    found = []
+    if hooks & {"prerouting", "forward", "postrouting"}:
+        found.append(Mark("prerouting", BEFORE_ALL, (_MARKS,)))
+    else:
+        if translates:
+            found.append(begins._replace(hook="prerouting"))
+        if "input" in hooks:
+            known = (f"{_BEGINS} return",) if translates else ()
+            found.append(Mark("input", BEFORE_ALL, (*known, _MARKS)))
+    if hooks & {"output", "postrouting"}:
+        found.append(Mark("output", BEFORE_ALL, (_MARKS,)))
+    elif translates:
+        found.append(begins._replace(hook="output"))
+    return found
+
+
+def _table(name: str, chains: Sequence[Mark], *, owned: bool) -> str:
     flags = "flags owner\n" if owned else ""
-    chains = "\n".join(
-        # To accept at once ends this chain with one message instead of three.
-        f"chain {hook} {{ type filter hook {hook} priority -500\nmeta nftrace set 1 accept\n}}"
-        for hook in ("prerouting", "output")
-    )
-    return f"table inet {name} {{\n{flags}{chains}\n}}\n"
+    lines = [
+        line
+        for hook, priority, said in chains
+        for line in (f"chain {hook} {{ type filter hook {hook} priority {priority}", *said, "}")
+    ]
+    text = "\n".join(lines)
+    return f"table inet {name} {{\n{flags}{text}\n}}\n"
 
 
 def _listing(context: Any) -> rules.Ruleset:

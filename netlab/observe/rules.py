@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _TABLE = re.compile(r"table (\S+) (\S+) \{")
 _CHAIN = re.compile(r"chain (\S+) \{")
-_HOOK = re.compile(r"type \S+ hook (\S+) ")
+_HOOK = re.compile(r"type (\S+) hook (\S+) ")
 _OF_CHAIN = re.compile(r'comment "([^"]*)"$')
 _HANDLE = re.compile(r"^(?P<text>.*) # handle (?P<number>\d+)$", re.DOTALL)
 _COMMENT = re.compile(r'^(?P<text>.*) comment "(?P<comment>[^"]*)"$', re.DOTALL)
@@ -23,18 +23,25 @@ class Rule(NamedTuple):
     comment: str
 
 
+class Base(NamedTuple):
+    """What makes a base chain of a chain: its ``kind`` (filter, nat, route) and its hook."""
+
+    kind: str
+    hook: str
+
+
 class Ruleset(NamedTuple):
-    """The rules by (family, table, chain, handle); by chain its hook, if any, and its comment."""
+    """The rules by (family, table, chain, handle); base chains, and comments of chains."""
 
     rules: Mapping[tuple[str, str, str, int], Rule]
-    hooks: Mapping[tuple[str, str, str], str]
+    bases: Mapping[tuple[str, str, str], Base]
     comments: Mapping[tuple[str, str, str], str]
 
 
 def parse(listing: str) -> Ruleset:
     """Read ``nft --handle --stateless list ruleset``."""
     rules: dict[tuple[str, str, str, int], Rule] = {}
-    hooks: dict[tuple[str, str, str], str] = {}
+    bases: dict[tuple[str, str, str], Base] = {}
     comments: dict[tuple[str, str, str], str] = {}
     family = table = chain = ""
     unfinished: list[str] = []
@@ -48,7 +55,7 @@ def parse(listing: str) -> Ruleset:
         elif found := _CHAIN.match(text):
             chain, unfinished = found[1], []
         elif chain and not unfinished and (found := _HOOK.match(text)):
-            hooks[family, table, chain] = found[1]
+            bases[family, table, chain] = Base(found[1], found[2])
         elif chain and not unfinished and (found := _OF_CHAIN.match(text)):
             comments[family, table, chain] = found[1]
         elif chain:
@@ -57,7 +64,7 @@ def parse(listing: str) -> Ruleset:
             if found := _HANDLE.match(" ".join(unfinished)):
                 rules[family, table, chain, int(found["number"])] = _rule(found["text"])
                 unfinished = []
-    return Ruleset(rules, hooks, comments)
+    return Ruleset(rules, bases, comments)
 
 
 def _rule(text: str) -> Rule:

@@ -263,13 +263,45 @@ def observed(lab: Lab, targets: list[str], count: int):
         yield name, zip(outcomes, predictions(lab.plan, question), strict=True)
 
 
+BOXES = {
+    "allow": "kind: router, middleboxes: [{kind: allow-list, protocols: [tcp]}]",
+    "first": "kind: router, middleboxes: [first-packet-only]",
+    "nth": "kind: router, middleboxes: [{kind: every-nth, n: 3, protocols: [udp]}]",
+    "seeded": "kind: router, middleboxes: [{kind: seeded-loss, loss: 1/2, period: 4}]",
+    "pieces": "kind: router, middleboxes: [trailing-fragments]",
+    "outward": "kind: router, middleboxes: [{kind: outbound-only, inside: lan}]",
+    "block": "kind: router, middleboxes: [{kind: block, ports: [5000]}]",
+    "header": "kind: router, middleboxes: [ecn-bleach, dscp-bleach, {kind: ttl-normalise, to: 9}]",
+    "options": "kind: router, middleboxes: [mss-clamp, option-nop, option-drop, syn-proxy]",
+    "plain": "kind: nat, outside: wan",
+    "cone": "kind: nat, outside: wan, nat: {preset: full-cone}",
+    "home": "kind: nat, outside: wan, nat: {preset: home-router}",
+    "carrier": "kind: nat, outside: wan, nat: {preset: carrier-grade}",
+}
+
+
+def every_box() -> str:
+    """One way from a client through each box to a server of its own."""
+    nodes = ["  client:", "  access: {kind: router}"]
+    links = ["  - [client:eth0, access:lan]"]
+    for name, box in BOXES.items():
+        nodes += [f"  {name}: {{{box}}}", f"  to-{name}:"]
+        links += [f"  - [access:{name}, {name}:lan]", f"  - [{name}:wan, to-{name}:eth0]"]
+    return "\n".join(("nodes:", *nodes, "links:", *links))
+
+
 @pytest.mark.kernel
 @pytest.mark.usefixtures("netlab_state")
 @pytest.mark.parametrize(
-    ("file", "prefix", "count"), [("matrix.yaml", "to-", 4), ("middleboxes.yaml", "server", 60)]
+    ("topology", "prefix", "count"),
+    [
+        (loads(every_box(), "boxes.yaml"), "to-", 6),
+        (load(ROOT / "topologies" / "middleboxes.yaml"), "server", 60),
+    ],
+    ids=["boxes made of rules", "boxes on a wire"],
 )
-def test_each_packet_through_each_box_fares_as_predicted(file, prefix, count):
-    with Lab(load(ROOT / "topologies" / file)) as lab:
+def test_each_packet_through_each_box_fares_as_predicted(topology, prefix, count):
+    with Lab(topology) as lab:
         targets = [node.name for node in lab if node.name.startswith(prefix)]
         dispositions = set()
         for name, pairs in observed(lab, targets, count):

@@ -43,9 +43,9 @@ def test_every_rule_is_found_by_its_place_and_handle():
 
 
 def test_base_chains_have_hooks():
-    assert parse(LISTING).hooks == {
-        ("inet", "netlab", "forward"): "forward",
-        ("ip", "own", "forward"): "postrouting",
+    assert parse(LISTING).bases == {
+        ("inet", "netlab", "forward"): ("filter", "forward"),
+        ("ip", "own", "forward"): ("nat", "postrouting"),
     }
 
 
