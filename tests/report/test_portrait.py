@@ -3,7 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address
 
+from netlab.plan.wires import spread
+from netlab.report import graph
+from netlab.report.ladder import Arrow, Column, Ladder
+from netlab.report.ladder import svg as ladder_svg
 from netlab.report.topology.portrait import Mark, portray
+from netlab.report.ways import Leg, Way
+from netlab.topology import loads
 from netlab.topology.nat import Translator
 from tests.report.labs import HOST, LABS, NAT, ROUTER, lab
 
@@ -68,3 +74,25 @@ def test_an_unusual_mtu_is_shown_once_or_at_the_end_that_has_it() -> None:
     (wire,) = portray(replace(one, nodes=(small, one.nodes[1]))).wires
     assert wire.a.notes == ("10.0.0.1", "MTU 1400")
     assert wire.b.notes == ("10.0.0.2", "MTU 1500")
+
+
+def test_a_link_says_what_is_in_it() -> None:
+    text = (
+        "nodes: {a: , b: }\n"
+        "links:\n"
+        "  - {ends: [a:e, b:e], subnet: 10.0.0.0/24, delay: 20ms, loss: 2%, seed: 7,"
+        " middleboxes: [sequence-rewrite]}\n"
+    )
+    [wire] = portray(loads(text, "wire.yaml")).wires
+    assert wire.notes == ("10.0.0.0/24", "delay 20ms, loss 2%", "sequence-rewrite")
+
+
+def test_a_wire_with_boxes_is_a_node_where_packets_are_followed() -> None:
+    topology = spread(loads("nodes: {a: , b: }\nlinks: [{ends: [a:e, b:e], loss: 2%}]\n", "w.yaml"))
+    cards = {card.name: card for card in portray(topology).cards}
+    assert cards["wire1"].kind == "wire"
+    assert cards["wire1"].programs == ()
+    drawn = graph.svg(topology, [Way((1,), (Leg("a", "e"),), "wire1", "dropped", "its seed")])
+    assert "#1 its seed" in drawn
+    ladder = Ladder("", (Column("a"), Column("wire1", "wire")), (Arrow(0, "a", "wire1", "UDP"),))
+    assert "s-wire" in ladder_svg(ladder)

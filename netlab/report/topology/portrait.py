@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from netlab.report.ink.metrics import shorten
 from netlab.topology.model import Masquerade, Nat64, Nptv6
 from netlab.topology.nat import Translator
 
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
     from netlab.topology.model import (
         Address,
+        Box,
         Firewall,
         Interface,
         InterfaceAddress,
         Link,
         Nat,
-        Network,
         Node,
         NodeKind,
         Program,
@@ -34,6 +35,10 @@ Realm: TypeAlias = tuple[str, ...]
 """The NATs a node is behind, the outermost first; empty for the outside."""
 
 USUAL_MTU = 1500
+LONGEST_NOTE = 28
+"""Columns of what is said of a box in a link."""
+IMPAIR = "impair"
+_IMPAIRMENTS = frozenset({"delay", "jitter", "rate", "loss", "duplicate", "reorder"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class End:
 class Wire:
     """A link, from the inside of a NAT to its outside where it has a part in one.
 
-    ``notes`` are its subnets, and its MTU if that is not the usual one.
+    ``notes`` are its subnets, its MTU if that is not the usual one, and the boxes in it.
     """
 
     a: End
@@ -115,9 +120,9 @@ def portray(topology: Topology) -> Portrait:
             for node in topology.nodes
         ),
         wires=tuple(
-            _wire(topology, link.b, link.a, link.networks)
+            _wire(topology, link.b, link.a, link)
             if (link.b[0], link.a[0]) in sides
-            else _wire(topology, link.a, link.b, link.networks)
+            else _wire(topology, link.a, link.b, link)
             for link in topology.links
         ),
         sides=sides,
@@ -303,11 +308,11 @@ def _wire(
     topology: Topology,
     first: tuple[str, str],
     second: tuple[str, str],
-    networks: tuple[Network, ...],
+    link: Link,
 ) -> Wire:
     ends = [_interface(topology, end) for end in (first, second)]
     mtus = {interface.mtu for interface in ends}
-    shown = {str(network) for network in networks} | {
+    shown = {str(network) for network in link.networks} | {
         str(address.network)
         for (node, _) in (first, second)
         if topology.node(node).kind == "bridge"
@@ -330,9 +335,19 @@ def _wire(
     return Wire(
         a=a,
         b=b,
-        notes=tuple(str(network) for network in networks)
-        + ((f"MTU {common}",) if common not in (None, USUAL_MTU) else ()),
+        notes=tuple(str(network) for network in link.networks)
+        + ((f"MTU {common}",) if common not in (None, USUAL_MTU) else ())
+        + tuple(_box(box) for box in link.middleboxes),
     )
+
+
+def _box(box: Box) -> str:
+    """What is said of a box in a link: its kind, or how it impairs."""
+    if box.kind == IMPAIR:
+        words = [f"{name} {value}" for name, value in box.parameters if name in _IMPAIRMENTS]
+        if words:
+            return shorten(", ".join(words), LONGEST_NOTE)
+    return shorten(box.kind or box.python.rpartition(":")[2], LONGEST_NOTE)
 
 
 def _interface(topology: Topology, end: tuple[str, str]) -> Interface:
