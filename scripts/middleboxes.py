@@ -65,12 +65,20 @@ of the class. What it does with each packet is told by `netlab trace` (docs/fate
 without root over a simulated wire:
 
 ```python
-from netlab.middlebox import Wire
+# test_boxes.py, for pytest
+from boxes import EverySecond
+from netlab.middlebox import Wire, datagram
 
-wire = Wire(EverySecond())
-wire.send("outbound", [packet1, packet2, packet3])
-arrived = wire.run()  # time, direction and packet of each
+
+def test_every_second_packet_is_dropped():
+    wire = Wire(EverySecond())
+    wire.send("outbound", [datagram(b"1"), datagram(b"2"), datagram(b"3")])
+    arrived = wire.run()  # time, direction and packet of each
+    assert [a.packet.payload for a in arrived] == [b"1", b"3"]
 ```
+
+There is `segment` for TCP as well; `wire.advance(seconds)` lets some time pass, `run` all that is
+needed.
 """
 
 

@@ -5,6 +5,7 @@
     line        Line: boxes one behind the other and what is under way between them, sans-I/O
     witness     Witness: tells what each box of a line did with each packet
     report      how a wire's program sends that to those who watch
+    sample      datagram, segment: packets to try a box with
     wire        Wire: a line with a virtual clock, to test a box without root
     parameters  what a parameter of a kind may be
     kind        Kind: the shape of a catalogue entry; Rules: nftables rules as data
@@ -14,7 +15,7 @@
 
 A middlebox that swallows every second packet of each direction::
 
-    from netlab.middlebox import Middlebox, Wire
+    from netlab.middlebox import Middlebox, Wire, datagram
 
     class EverySecond(Middlebox):
         def __init__(self):
@@ -26,8 +27,8 @@ A middlebox that swallows every second packet of each direction::
                 yield pkt
 
     wire = Wire(EverySecond())
-    wire.send("outbound", [packet1, packet2, packet3])
-    assert [a.packet.octets for a in wire.run()] == [packet1, packet3]
+    wire.send("outbound", [datagram(b"1"), datagram(b"2"), datagram(b"3")])
+    assert [a.packet.payload for a in wire.run()] == [b"1", b"3"]
 
 In a topology file it stands on a link, as ``middleboxes: [{python: "boxes.py:EverySecond"}]``.
 """
@@ -37,6 +38,7 @@ from __future__ import annotations
 from netlab.middlebox.box import After, Back, Direction, Drop, Middlebox, opposite
 from netlab.middlebox.line import Line
 from netlab.middlebox.packet import Packet
+from netlab.middlebox.sample import datagram, segment
 from netlab.middlebox.wire import Arrival, Wire
 
 __all__ = [
@@ -49,5 +51,7 @@ __all__ = [
     "Middlebox",
     "Packet",
     "Wire",
+    "datagram",
     "opposite",
+    "segment",
 ]

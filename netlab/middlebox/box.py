@@ -48,7 +48,7 @@ class Middlebox:
     """Derive from this and say what becomes of a packet.
 
     ``rng`` is a random source of the box's own, seeded from the topology: use no other, and the
-    same packets meet the same fate in each run.
+    same packets meet the same fate in each run. It is not there yet in ``__init__``.
     """
 
     rng: Random = Random(0)  # noqa: S311 - a lab repeats itself

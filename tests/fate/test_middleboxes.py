@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from netlab.middlebox.catalogue import CATALOGUE
 from netlab.topology import loads
 from netlab.wire import ipv4, tcp
 from netlab.wire.address import packed
-from tests.middlebox.path import CLOSED_PORT, SERVER, UDP_PORT, Path, build, drain
+from tests.middlebox.path import CLOSED_PORT, SERVER, UDP_PORT, Path, build, drain, fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,14 +136,8 @@ def test_fragments_that_are_cut_anew_keep_their_fate(path: Path, kind: str) -> N
 
 
 WIRE = """
-nodes:
-  client:
-  server:
-links:
-  - ends: [client:eth0, server:eth0]
-    subnet: 10.0.0.0/24
-    middleboxes:
-      - %s
+nodes: {client: {}, server: {}}
+links: [{ends: [client:eth0, server:eth0], subnet: 10.0.0.0/24, delay: 0s}]
 """
 PLACE = "wire.yaml:9"
 PROGRAMS = sorted(name for name, kind in CATALOGUE.items() if not kind.is_rules)
@@ -216,12 +209,18 @@ def say(lab: Lab, watch: Watch) -> list[int]:
         return [int.from_bytes(data[:4], "big") for data, _ in drain(far)]
 
 
-@pytest.mark.usefixtures("netlab_state")
+@pytest.fixture(scope="module")
+def wired(netlab_state: object) -> Iterator[Lab]:
+    with Lab(loads(WIRE, "wire.yaml")) as lab:
+        yield lab
+
+
 @pytest.mark.parametrize("kind", PROGRAMS)
-def test_what_a_program_on_a_wire_does_is_told(kind: str) -> None:
-    described = json.dumps({"kind": kind} | PARAMETERS_OF_PROGRAMS.get(kind, {}))
-    with Lab(loads(WIRE % described, "wire.yaml")) as lab, lab.observe() as watch:
-        received = say(lab, watch)
+def test_what_a_program_on_a_wire_does_is_told(wired: Lab, kind: str) -> None:
+    given = PARAMETERS_OF_PROGRAMS.get(kind, {})
+    fill(wired, [{"kind": kind, "parameters": given, "seed": 0, "topology": PLACE}])
+    with wired.observe() as watch:
+        received = say(wired, watch)
     fates = watch.fates
     check_complete(fates)
     probes = fates.where(proto=17, port=UDP_PORT)

@@ -5,10 +5,12 @@ client 10.0.0.1 -- a router b -- 10.0.1.2 server
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from netlab.drive.bump import CONTROL
 from netlab.lab import Lab
 from netlab.middlebox.catalogue import CATALOGUE
 from netlab.plan import boxes, nft
@@ -157,3 +159,12 @@ def until(condition: Callable[[], bool]) -> None:
 def build() -> Lab:
     """The lab, running."""
     return Lab(loads(FILE, "path.yaml")).start()
+
+
+def fill(lab: Lab, boxes: list[dict[str, Any]]) -> None:
+    """Put new boxes in the wire, that remember nothing."""
+    with lab["wire1"].socket(socket.AF_UNIX, socket.SOCK_DGRAM) as control:
+        control.settimeout(SECONDS)
+        control.bind("")
+        control.sendto(json.dumps(boxes).encode(), CONTROL)
+        assert "error" not in json.loads(control.recv(1 << 16))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from netlab.adjust import wire_state
-from netlab.drive.bump import CONTROL
 from netlab.drive.frames import Frames
 from netlab.kernel import namespaces
 from netlab.lab import Lab
@@ -19,7 +16,7 @@ from netlab.middlebox.catalogue import CATALOGUE
 from netlab.topology import loads
 from netlab.wire import tcp
 from tests.middlebox.packets import datagram, error, segment, segment6
-from tests.middlebox.path import UDP_PORT, Path, build, until
+from tests.middlebox.path import UDP_PORT, Path, build, fill, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,15 +106,6 @@ def test_programs(kind: str) -> None:
                 until(lambda: wire_state(lab, "wire1")["received"] - before >= len(frames))  # noqa: B023
                 fates.add((everything(client, kind), everything(server, kind)))
     assert len(fates) == 1
-
-
-def fill(lab: Lab, boxes: list[dict[str, Any]]) -> None:
-    """Put new boxes in the wire, that remember nothing."""
-    with lab["wire1"].socket(socket.AF_UNIX, socket.SOCK_DGRAM) as control:
-        control.settimeout(20)
-        control.bind("")
-        control.sendto(json.dumps(boxes).encode(), CONTROL)
-        assert "error" not in json.loads(control.recv(1 << 16))
 
 
 def everything(end: Frames, kind: str) -> tuple[object, ...]:
