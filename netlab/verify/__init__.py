@@ -4,6 +4,7 @@ Each NAT and each box is built once more, alone, between hosts of our own, so th
 the lab gets in the way and nothing of a running lab is touched.
 
     nat.py     a NAT between two inside hosts and a server with two addresses (as RFC 5780 asks)
+    timeouts.py  the same NAT with hours compressed to seconds
     nat64.py   a NAT64 between IPv6 hosts and an IPv4 server
     nptv6.py   one IPv6 prefix for another
     path.py    a box between a client and a server: header fields in and out, numbered datagrams
@@ -38,10 +39,12 @@ def verify(topology: Topology) -> list[Check]:
     from netlab.verify.nat64 import check_nat64
     from netlab.verify.nptv6 import check_nptv6
     from netlab.verify.path import check_link, check_node
+    from netlab.verify.timeouts import check_timeouts
 
     checks: list[Check] = []
     for node in topology.nodes:
         checks += check_nat(node)
+        checks += check_timeouts(node)
         checks += check_nat64(node)
         checks += check_nptv6(node)
         checks += check_node(node)

@@ -12,7 +12,6 @@ The probes are those of RFC 5780 section 4, with sockets on both sides instead o
 from __future__ import annotations
 
 import socket
-import time
 from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
@@ -50,9 +49,6 @@ links:
 
 UNKNOWN = 253
 """An IP protocol for experiments (RFC 3692) that no NAT knows."""
-
-QUICK = 5
-"""Seconds: a shorter timeout is waited for, a longer one believed."""
 
 FEW = 100
 """Sessions: a limit up to this is tried, a higher one believed."""
@@ -93,8 +89,6 @@ def declaration(nat: Translator) -> dict[str, Any]:
     }
     if 0 < nat.sessions_per_subscriber <= FEW:
         declared["sessions per subscriber"] = nat.sessions_per_subscriber
-    if nat.timeouts.udp <= QUICK:
-        declared["udp timeout"] = nat.timeouts.udp
     return declared
 
 
@@ -130,8 +124,6 @@ def measure(nat: Translator | Masquerade) -> dict[str, Any]:
     }
     if isinstance(nat, Translator) and 0 < nat.sessions_per_subscriber <= FEW:
         probes["sessions per subscriber"] = _sessions
-    if isinstance(nat, Translator) and nat.timeouts.udp <= QUICK:
-        probes["udp timeout"] = _udp_timeout
     measured = {}
     with one_cpu(), Lab(alone(nat)) as lab:
         lab["server"].run(["ip", "address", "add", f"{OTHER}/24", "dev", "eth0"], check=True)
@@ -350,23 +342,3 @@ def _sessions(probe: Probe, nat: Translator | Masquerade) -> int | None:
     while b"one" not in arrived:
         arrived.append(server.recv(9))
     return len(arrived) - 1
-
-
-def _udp_timeout(probe: Probe, nat: Translator | Masquerade) -> int | None:
-    """The declared seconds if a mapping lives that long and not two seconds longer."""
-    assert isinstance(nat, Translator)
-    server = probe.udp("server", SERVER)
-    for wait, lives in ((nat.timeouts.udp - 0.7, True), (nat.timeouts.udp + 1.5, False)):
-        client = probe.udp("a", A)
-        client.sendto(b"x", server.getsockname())
-        outside = server.recvfrom(9)[1]
-        time.sleep(wait)
-        server.sendto(b"late", outside)
-        client.settimeout(SILENCE)
-        try:
-            alive = client.recv(9) == b"late"
-        except TimeoutError:
-            alive = False
-        if alive is not lives:
-            return None
-    return nat.timeouts.udp

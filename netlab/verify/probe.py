@@ -49,6 +49,10 @@ class Probe:
             made.bind(at)
         return made
 
+    def keep(self, opened: socket.socket) -> None:
+        """Close this one, too, at the end."""
+        self._open.append(opened)
+
     def udp(self, node: str, address: str = "", port: int = 0) -> socket.socket:
         """A UDP socket."""
         return self.open(node, socket.SOCK_DGRAM, 0, (address, port))

@@ -13,7 +13,7 @@ from netlab.cli import main
 from netlab.middlebox.catalogue import CATALOGUE
 from netlab.topology import loads
 from netlab.topology.model import Box, Node
-from netlab.topology.nat import DEPENDENCES, Timeouts, Translator
+from netlab.topology.nat import DEPENDENCES, Translator
 from netlab.verify import verify
 from netlab.verify.nat import declaration, measure
 from netlab.verify.path import check_link, check_node
@@ -37,7 +37,6 @@ PAIRS = [
 OTHERS = [
     Translator("wan", ONE, hairpinning=True, unknown_protocols="leak", unsolicited="reset"),
     Translator("wan", ONE, unknown_protocols="drop", icmp_errors=False, ports="random"),
-    Translator("wan", ONE, timeouts=Timeouts(udp=2), filtering="endpoint-independent"),
     Translator("wan", ONE, "address-dependent", hairpinning=True, ports="preserve-parity"),
     Translator("wan", ONE, port_range=(50000, 50099)),
     Translator("wan", ONE, sessions_per_subscriber=12),
