@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from netlab import adjust
-from netlab.verify.probe import Probe, drain, one_cpu
+from netlab.verify.probe import SECONDS, Probe, drain, one_cpu
 
 if TYPE_CHECKING:
     import random
@@ -254,3 +254,33 @@ def meet(lab: Lab, rng: random.Random) -> list[dict[str, str]]:
                 heard.append(got == b"hello")
         address = "one" if outside[0][0] == outside[1][0] else "two"
     return [{"outside addresses": address, "meet": _yes(heard.count(True) >= 2)}]
+
+
+# IPv6 hosts and an IPv4 server
+
+
+def from_ipv6(lab: Lab, rng: random.Random) -> list[dict[str, str]]:
+    """As whom an IPv4 server sees two IPv6 hosts with the same port, and who answers them."""
+    rows = []
+    port = _unused(rng)
+    with Probe(lab) as probe:
+        server = probe.udp("server", lab["server"].address, SERVICE)
+        gate = next(i for i in lab["gate"].interfaces if i.name == "wan").addresses[0]
+        for name in ("phone", "laptop"):
+            with lab[name].socket(socket.AF_INET6, socket.SOCK_DGRAM) as host:
+                host.settimeout(SECONDS)
+                host.bind(("::", port))
+                host.sendto(b"who am I", ("64:ff9b::c633:6402", SERVICE))
+                address, seen = server.recvfrom(100)[1]
+                server.sendto(b"you are", (address, seen))
+                rows.append(
+                    {
+                        "host": name,
+                        "the server sees": "the gate"
+                        if address == gate.partition("/")[0]
+                        else address,
+                        "port": "kept" if seen == port else "another",
+                        "the answer comes from": host.recvfrom(100)[1][0],
+                    }
+                )
+    return rows
