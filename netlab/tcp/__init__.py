@@ -12,5 +12,5 @@ receiver.py    reassembly, the window, SACK blocks
 events.py      what the user is told; settings.py: what the user may choose
 
 stack.py       many connections: packets in and out, listeners, SYN cookies, ICMP, path MTU
-  envelope.py  errors.py  secrets.py                     its parts
+  envelope.py  fragments.py  errors.py  secrets.py       its parts
 """

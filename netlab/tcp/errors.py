@@ -49,7 +49,7 @@ class Datagram(NamedTuple):
 
 
 def open_datagram(packet: Buffer) -> Datagram | None:
-    """Read the IP header(s); ``None`` for a fragment, since nothing here puts those together."""
+    """Read the IP header(s); ``None`` for a fragment."""
     if packet[0] >> 4 == 4:
         header = ipv4.parse(packet)
         if header.is_fragment:

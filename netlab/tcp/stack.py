@@ -21,6 +21,7 @@ from netlab.tcp import errors, secrets
 from netlab.tcp.connection import Connection
 from netlab.tcp.envelope import Envelope, Packet, read, read_any
 from netlab.tcp.events import CONNECTED, UserError
+from netlab.tcp.fragments import Fragments, cut
 from netlab.tcp.segment import Segment, reset_for
 from netlab.tcp.sender import NEVER
 from netlab.tcp.seq import HALF, MASK, unwrap, wrap
@@ -115,6 +116,8 @@ class Stack:
         self._paths: dict[bytes, tuple[int, float]] = {}
         self._next_port = 0
         self._errors: tuple[int, int] = (0, 0)
+        self._fragments = Fragments()
+        self._fragment_ids = secrets.clock_offset(key, b"identification")
 
     # -- the user's calls --
 
@@ -320,13 +323,29 @@ class Stack:
             return
         datagram = errors.open_datagram(packet)
         if datagram is None:
-            self.counters["fragment"] += 1
+            self._receive_fragment(packet, now)
         elif not self._is_ours(datagram.destination):
             self.counters["not for us"] += 1
         elif (notice := errors.notice(datagram)) is not None:
             self._receive_notice(notice, now)
         elif self._may_answer(now) and (answer := errors.answer_to(packet, datagram)) is not None:
-            self._packets.append(Packet(answer))
+            self._fragment_ids = self._fragment_ids + 1 & MASK
+            mtu = self._path_mtu(datagram.source, now)
+            for part in cut(answer, mtu, self._fragment_ids):
+                self._packets.append(Packet(part))
+
+    def _receive_fragment(self, packet: Buffer, now: float) -> None:
+        at, size = (16, 4) if packet[0] >> 4 == 4 else (24, 16)
+        if not self._is_ours(bytes(packet[at : at + size])):
+            self.counters["not for us"] += 1
+            return
+        self.counters["fragment"] += 1
+        whole = self._fragments.take(packet, now)
+        if whole is None:
+            return
+        if errors.open_datagram(whole) is None:
+            raise Malformed("a fragment inside of a fragment")
+        self.receive(whole, now)
 
     def _may_answer(self, now: float) -> bool:
         """Not more answers to strangers in a second than is reasonable (RFC 4443 section 2.4)."""
@@ -357,13 +376,15 @@ class Stack:
 
     # -- paths --
 
-    def _path_mss(self, remote: bytes, now: float) -> int:
-        version = 4 if len(remote) == 4 else 6
+    def _path_mtu(self, remote: bytes, now: float) -> int:
         mtu, until = self._paths.get(remote, (self.settings.mtu, NEVER))
         if now > until:
             del self._paths[remote]
             mtu = self.settings.mtu
-        return min(mtu, self.settings.mtu) - IP_AND_TCP[version]
+        return min(mtu, self.settings.mtu)
+
+    def _path_mss(self, remote: bytes, now: float) -> int:
+        return self._path_mtu(remote, now) - IP_AND_TCP[4 if len(remote) == 4 else 6]
 
     def _learn_mtu(self, place: Place, mtu: int, now: float) -> None:
         """RFC 1191 and RFC 8201: believe a smaller MTU, down to the least that IP allows."""

@@ -353,7 +353,9 @@ def test_the_programs_of_the_manual_run(netlab: Lab, number: int) -> None:
 def test_ping(netlab: Lab, family: int) -> None:
     async def test() -> None:
         async with stack_in(netlab):
-            await output(netlab["host"], "ping", "-c3", "-i0.01", "-W2", "-s1000", ADDRESS[family])
+            for size in ("1000", "5000"):  # the latter in fragments
+                ping = ["ping", "-c3", "-i0.01", "-W9", "-s", size, ADDRESS[family]]
+                assert " 0% packet loss" in await output(netlab["host"], *ping)
 
     run(test())
 
