@@ -1,6 +1,7 @@
 """Draw the packet ladders of docs/stateless-tcp.md: run each scene in a lab and watch both ends.
 
     python scripts/stateless_ladders.py            # rewrite the page's ladders
+    python scripts/stateless_ladders.py lost slow  # only these
     python scripts/stateless_ladders.py --print    # print them
 
 A segment that one end sent and the other never saw is drawn as dropped on the way. Times are what
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import netlab
 from netlab.report.ladder import Arrow, Column, Ladder, State
 from netlab.report.ladder import text as draw
-from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment, parse
+from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment, encode, parse
 from netlab.wire import Malformed
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "stateless-tcp.md"
-ADDRESS = "192.0.2.80"
+ADDRESS, ADDRESS_V6 = "192.0.2.80", "2001:db8:80::80"
+VICTIM = "2001:db8:ffff::1"
 ETH_P_ALL = 3
 SO_TIMESTAMPNS = 35
 SOON = 50_000_000
@@ -59,18 +61,18 @@ class Seen(NamedTuple):
 
 
 class Tap(threading.Thread):
-    """All IPv4 segments on ``eth0`` of a node, read at once.
+    """All segments on one interface of a node, read at once.
 
     A frame that waits in a tap is shared with the sender's retransmission queue, and Linux does
     not join segments that are shared: a slow tap would change what it watches.
     """
 
-    def __init__(self, node: Any) -> None:
+    def __init__(self, node: Any, interface: str = "eth0") -> None:
         super().__init__(daemon=True)
         self.seen: list[Seen] = []
         self._ended = False
         self._socket = node.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-        self._socket.bind(("eth0", ETH_P_ALL))
+        self._socket.bind((interface, ETH_P_ALL))
         self._socket.settimeout(0.05)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.start()
@@ -109,6 +111,31 @@ class Scene:
     def curl(self, *argv: str) -> None:
         """Fetch the page; whether that succeeds is what the ladder shows."""
         self.lab["client"].run(["curl", "-s", "-o", "/dev/null", *argv, f"http://{ADDRESS}/"])
+
+    def fetch(self, *pieces: bytes, window: int = 0, patience: float = 5) -> None:
+        """A request in ``pieces``, by a client with a small receive buffer if ``window`` is set."""
+        with self.lab["client"].socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.settimeout(patience)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if window:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+            client.connect((ADDRESS, 80))
+            for piece in pieces:
+                client.sendall(piece)
+            with contextlib.suppress(TimeoutError):
+                while client.recv(65536):
+                    pass
+
+    def spoof(self) -> None:
+        """A SYN and a request from the client's node, under the router's address."""
+        request = b"GET / HTTP/1.1\r\nHost: server\r\n\r\n"
+        source, target = (socket.inet_pton(socket.AF_INET6, a) for a in (VICTIM, ADDRESS_V6))
+        first = Segment(source, target, 4000, 80, 1000, 0, SYN)
+        second = first._replace(seq=1001, ack=5000, flags=ACK | PSH, payload=request)
+        with self.lab["client"].socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW) as out:
+            for segment in (first, second):
+                out.sendto(encode(segment), (ADDRESS_V6, 0))
+                time.sleep(0.1)  # for the answer, which nothing tells the stranger of
 
     def drop(self, rule: str) -> None:
         """Drop at the router."""
@@ -163,29 +190,23 @@ def slow(scene: Scene) -> None:
     scene.curl()
 
 
+def twice(scene: Scene) -> None:
+    """The answer is lost whole: the client repeats its request, and that is answered again."""
+    scene.serve("http", "--listen", f"{ADDRESS}:80", "--text", "Hello")
+    scene.drop("tcp sport 80 ip length > 100 numgen inc mod 100 == 0")
+    scene.curl("--max-time", "2")
+
+
 def split(scene: Scene) -> None:
     """A request in two segments: neither is acknowledged, the client joins them and is answered."""
     scene.serve("http", "--listen", f"{ADDRESS}:80", "--text", "Hello")
-    with scene.lab["client"].socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-        client.settimeout(5)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.connect((ADDRESS, 80))
-        client.sendall(b"GET / HTTP/1.1\r\n")
-        client.sendall(b"Host: server\r\n\r\n")
-        while client.recv(65536):
-            pass
+    scene.fetch(b"GET / HTTP/1.1\r\n", b"Host: server\r\n\r\n")
 
 
 def window(scene: Scene) -> None:
     """A client with a small window: the answer would not fit, and is replaced by one that does."""
     scene.serve("http", "--listen", f"{ADDRESS}:80", "--text", "x" * 5000)
-    with scene.lab["client"].socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-        client.settimeout(5)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect((ADDRESS, 80))
-        client.sendall(b"GET / HTTP/1.1\r\nHost: server\r\n\r\n")
-        while client.recv(65536):
-            pass
+    scene.fetch(b"GET / HTTP/1.1\r\nHost: server\r\n\r\n", window=4096)
 
 
 def bursts(scene: Scene) -> None:
@@ -196,12 +217,46 @@ def bursts(scene: Scene) -> None:
     scene.curl()
 
 
+def strict(scene: Scene) -> None:
+    """As published: what exceeds the client's window dies at a firewall that keeps count of it."""
+    scene.serve("http", "--listen", f"{ADDRESS}:80", "--text", "x" * 3500, "--as-published")
+    scene.fetch(b"GET / HTTP/1.1\r\nHost: server\r\n\r\n", window=2048, patience=0.5)
+
+
+def proxied(scene: Scene) -> None:
+    """A SYN proxy: the box answers with its own cookie, and the server gets the SYN after it."""
+    scene.serve("http", "--listen", f"{ADDRESS}:80", "--text", "Hello")
+    scene.curl("--max-time", "3")
+
+
+def reflected(scene: Scene) -> None:
+    """A stranger speaks in the client's name; with a cookie he gets nothing for his request."""
+    scene.serve("http", "--listen", f"[{ADDRESS_V6}]:80", "--text", "x" * 4000)
+    scene.spoof()
+
+
+def mirrored(scene: Scene) -> None:
+    """The same with --no-cookie: one small segment, and a whole answer goes to the client."""
+    scene.serve("http", "--listen", f"[{ADDRESS_V6}]:80", "--text", "x" * 4000, "--no-cookie")
+    scene.spoof()
+
+
 SCENES: dict[str, Callable[[Scene], None]] = {
     function.__name__: function
-    for function in (transaction, published, lost, withheld, slow, split, window, bursts)
-}
-WHOLE_SEGMENTS = {"transaction", "published", "slow", "split", "window", "bursts"}
+    for function in (
+        transaction, published, lost, withheld, slow, twice, split, window, bursts, strict, proxied,
+        reflected, mirrored,
+    )
+}  # fmt: skip
+BOXES = {"strict": "strict-window", "proxied": "syn-proxy"}
+"""Scenes with a middlebox at the router, which then has a column of its own."""
+WHOLE_SEGMENTS = {"transaction", "published", "slow", "split", "window", "bursts", "proxied",
+    "reflected", "mirrored",
+}  # fmt: skip
 """Scenes where the server's offload may stay: a long answer is then drawn as one arrow."""
+
+
+SPOOFED = {"reflected", "mirrored"}
 
 
 def play(name: str) -> str:
@@ -209,48 +264,92 @@ def play(name: str) -> str:
     scene = SCENES[name]
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        lab = stack.enter_context(netlab.Lab(ROOT / "topologies" / "stateless.yaml", name=name))
+        topology = (ROOT / "topologies" / "stateless.yaml").read_text(encoding="utf-8")
+        if name in BOXES:
+            router = "kind: router\n"
+            topology = topology.replace(router, f"{router}    middleboxes: [{BOXES[name]}]\n")
+            # Far enough away that an answer is on its way whole before its first ACK comes.
+            topology = topology.replace("client:eth0]\n", "client:eth0]\n    delay: 5ms\n")
+        (home / "lab.yaml").write_text(topology, encoding="utf-8")
+        lab = stack.enter_context(netlab.Lab(home / "lab.yaml", name=name))
         if name not in WHOLE_SEGMENTS:
             off = ["ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off"]
             lab["server"].run(off, check=True)
-        taps = [Tap(lab[node]) for node in ("client", "server")]
+        ends = [("client", "eth0"), ("router", "west"), ("router", "east"), ("server", "eth0")]
+        taps = [Tap(lab[node], interface) for node, interface in ends]
         for tap in taps:
             stack.callback(tap.end)
         scene(Scene(lab, home, stack))
         time.sleep(0.6)  # for the last ACKs; what comes later belongs to no story
-        client, server = (list(tap.seen) for tap in taps)
+        client, west, east, server = (list(tap.seen) for tap in taps)
+        if name in BOXES:
+            box = BOXES[name]
+            columns = [Column("client"), Column(box)]
+            arrows = [*_leg(_at("client", client), _at(box, west))]
+            # A filter drops what does not come out again; a proxy may have meant it for itself.
+            passed = {_key(seen.segment) for seen in west if seen.out}
+            arrows += _leg(
+                _at(box, east),
+                _at("server", server),
+                passed if box == "strict-window" else None,
+            )
+        elif name in SPOOFED:
+            columns = [Column("victim"), Column("stranger")]
+            theirs = {_key(seen.segment) for seen in client}
+            own = [seen for seen in east if _key(seen.segment) not in theirs]
+            left = _at("stranger", client) + _at("victim", own)
+            arrows = [*_leg(left, _at("server", server))]
+        else:
+            columns = [Column("client")]
+            arrows = [*_leg(_at("client", client), _at("server", server))]
         assert scene.__doc__
         drawn = Ladder(
             scene.__doc__,
-            (Column("client"), Column("server", subtitle="keeps nothing")),
-            tuple(_arrows(client, server)),
+            (*columns, Column("server", subtitle="keeps nothing")),
+            tuple(sorted(arrows, key=lambda arrow: arrow.time_ns)),
         )
         lines = draw(drawn, width=92).splitlines()[2:]
         # On a page of many ladders the rows stand close.
-        close = [line for line in lines if not re.fullmatch(r"\s*│\s+│\s*|.*✗ lost.*", line)]
+        close = [
+            line for line in lines if not re.fullmatch(r"\s*(│\s+)+│\s*|.*✗ (lost|dropped).*", line)
+        ]
         return "\n".join(close) + "\n"
 
 
-def _arrows(client: list[Seen], server: list[Seen]) -> Iterator[Arrow]:
-    """What each end sent, dropped where the other end did not get it."""
+def _at(name: str, seen: list[Seen]) -> list[tuple[str, Seen]]:
+    return [(name, one) for one in seen]
+
+
+def _leg(
+    left: list[tuple[str, Seen]],
+    right: list[tuple[str, Seen]],
+    passed: set[tuple[int, ...]] | None = None,
+) -> Iterator[Arrow]:
+    """What each side of a wire sent, lost where the other side did not get it.
+
+    A side may have several names; what nobody got was meant for the last of them. With ``passed``
+    the left side drops what is not among these.
+    """
     starts: dict[bool, int] = {}
-    for seen in server:
+    for _, seen in right:
         if seen.segment.flags & SYN:
             starts.setdefault(seen.out, seen.segment.seq)
-    sent = [(s, "client", "server") for s in client if s.out]
-    sent += [(s, "server", "client") for s in server if s.out]
-    came = {
-        "server": [(_key(s.segment), s.time_ns) for s in server if not s.out],
-        "client": [(_key(s.segment), s.time_ns) for s in client if not s.out],
-    }
-    for seen, source, target in sorted(sent, key=lambda item: item[0].time_ns):
-        key = _key(seen.segment)
-        there = [t for k, t in came[target] if k == key and 0 <= t - seen.time_ns < SOON]
-        if there:
-            came[target].remove((key, there[0]))
-        label, detail = _words(seen.segment, starts, from_server=source == "server")
-        state: State = "delivered" if there else "lost"
-        yield Arrow(seen.time_ns, source, target, f"{label}  {detail}", state=state)
+    for here, there, from_right in ((left, right, False), (right, left, True)):
+        came = [(_key(s.segment), s.time_ns, name) for name, s in there if not s.out]
+        for source, seen in here:
+            if not seen.out:
+                continue
+            key = _key(seen.segment)
+            got = [c for c in came if c[0] == key and 0 <= c[1] - seen.time_ns < SOON]
+            target = there[-1][0] if there else source
+            if got:
+                came.remove(got[0])
+                target = got[0][2]
+            label, detail = _words(seen.segment, starts, from_server=from_right)
+            state: State = "delivered" if got else "lost"
+            if from_right and passed is not None and key not in passed:
+                state = "dropped"
+            yield Arrow(seen.time_ns, source, target, f"{label}  {detail}", state=state)
 
 
 def _key(segment: Segment) -> tuple[int, ...]:
@@ -277,7 +376,7 @@ def _between(ladder: str, marks: re.Match[str]) -> str:
 def main() -> int:
     """Play every scene and put its ladder where the page names it."""
     page = PAGE.read_text(encoding="utf-8")
-    for name in SCENES:
+    for name in [name for name in SCENES if name in sys.argv] or SCENES:
         ladder = play(name)
         if "--print" in sys.argv:
             print(ladder)
