@@ -247,8 +247,9 @@ def _serve(
 
     from netlab.drive.stateless.server import Server
     from netlab.stateless import published, responder
+    from netlab.stateless.exchange import Rules
 
-    rules = responder.Rules(
+    rules = Rules(
         service.framing,
         cookie=not arguments.no_cookie,
         withhold=arguments.withhold_ack,

@@ -14,18 +14,12 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from netlab.stateless.cookie import BALANCE, INDEX_SHIFT, SEGMENT_SIZES, SIGNED, keyed
-from netlab.stateless.responder import (
-    ADVERTISED_MSS,
-    DEFAULT_MSS,
-    ENOUGH,
-    HIGHEST,
-    LOWEST,
-    Request,
-)
+from netlab.stateless.exchange import Request
+from netlab.stateless.responder import ADVERTISED_MSS, DEFAULT_MSS, ENOUGH, HIGHEST, LOWEST
 from netlab.stateless.segment import ACK, FIN, MODULO, PSH, RST, SYN, Segment
 
 if TYPE_CHECKING:
-    from netlab.stateless.responder import Rules
+    from netlab.stateless.exchange import Rules
 
 # Version and length of header, total length; fragment, TTL and protocol as one word; source and
 # destination; both ports as one word; seq, ack, data offset and flags, window.

@@ -14,33 +14,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.stateless.exchange import Reaction, Request, Rules, in_one
 from netlab.stateless.framing import Message
-from netlab.stateless.responder import Reaction, Request, Rules
 from netlab.stateless.segment import ACK, FIN, MODULO, PSH, RST, SYN, Segment
 from netlab.wire import tcp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 SEGMENT_SIZE = 512
 MSS = 1220
 
 _OPTIONS = tcp.encode_options(tcp.Options(mss=MSS))
-
-
-def respond(
-    segment: Segment,
-    now: float,
-    secret: bytes,
-    rules: Rules,
-    answer: Callable[[bytes], bytes | None],
-) -> list[Segment]:
-    """All segments that ``segment`` gives, as ``responder.respond``."""
-    reaction = receive(segment, now, secret, rules)
-    if reaction.request is None:
-        return list(reaction.segments)
-    answers = [answer(message.data) for message in reaction.request.messages]
-    return [*reaction.segments, *reply(reaction.request, answers, rules)]
 
 
 def receive(segment: Segment, now: float, secret: bytes, rules: Rules) -> Reaction:  # noqa: ARG001 - one signature for both servers
@@ -76,6 +61,10 @@ def reply(request: Request, answers: Sequence[bytes | None], rules: Rules) -> li
         for at in range(0, len(stream), SEGMENT_SIZE)
     ]
     return [*pieces, _to(segment, segment.ack + len(stream), ack, ACK | FIN)]
+
+
+respond = in_one(receive, reply)
+"""All segments that a segment gives, as ``responder.respond``."""
 
 
 def _to(segment: Segment, seq: int, ack: int, flags: int = ACK, payload: bytes = b"") -> Segment:

@@ -1,8 +1,6 @@
 """The rules of the server: a segment in, segments out, nothing kept.
 
-``respond`` is all of it. Where the answer comes from a backend that takes its time, the same work
-is done in two halves: ``receive`` judges the segment and hands out the ``Request``; ``reply`` turns
-the answers into segments. What a driver keeps between the two is the request, not the connection.
+``respond`` is all of it; ``receive`` and ``reply`` are its two halves (see ``exchange``).
 
 Where the first such server (``published``) was wrong or careless, this one differs:
 
@@ -16,71 +14,19 @@ Where the first such server (``published``) was wrong or careless, this one diff
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 from netlab.stateless import bursts
 from netlab.stateless.cookie import Position, initial_sequence_number, position
+from netlab.stateless.exchange import Reaction, Request, Rules, in_one
 from netlab.stateless.segment import ACK, FIN, MODULO, PSH, RST, SYN, Segment
 from netlab.wire import tcp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from netlab.stateless.bursts import Source
-    from netlab.stateless.framing import Framing, Message
-
-Kind: TypeAlias = Literal[
-    "syn",  # answered by SYN+ACK
-    "request",  # handed out
-    "refused",  # answered by the framing or by a reset
-    "fin",  # acknowledged
-    "burst",  # a piece of a long answer
-    "flags",  # nothing to do: RST, SYN+ACK, no ACK
-    "cookie",  # no SYN+ACK of ours came before it
-    "early",  # sent before the last answer arrived; its retransmission will be answered
-    "late",  # after the server has closed
-    "incomplete",  # a request that is not whole
-    "ack",  # a pure ACK
-]
-
-
-class Rules(NamedTuple):
-    """How a server behaves; none of it changes while it runs.
-
-    ``cookie`` False answers anybody, and shows what reflection would be. ``segment_size`` and
-    ``segment_size_v6`` bound what the client's MSS allows: no ICMP message reaches this server, so
-    over IPv6, where nobody fragments on the way, 1220 octets fit any path. ``withhold`` leaves a
-    request unacknowledged until the client closes, so that the client's timer mends a lost
-    answer (only where the server closes).
-    """
-
-    framing: Framing
-    cookie: bool = True
-    segment_size: int = 1460
-    segment_size_v6: int = 1220
-    withhold: bool = False
-    source: Source | None = None
-
-
-class Request(NamedTuple):
-    """What ``reply`` needs to know, and all that is ever kept, while a backend works.
-
-    ``position`` counts the octets of the answer that the client already has.
-    """
-
-    segment: Segment
-    messages: tuple[Message, ...]
-    segment_size: int
-    position: int = 0
-
-
-class Reaction(NamedTuple):
-    """What to do about a segment: send ``segments``, and ask for an answer to ``request``."""
-
-    kind: Kind
-    segments: tuple[Segment, ...] = ()
-    request: Request | None = None
-
+    from netlab.stateless.framing import Message
 
 ADVERTISED_MSS = 1460
 ADVERTISED_MSS_V6 = 1440
@@ -96,21 +42,6 @@ A connection that was sent ``ENOUGH`` more than it has sent is closed with that 
 most a window long. Each number is one more that passes as a cookie: of blind guesses one in 8,192
 passes for a later request, and one in 1,638 for a FIN, whose answer is no longer than itself.
 """
-
-
-def respond(
-    segment: Segment,
-    now: float,
-    secret: bytes,
-    rules: Rules,
-    answer: Callable[[bytes], bytes | None],
-) -> list[Segment]:
-    """All segments that ``segment`` gives. ``now`` in seconds, ``secret`` 16 to 32 octets."""
-    reaction = receive(segment, now, secret, rules)
-    if reaction.request is None:
-        return list(reaction.segments)
-    answers = [answer(message.data) for message in reaction.request.messages]
-    return reply(reaction.request, answers, rules)
 
 
 def receive(segment: Segment, now: float, secret: bytes, rules: Rules) -> Reaction:
@@ -214,6 +145,10 @@ def reply(request: Request, answers: Sequence[bytes | None], rules: Rules) -> li
         stream = stream[have:]
         ack = segment.seq
     return [_answer(segment, stream, flags, ack & MODULO, cut=cut)]
+
+
+respond = in_one(receive, reply)
+"""``respond(segment, now, secret, rules, answer)``: all segments that a segment gives."""
 
 
 def _syn_ack(syn: Segment, now: float, secret: bytes, rules: Rules) -> Segment:

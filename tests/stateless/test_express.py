@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,10 +10,13 @@ from netlab.stateless.dns import Dns
 from netlab.stateless.express import Express, usable
 from netlab.stateless.framing import Echo, Framing
 from netlab.stateless.http import Http
-from netlab.stateless.responder import Request, receive, reply
+from netlab.stateless.responder import receive, reply
 from netlab.stateless.segment import ACK, FIN, MODULO, PSH, SYN, Segment, encode, parse
 from netlab.wire import tcp
 from tests.stateless.peers import CLIENT, NOW, SECRET, SERVER, rules, segments, syn, u16, u32
+
+if TYPE_CHECKING:
+    from netlab.stateless.exchange import Request
 
 FRAMINGS: st.SearchStrategy[Framing] = st.sampled_from([Http(), Dns(), Echo()])
 PAYLOADS = st.sampled_from([b"", b"GET / HTTP/1.1\r\n\r\n", b"GET /", b"\0\x01x", b"\0\x01xyz"])

@@ -17,7 +17,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from netlab.stateless import responder
 from netlab.stateless.cookie import slot_at
@@ -26,10 +26,8 @@ from netlab.stateless.segment import checksum_holds, cut, encode, parse
 from netlab.wire import Malformed, address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from netlab.drive.stateless.ports import Port
-    from netlab.stateless.responder import Reaction, Request, Rules
+    from netlab.stateless.exchange import Core, Request, Rules
     from netlab.stateless.segment import Segment
 
 OUTBOX = 256
@@ -53,18 +51,6 @@ class Client(NamedTuple):
 Answer: TypeAlias = bytes | Iterable[bytes] | None
 Application: TypeAlias = Callable[[bytes, Client], Answer | Awaitable[Answer]]
 """``answer(request, client)``: octets, pieces of them, ``None`` (reset), or any of these later."""
-
-
-class Core(Protocol):
-    """``netlab.stateless.responder`` or ``netlab.stateless.published``."""
-
-    def receive(self, segment: Segment, now: float, secret: bytes, rules: Rules) -> Reaction:
-        """Judge one segment."""
-
-    def reply(
-        self, request: Request, answers: Sequence[bytes | None], rules: Rules
-    ) -> list[Segment]:
-        """Turn answers into segments."""
 
 
 class _Waiting(NamedTuple):

@@ -162,6 +162,7 @@ async def _stateless(client: LabNode, server: LabNode) -> AsyncIterator[Stream]:
     from netlab.drive.stateless.server import Server
     from netlab.kernel import tun
     from netlab.stateless import responder
+    from netlab.stateless.exchange import Rules
     from netlab.stateless.framing import Echo
     from netlab.wire.address import packed
 
@@ -171,7 +172,7 @@ async def _stateless(client: LabNode, server: LabNode) -> AsyncIterator[Stream]:
     device, addresses = server.inside(attach)
     try:
         listen = (packed(addresses[0]), PORT)
-        rules = responder.Rules(Echo())
+        rules = Rules(Echo())
         port = TunPort(device)
         serving = Server(port, listen, rules, echo, core=responder, secret=os.urandom(32))
         serving.start()

@@ -6,6 +6,7 @@ import hashlib
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -223,6 +224,14 @@ class TestTheKernelsResets:
         served.stop()
         assert self.rules(netlab) == ""
 
+    def test_control_c_ends_it_in_order(self, netlab, serve) -> None:
+        served = serve("http", *listen(OWN, 80), "--text", "Hello")
+        served.process.send_signal(signal.SIGINT)
+        output, errors = served.process.communicate(timeout=10)
+        assert (served.process.returncode, errors) == (0, "")
+        assert '"in flight": 0' in output
+        assert self.rules(netlab) == ""
+
     def test_a_kill_restores_them_too(self, netlab, serve) -> None:
         served = serve("http", *listen(OWN, 80), "--text", "Hello")
         served.process.send_signal(signal.SIGKILL)
@@ -238,6 +247,23 @@ class TestTheKernelsResets:
         ran = netlab["router"].run([*argv, *listen(UNOWNED, 7)])
         assert ran.returncode == 1
         assert "E802" in ran.stderr
+
+
+@needs("curl")
+@pytest.mark.parametrize("box", ["syn-proxy", "strict-window"])
+def test_boxes_that_follow_the_numbers_pass_it_on(netlab_state, tmp_path, box: str) -> None:
+    file = tmp_path / "lab.yaml"
+    text = Path("topologies/stateless.yaml").read_text(encoding="utf-8")
+    file.write_text(text.replace("kind: router\n", f"kind: router\n    middleboxes: [{box}]\n"))
+    argv = [sys.executable, "-m", "netlab", "stateless", "http", "--text", "x" * 5000]
+    with Lab(file, name="boxed") as lab:
+        server = lab["server"].popen([*argv, *listen(UNOWNED, 80)], stdout=subprocess.PIPE)
+        assert server.stdout
+        assert server.stdout.readline()
+        for _ in range(3):
+            assert fetched(lab, UNOWNED, 80) == "x" * 5000 + "\n"
+        server.terminate()
+        server.communicate(timeout=10)
 
 
 @needs("chromium")

@@ -13,9 +13,9 @@ import pytest
 from netlab.drive.stateless import server as drive
 from netlab.drive.stateless.server import Client, Server
 from netlab.stateless import published, responder
+from netlab.stateless.exchange import Rules
 from netlab.stateless.framing import Echo
 from netlab.stateless.http import Http
-from netlab.stateless.responder import Rules
 from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment, encode, parse
 from tests.stateless.peers import CLIENT, SECRET, SERVER, syn
 
@@ -67,8 +67,8 @@ class FakePort:
         self._waiting += [encode(segment) for segment in segments]
         self._there.send(b"x")
 
-    def arrive_raw(self, packet: bytes) -> None:
-        self._waiting.append(packet)
+    def arrive_raw(self, *packets: bytes) -> None:
+        self._waiting += packets
         self._there.send(b"x")
 
     def answers(self) -> list[Segment]:
