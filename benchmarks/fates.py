@@ -1,8 +1,10 @@
 """What watching costs, and how long it takes: the forwarding rate with and without.
 
 A sender floods UDP through client, NAT, router and server; what counts is the rate at which the
-server's program receives. The ways of watching take turns, so that a busy moment of the machine
-hits them alike.
+server's program receives. The ways of watching take turns, and each is compared with the round in
+which nobody watched, so that a busy moment of the machine hits both alike. Beside the rate stands
+what a packet costs the sender's processor, on which all of its way is done: it hardly depends on
+what else the machine does.
 """
 
 from __future__ import annotations
@@ -16,13 +18,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.result import Result, Row, less_is_better, more_is_better
 from netlab.lab import Lab
+from netlab.topology import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from netlab.observe.session import Kind
@@ -44,11 +47,14 @@ for _ in range(count - 1):
 print((count - 1) / (time.perf_counter() - began), flush=True)
 """
 SENDER = """
-import socket, sys
+import socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.connect((sys.argv[1], int(sys.argv[2])))
-for number in range(int(sys.argv[3])):
+count = int(sys.argv[3])
+began = time.process_time()
+for number in range(count):
     s.send(b"%020d" % number)
+print((time.process_time() - began) / count * 1e6)
 """
 
 
@@ -67,34 +73,71 @@ def run(*, quick: bool) -> Result:
         ways["tcpdump"] = tcpdump
     else:
         missing.append("tcpdump")
-    rates: dict[str, list[float]] = {way: [] for way in ways}
+    found: dict[str, list[Flood]] = {way: [] for way in ways}
+    walled: list[Flood] = []
+    unwatched: list[Flood] = []
     with tempfile.TemporaryDirectory() as state:
         os.environ["NETLAB_STATE_DIR"] = state
         with Lab(NAT, name="bench-fates") as lab:
             for _ in range(rounds):
                 for way, watching in ways.items():
                     with watching(lab):
-                        rates[way].append(flood(lab, count))
-            rows = [*_costs(rates), *_times(lab, count)]
+                        found[way].append(flood(lab, count))
+            rows = [*_costs(found), *_times(lab, count)]
+        with Lab(loads(WALLED, "walled.yaml"), name="bench-walled") as lab:
+            for _ in range(rounds):
+                unwatched.append(flood(lab, count))
+                with lab.observe((*LIGHT, "nft")):
+                    walled.append(flood(lab, count))
+    rows += _compared("the same, every packet meets a firewall", walled, unwatched, 0.65)
     return Result(tuple(rows), tuple(missing))
 
 
 LIGHT: tuple[Kind, ...] = ("arrivals", "drops", "counters")
 
 
-def _costs(rates: dict[str, list[float]]) -> Iterator[Row]:
-    middle = {way: statistics.median(found) for way, found in rates.items()}
+WALLED = """
+nodes:
+  client:
+  nat: {kind: nat, outside: wan, firewall: {rules: [drop udp/9]}}
+  router: {kind: router}
+  server:
+links: [[nat:lan, client:eth0], [router:west, nat:wan], [router:east, server:eth0]]
+"""
+
+
+class Flood(NamedTuple):
+    """Packets a second, as they arrived, and microseconds of the sender's processor for each."""
+
+    rate: float
+    cost: float
+
+
+def _costs(found: dict[str, list[Flood]]) -> Iterator[Row]:
     for way, name, least in (
         ("light", "arrivals and drop reasons", 0.9),
         ("both", "captures at both ends and drop reasons", 0.9),
         ("traced", "arrivals, drop reasons, nft's trace", 0.65),
         ("all", "captures at both ends, drop reasons, nft's trace", 0.65),
     ):
-        unwatched, unit = middle["nobody"], "packets/s"
-        yield more_is_better(name, middle[way], "unwatched", unwatched, unit)
-        yield more_is_better(name, middle[way], "its aim", least * unwatched, unit)
-        if way == "both" and "tcpdump" in middle:
-            yield more_is_better(name, middle[way], "4 tcpdump -i any", middle["tcpdump"], unit)
+        yield from _compared(name, found[way], found["nobody"], least)
+    if "tcpdump" in found:
+        yield from _compared("4 tcpdump -i any", found["tcpdump"], found["nobody"], None)
+
+
+def _compared(
+    name: str, ours: Sequence[Flood], unwatched: Sequence[Flood], least: float | None
+) -> Iterator[Row]:
+    """Rate and cost beside those of the same rounds without anybody watching."""
+    rate = statistics.median(flood.rate for flood in unwatched)
+    cost = statistics.median(flood.cost for flood in unwatched)
+    pairs = list(zip(ours, unwatched, strict=True))
+    left = rate * statistics.median(o.rate / u.rate for o, u in pairs)
+    yield more_is_better(name, left, "unwatched", rate, "packets/s")
+    if least is not None:
+        yield more_is_better(name, left, "its aim", least * rate, "packets/s")
+    more = cost * statistics.median(o.cost / u.cost for o, u in pairs)
+    yield less_is_better(f"{name}, processor", more, "unwatched", cost, "us")
 
 
 def _times(lab: Lab, count: int) -> Iterator[Row]:
@@ -106,15 +149,15 @@ def _times(lab: Lab, count: int) -> Iterator[Row]:
     yield less_is_better("to begin, BPF included", statistics.median(starts), "its aim", 100, "ms")
     with lab.observe() as watch:
         flood(lab, count)
-    began = time.perf_counter()
+    began = time.process_time()
     arrived = len(watch.fates.where(port=PORT).arrived)
-    took = (time.perf_counter() - began) * 1_000_000 / len(watch.evidence.frames)
+    took = (time.process_time() - began) * 1_000_000 / len(watch.evidence.frames)
     yield more_is_better("fates of packets that arrived", arrived, "sent", count, "packets")
     yield less_is_better("to judge a frame", took, "a second for 20,000", 50, "us")
 
 
-def flood(lab: Lab, count: int) -> float:
-    """Packets a second, as the server receives them; all of them must arrive."""
+def flood(lab: Lab, count: int) -> Flood:
+    """All of ``count`` packets must arrive."""
     python = sys.executable
     receiver = lab["server"].popen(
         [python, "-c", RECEIVER, str(PORT), str(count)], stdout=subprocess.PIPE, text=True
@@ -125,11 +168,11 @@ def flood(lab: Lab, count: int) -> float:
             assert receiver.stdout.readline() == "ready\n"
             target = lab["server"].address
             words = [python, "-c", SENDER, target, str(PORT), str(count)]
-            lab["client"].run(words, check=True)
+            cost = lab["client"].run(words, check=True).stdout
             rate, _ = receiver.communicate(timeout=30)
         finally:
             receiver.kill()
-    return float(rate)
+    return Flood(float(rate), float(cost))
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ cut from or merged of what was expected, or it is a copy.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -96,18 +97,18 @@ class _Follower:
                     self._inner.add((node, i.name))
             self._interfaces[node] = [(node, i.name) for i in place.interfaces] + [(node, "lo")]
         self._carriers = {n for n, p in evidence.surroundings.items() if p.kind == "wire"}
-        self._inside: dict[str, Room] = {}
-        self._wires: dict[tuple[str, str], Room] = {}
+        self._inside: dict[str, Room] = defaultdict(Room)
+        self._wires: dict[tuple[str, str], Room] = defaultdict(Room)
         self._under_way: dict[bytes, View] = {}
         self._gone: dict[tuple[str, Key], Track] = {}
         self._clock: dict[str, list[tuple[int, int]]] = {}
         self._numbers: dict[tuple[str, tuple[bytes, bytes, int, int]], int] = {}
 
     def _node(self, node: str) -> Room:
-        return self._inside.setdefault(node, Room())
+        return self._inside[node]
 
     def _wire(self, end: tuple[str, str]) -> Room:
-        return self._wires.setdefault(end, Room())
+        return self._wires[end]
 
     # Frames
 
