@@ -139,7 +139,11 @@ def main(argv: Sequence[str]) -> None:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     control.bind(CONTROL)
     control.setblocking(False)
-    with Reports() as reports, Frames("a") as a, Frames("b") as b:
+    with (
+        Frames("a") as a,
+        Frames("b") as b,
+        Reports(lambda: a.missed + b.missed) as reports,
+    ):
         described = json.loads(argv[0])
         bump = Bump(a, b, make_line(described))
         print("ready", flush=True)

@@ -10,10 +10,18 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
-from netlab.middlebox.report import ADDRESS, MOST_EVENTS, NOTHING, encode, encode_lost
+from netlab.middlebox.report import (
+    ADDRESS,
+    MOST_EVENTS,
+    NOTHING,
+    Lost,
+    Missed,
+    encode,
+    encode_notice,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from netlab.middlebox.witness import Event
 
@@ -22,9 +30,13 @@ KEPT = 32 << 20
 
 
 class Reports:
-    """All watchers of a wire. Use as a context manager, in the wire's namespace."""
+    """All watchers of a wire. Use as a context manager, in the wire's namespace.
 
-    def __init__(self) -> None:
+    ``missed`` counts the packets that the wire was too slow for.
+    """
+
+    def __init__(self, missed: Callable[[], int] = int) -> None:
+        self._missed = missed
         # Messages keep their bounds and their order, and the end of the connection is seen.
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._door.bind(ADDRESS)
@@ -58,7 +70,7 @@ class Reports:
             self._events.clear()
         if self._door in ready:
             connection, _ = self._door.accept()
-            self._watchers.append(Watcher(connection))
+            self._watchers.append(Watcher(connection, self._missed))
         for watcher in list(self._watchers):
             if not watcher.go_on(ready):
                 watcher.connection.close()
@@ -82,7 +94,11 @@ class Watcher:
     What does not fit into ``room`` octets of them is lost, and how much that was is told.
     """
 
-    def __init__(self, connection: socket.socket, room: int = KEPT) -> None:
+    def __init__(
+        self, connection: socket.socket, missed: Callable[[], int] = int, room: int = KEPT
+    ) -> None:
+        self._missed = missed
+        self._missed_before = missed()
         self.connection = connection
         connection.setblocking(False)
         self.waiting: deque[bytes] = deque()
@@ -100,7 +116,7 @@ class Watcher:
             self.lost += events
             return
         if self.lost:
-            self._say(encode_lost(self.lost))
+            self._say(encode_notice(Lost(self.lost)))
             self.lost = 0
         self._say(report)
 
@@ -115,7 +131,10 @@ class Watcher:
                 self.connection.recv(1)  # nothing to be heard but that it has heard enough
                 self.is_leaving = True
                 if self.lost:
-                    self._say(encode_lost(self.lost))
+                    self._say(encode_notice(Lost(self.lost)))
+                missed = self._missed() - self._missed_before
+                if missed:
+                    self._say(encode_notice(Missed(missed)))
                 self._say(NOTHING)
             while self.waiting:
                 self.connection.send(self.waiting[0])

@@ -26,6 +26,7 @@ from netlab.fate.counters import suspicions
 from netlab.fate.disposition import Disposition, of_kernel
 from netlab.fate.fates import Reason
 from netlab.fate.room import carried
+from netlab.observe.evidence import MISSED
 from netlab.wire import address
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class Judge:
         }
         self._blind = {gap.collector for gap in evidence.gaps if not gap.node}
         self._blind_at = {(gap.collector, gap.node) for gap in evidence.gaps}
+        self._overrun = {c.node for c in evidence.counts if c.name == MISSED}
+        blind = {node for collector, node in self._blind_at if collector == "boxes"}
+        self._telling = {carriage.node for carriage in evidence.carriages} - blind
         self._clashes = {
             c.node
             for c in evidence.counts
@@ -153,6 +157,12 @@ class Judge:
         place = self._places.get(track.node)
         if track.carriage:
             return kept(track.carriage, track.node)
+        if place and place.kind == "wire" and track.node in self._telling:
+            # It tells of every packet that it takes in.
+            if track.node in self._overrun:
+                text = "came faster than the wire's program could take it in"
+                return Disposition.QUEUE_FULL, Reason("inferred", text)
+            return Disposition.STILL_QUEUED, Reason("inferred", "waits for the wire's program")
         if place and place.kind == "wire":
             boxes = " or ".join(place.boxes) or "a program"
             text = f"went into {boxes} on the wire and did not come out"

@@ -8,7 +8,7 @@ still to be told and another message of no events; then the connection ends.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.middlebox.witness import Came, Did, Event, Left, Made
 
@@ -38,18 +38,30 @@ def encode(events: Iterable[Event]) -> bytes:
     ).encode()
 
 
-def encode_lost(events: int) -> bytes:
-    """A message in place of so many events."""
-    return json.dumps({"lost": events}).encode()
+class Lost(NamedTuple):
+    """A message in place of so many events, for which its reader was too slow."""
+
+    events: int
 
 
-def decode(message: bytes) -> list[Event] | int:
-    """Events, or the number of those that were lost; ``ValueError`` for anything else."""
+class Missed(NamedTuple):
+    """So many packets came faster than the wire took them in; its boxes never saw them."""
+
+    packets: int
+
+
+def encode_notice(notice: Lost | Missed) -> bytes:
+    """A message that is not of events."""
+    return json.dumps({type(notice).__name__: notice[0]}).encode()
+
+
+def decode(message: bytes) -> list[Event] | Lost | Missed:
+    """What a message says; ``ValueError`` for one that no wire sends."""
     found: list[Event] = []
     try:
         told = json.loads(message)
         if isinstance(told, dict):
-            return int(told["lost"])
+            return Missed(int(told["Missed"])) if "Missed" in told else Lost(int(told["Lost"]))
         for name, *values in told:
             if name in ("Came", "Left"):
                 values[-1] = bytes.fromhex(values[-1])

@@ -7,9 +7,9 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab.middlebox.report import ADDRESS, LARGEST, NOTHING, decode
+from netlab.middlebox.report import ADDRESS, LARGEST, NOTHING, Lost, Missed, decode
 from netlab.middlebox.witness import Came, Did, Left, Made
-from netlab.observe.evidence import Carriage, Deed, Gap
+from netlab.observe.evidence import MISSED, Carriage, Count, Deed, Gap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,6 +34,7 @@ class Boxes:
         self._inside = inside
         self._told: dict[str, list[bytes]] = {wire: [] for wire in wires}
         self._logs: list[_Log] = []
+        self._missed: list[Count] = []
         self._connections: dict[str, socket.socket] = {}
 
     def start(self) -> None:
@@ -90,11 +91,17 @@ class Boxes:
             self._lose(wire, "it ended")
         for text in reports:
             told = decode(text)
-            if isinstance(told, int):
-                self._lose(wire, f"{told} events came too fast")
+            if isinstance(told, Lost):
+                self._lose(wire, f"{told.events} events came too fast")
+            elif isinstance(told, Missed):
+                self._missed.append(Count(wire, MISSED, told.packets))
             else:
                 log.read(told)
         self._logs.append(log)
+
+    def counts(self) -> list[Count]:
+        """How many packets came to a wire faster than it took them in."""
+        return self._missed
 
     def carriages(self) -> list[Carriage]:
         """Every packet that a wire told of, wire by wire in the order in which they came."""

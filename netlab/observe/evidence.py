@@ -115,12 +115,17 @@ class FlowEvent(NamedTuple):
 class Count(NamedTuple):
     """A counter that rose by ``delta`` in a node.
 
-    ``name`` is ``Udp.NoPorts`` (SNMP), ``conntrack.insert_failed`` or ``queue.eth0.drops``.
+    ``name`` is ``Udp.NoPorts`` (SNMP), ``conntrack.insert_failed``, ``queue.eth0.drops`` or
+    ``MISSED``.
     """
 
     node: str
     name: str
     delta: int
+
+
+MISSED = "wire.missed"
+"""Packets that came faster than the program in a wire took them in."""
 
 
 class Deed(NamedTuple):

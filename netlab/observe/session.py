@@ -115,7 +115,7 @@ class Observation:
                 tuple(self._capture.frames()),
                 tuple(self._nft.verdicts()),
                 tuple(self._drops.drops()),
-                tuple(self._counters.counts()),
+                (*self._counters.counts(), *self._boxes.counts()),
                 gaps=tuple(self._gaps),
                 flows=tuple(self._conntrack.events()),
                 arrivals_only=self._arrivals_only,

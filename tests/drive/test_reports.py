@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netlab.drive.reports import Watcher
-from netlab.middlebox.report import LARGEST, NOTHING, decode
+from netlab.middlebox.report import LARGEST, NOTHING, Lost, Missed, decode, encode_notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,9 +63,22 @@ def test_who_does_not_read_loses_something_and_learns_how_much(ends):
         said += heard(end)
     said += heard(end)
     told = [decode(message) for message in said]
-    assert sum(t if isinstance(t, int) else len(t) for t in told) == sent + 1
-    assert any(isinstance(t, int) for t in told)
+    lost = sum(t.events for t in told if isinstance(t, Lost))
+    assert lost > 0
+    assert lost + sum(len(t) for t in told if isinstance(t, list)) == sent + 1
     assert said[-1] == NOTHING
+
+
+def test_it_learns_what_the_wire_was_too_slow_for_since_it_came():
+    missed = [5]
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with near, far:
+        watcher = Watcher(near, lambda: missed[0])
+        missed[0] = 12
+        far.shutdown(socket.SHUT_WR)
+        assert not watcher.go_on((near,))
+        far.setblocking(False)
+        assert heard(far) == [NOTHING, encode_notice(Missed(7)), NOTHING]
 
 
 def test_one_that_is_gone_is_let_go(ends):

@@ -12,7 +12,7 @@ import pytest
 from netlab.fate.disposition import Disposition as End
 from netlab.fate.join import join
 from netlab.observe import recording
-from netlab.observe.evidence import Carriage, Deed, Evidence, Interface, Place
+from netlab.observe.evidence import MISSED, Carriage, Count, Deed, Evidence, Interface, Place
 from netlab.wire import tcp
 from tests.fate.path import CLIENT, SERVER, Tape, datagram, segment
 
@@ -58,8 +58,9 @@ class Wire:
         left_by = tuple((by, packet[:128]) for packet in left)
         self._carriages.append(Carriage("wire1", end, deeds, left_by))
 
-    def fates(self) -> Fates:
-        evidence = Evidence(PLACES, tuple(self._tape.frames), carriages=tuple(self._carriages))
+    def fates(self, *counts: Count) -> Fates:
+        carriages = tuple(self._carriages)
+        evidence = Evidence(PLACES, tuple(self._tape.frames), counts=counts, carriages=carriages)
         # Whatever is judged can be written down and judged again.
         assert recording.read(recording.write(evidence)) == evidence
         return join(evidence)
@@ -92,6 +93,19 @@ def test_when_nobody_tells_it_is_inferred():
     assert fate.disposition is End.CONSUMED
     assert fate.reason.source == "inferred"
     assert fate.reason.text == "went into impair or split on the wire and did not come out"
+
+
+@pytest.mark.parametrize(("count", "end"), [(0, End.STILL_QUEUED), (1, End.QUEUE_FULL)])
+def test_what_a_wire_that_tells_of_others_did_not_take_in_waits_or_was_too_much(count, end):
+    wire = Wire()
+    taken, missed = datagram(b"taken"), datagram(b"missed")
+    for packet in (taken, missed):
+        wire.into(packet)
+    wire.out(taken)
+    wire.tell(taken, left=(taken,))
+    one, two = wire.fates(*[Count("wire1", MISSED, count)] * count)
+    assert one.arrived
+    assert (two.disposition, two.reason.source) == (end, "inferred")
 
 
 def test_what_left_the_boxes_unseen_is_not_said_to_be_dropped_by_them():

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.middlebox.report import LARGEST, MOST_EVENTS, decode, encode, encode_lost
+from netlab.middlebox.report import (
+    LARGEST,
+    MOST_EVENTS,
+    Lost,
+    Missed,
+    decode,
+    encode,
+    encode_notice,
+)
 from netlab.middlebox.witness import TOLD, Came, Did, Event, Left, Made
 
 EVENTS: list[Event] = [
@@ -20,8 +28,9 @@ def test_events_are_read_as_they_were_written():
     assert decode(encode(())) == []
 
 
-def test_so_are_those_that_were_lost():
-    assert decode(encode_lost(17)) == 17
+@pytest.mark.parametrize("notice", [Lost(17), Missed(4)])
+def test_so_is_what_is_not_an_event(notice):
+    assert decode(encode_notice(notice)) == notice
 
 
 def test_a_message_is_not_larger_than_it_may_be():
