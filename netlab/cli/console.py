@@ -58,6 +58,12 @@ def _coloured(text: str) -> str:
     return before + marked + style(message, "bold", sys.stderr) + newline + rest
 
 
+def clear_line() -> None:
+    """Take a progress off the terminal, before something else is printed on its line."""
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 class Progress:
     """A counter on one line of a terminal; silent elsewhere and for small amounts."""
 

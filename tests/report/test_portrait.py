@@ -76,6 +76,17 @@ def test_an_unusual_mtu_is_shown_once_or_at_the_end_that_has_it() -> None:
     assert wire.b.notes == ("10.0.0.2", "MTU 1500")
 
 
+def test_a_node_says_which_boxes_stand_at_it() -> None:
+    boxes = "ecn-bleach, mss-clamp, strict-window, ttl-normalise, ip-id, reset"
+    text = f"nodes: {{a: , r: {{kind: router, middleboxes: [{boxes}]}}}}\nlinks: [[a:e, r:e]]\n"
+    topology = loads(text, "boxes.yaml")
+    [mark] = portray(topology).cards[1].marks
+    assert mark.kind == "boxes"
+    assert mark.lines == ("ecn-bleach", "mss-clamp", "strict-window", "ttl-normalise", "2 more")
+    for draw in (graph.svg, graph.text, graph.dot, graph.mermaid):
+        assert "strict-window" in draw(topology)
+
+
 def test_a_link_says_what_is_in_it() -> None:
     text = (
         "nodes: {a: , b: }\n"

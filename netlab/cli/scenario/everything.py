@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any
 
 from netlab.cli import console
@@ -23,11 +23,16 @@ def run(arguments: argparse.Namespace) -> int:
     names = library.names()
     results: dict[str, dict[str, Any]] = {}
     with ThreadPoolExecutor(arguments.jobs or 1) as pool:
-        children = {name: pool.submit(_child, name, arguments) for name in names}
-        for name, child in children.items():
+        progress = console.Progress("scenario", least=2)
+        children = {pool.submit(_child, name, arguments): name for name in names}
+        for done, child in enumerate(as_completed(children), 1):
+            name = children[child]
             results[name] = child.result()
             if not arguments.json:
+                console.clear_line()
                 _tell(name, results[name])
+            progress(done, len(names))
+    results = {name: results[name] for name in names}
     if arguments.report:
         from netlab import chronicle
 

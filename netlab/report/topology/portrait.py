@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from netlab.topology.nat import Dependence
 
-MarkKind: TypeAlias = Literal["nat", "firewall"]
+MarkKind: TypeAlias = Literal["nat", "firewall", "boxes"]
 Realm: TypeAlias = tuple[str, ...]
 """The NATs a node is behind, the outermost first; empty for the outside."""
 
@@ -244,7 +244,8 @@ def _card(node: Node, realm: Realm, networks: tuple[str, ...], links: Iterable[L
         + tuple(f"stack {address}" for address in node.stack_addresses),
         marks=tuple(_nat_mark(rule) for rule in node.nat)
         + ((_firewall_mark(node.firewall),) if node.firewall else ())
-        + ((Mark("firewall", ("nftables",)),) if node.nftables.strip() else ()),
+        + ((Mark("firewall", ("nftables",)),) if node.nftables.strip() else ())
+        + ((_boxes_mark(node.middleboxes),) if node.middleboxes else ()),
         # The program of a wire with boxes is the wire.
         programs=tuple(_program(p) for p in node.programs if node.kind != "wire"),
         routes=tuple(
@@ -286,6 +287,18 @@ def _endpoint(address: Address, port: int | None) -> str:
     if port is None:
         return str(address)
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+MOST_BOXES = 4
+"""Boxes of a node that are named."""
+
+
+def _boxes_mark(boxes: tuple[Box, ...]) -> Mark:
+    more = len(boxes) - MOST_BOXES
+    return Mark(
+        "boxes",
+        tuple(_box(box) for box in boxes[:MOST_BOXES]) + ((f"{more} more",) if more > 0 else ()),
+    )
 
 
 def _firewall_mark(firewall: Firewall) -> Mark:

@@ -51,6 +51,7 @@ SPACING = Spacing(
 _MARK_COLOUR = {
     "nat": "nat",
     "firewall": "danger",
+    "boxes": "wire",
     "rewritten": "nat",
     "arrived": "router",
     "died": "danger",
@@ -59,6 +60,8 @@ _TWO_ARROWS = "M1 4h11m-3 -3l3 3l-3 3M13 11h-11m3 -3l-3 3l3 3"  # one each way
 _MARK_ICON = {
     "nat": _TWO_ARROWS,
     "rewritten": _TWO_ARROWS,
+    # A box with a way through it.
+    "boxes": "M3 3h9v9h-9zM0 7.5h3m9 0h3",
     "arrived": "M1 8l4 5l9 -11",
     "died": "M2 2l11 11m0 -11l-11 11",
     # Bricks.
