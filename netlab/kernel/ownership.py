@@ -166,7 +166,12 @@ def _refuse_foreign(state: str) -> None:
 
 
 def _prepare(state: str) -> None:
-    os.makedirs(state, 0o755 if os.geteuid() == 0 else 0o700, exist_ok=True)
+    try:
+        os.makedirs(state, 0o755 if os.geteuid() == 0 else 0o700, exist_ok=True)
+    except OSError as error:
+        message = f"cannot make {state}: {error.strerror}"
+        hint = "name another directory in NETLAB_STATE_DIR"
+        raise Unavailable(Diagnostic("E408", message, hint=hint)) from None
     _refuse_foreign(state)
 
 

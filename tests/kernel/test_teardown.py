@@ -159,3 +159,12 @@ def test_a_relative_state_directory_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("NETLAB_STATE_DIR", "labs")
     with pytest.raises(Unavailable, match="not an absolute path"):
         ownership.state_directory()
+
+
+def test_a_state_directory_that_cannot_be_made_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NETLAB_STATE_DIR", f"{tmp_path}/file/labs")
+    with pytest.raises(Unavailable, match="cannot make"):
+        apply.claim(star("knowhere", 1), listed=False)

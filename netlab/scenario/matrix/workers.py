@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 EACH = 2
 """Processes for each core: a cell waits about as long as it works."""
 
-CONNECTING = 10
-"""Seconds for a scheduler to answer, and to have a worker."""
+CONNECTING = 20
+"""Seconds for a scheduler to answer."""
+
+GATHERING = 60
+"""Seconds for it to have a worker."""
 
 
 def default_jobs() -> int:
@@ -108,7 +111,7 @@ def distributed(address: str) -> Iterator[Executor]:
         raise InputError(Diagnostic("E916", message, hint=hint)) from None
     with client:
         try:
-            client.wait_for_workers(1, timeout=CONNECTING)
+            client.wait_for_workers(1, timeout=GATHERING)
         except TimeoutError:
             message = f"the scheduler at {address} has no workers"
             hint = f"dask worker {address}"
