@@ -52,13 +52,12 @@ def put_boxes(lab: Lab, place: str, boxes: Sequence[Box]) -> None:
     A node keeps them until the next ``change``. ``LabError`` for a link without a program.
     """
     from netlab.plan.wires import describe
-    from netlab.topology import load
 
     node, _, interface = place.partition(":")
     if interface:
         _ask(lab, _wire(lab, node, interface), describe(boxes))
         return
-    topology = load(lab.running.record.topology, _settings(lab.running.directory))
+    topology = topology_now(lab)
     nodes = [n if n.name != node else replace(n, middleboxes=tuple(boxes)) for n in topology.nodes]
     _become(lab, replace(topology, nodes=tuple(nodes)))
 
@@ -83,6 +82,13 @@ def _become(lab: Lab, topology: Topology) -> list[str]:
     done = _apply(lab, old, new)
     _store(lab.running.directory, "plan.json", codec.to_json(plan))
     return done
+
+
+def topology_now(lab: Lab) -> Topology:
+    """The file of a running lab, with the settings that were changed since."""
+    from netlab.topology import load
+
+    return load(lab.running.record.topology, _settings(lab.running.directory))
 
 
 def _settings(directory: str) -> dict[str, str]:

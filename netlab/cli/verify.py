@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlab.cli import console
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from netlab.middlebox.kind import Kind
     from netlab.middlebox.parameters import Parameter
+    from netlab.verify import Check
 
 WIDTH = 96
 
@@ -21,20 +23,23 @@ WIDTH = 96
 def verify(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab verify``."""
     parser.epilog = (
-        "Each NAT and middlebox is built once more, alone, and probed from its ends.\n"
+        "Each NAT and middlebox is built once more, alone, and probed from its ends. With\n"
+        "--together the whole lab is built too, and NATs one behind the other are probed from a\n"
+        "host and servers of the lab; of a lab that runs only that is done.\n"
         "Exit code 1 if one is not what the file says.\n\n"
-        "example:\n  netlab verify topologies/carrier-grade.yaml"
+        "examples:\n"
+        "  netlab verify topologies/nat-behaviours.yaml\n"
+        "  netlab verify --together topologies/carrier-grade.yaml\n"
+        "  netlab verify carrier-grade                       # a lab that runs"
     )
-    parser.add_argument("file", metavar="FILE", help="a topology file")
+    parser.add_argument("target", metavar="FILE|LAB", help="a topology file, or a running lab")
+    parser.add_argument("--together", action="store_true", help="probe the lab as a whole, too")
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
     parser.set_defaults(run=_verify)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from netlab.topology import load
-    from netlab.verify import verify as measure
-
-    checks = measure(load(arguments.file))
+    checks = _checks(arguments)
     good = all(check.ok for check in checks)
     if arguments.json:
         found = [
@@ -50,7 +55,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         console.print_json({"ok": good, "checks": found})
         return 0 if good else 1
     if not checks:
-        print(f"{arguments.file}: no NAT and no middlebox")
+        print(f"{arguments.target}: no NAT and no middlebox")
         return 0
     rows = [("", "WHERE", "PROPERTY", "DECLARED", "MEASURED")]
     rows += [
@@ -62,6 +67,24 @@ def _verify(arguments: argparse.Namespace) -> int:
     print(f"{len(checks)} checks, {wrong} of them not as declared" if wrong else
           f"{len(checks)} checks, all as declared")  # fmt: skip
     return 0 if good else 1
+
+
+def _checks(arguments: argparse.Namespace) -> list[Check]:
+    from netlab import verify as room
+    from netlab.topology import load
+
+    if _is_lab(arguments.target):
+        from netlab.lab import Lab
+
+        return room.verify_running(Lab.attach(arguments.target))
+    topology = load(arguments.target)
+    together = room.verify_together(topology) if arguments.together else []
+    return [*room.verify(topology), *together]
+
+
+def _is_lab(target: str) -> bool:
+    """Whether it can only be the name of a lab; one that does not run is told of as such."""
+    return not (target.endswith((".yaml", ".yml")) or "/" in target or Path(target).exists())
 
 
 def _shown(value: Any) -> str:

@@ -1,13 +1,15 @@
 """Whether NATs and middleboxes do what the topology says: measured from their ends.
 
 Each NAT and each box is built once more, alone, between hosts of our own, so that nothing else in
-the lab gets in the way and nothing of a running lab is touched.
+the lab gets in the way and nothing of a running lab is touched. What they do together is asked of
+the whole lab.
 
     nat.py     a NAT between two inside hosts and a server with two addresses (as RFC 5780 asks)
     timeouts.py  the same NAT with hours compressed to seconds
     nat64.py   a NAT64 between IPv6 hosts and an IPv4 server
     nptv6.py   one IPv6 prefix for another
     path.py    a box between a client and a server: header fields in and out, numbered datagrams
+    together.py  a whole lab from its own ends: NATs one behind the other
     probe.py   sockets in nodes, and knowing that all which was sent has arrived or never will
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from netlab.lab import Lab
     from netlab.topology.model import Topology
 
 
@@ -51,3 +54,23 @@ def verify(topology: Topology) -> list[Check]:
     for link in topology.links:
         checks += check_link(link)
     return checks
+
+
+def verify_together(topology: Topology) -> list[Check]:
+    """Build the whole lab, and measure what its translations do one behind the other."""
+    from netlab.lab import Lab
+    from netlab.verify.probe import one_cpu
+    from netlab.verify.together import chains, check_together
+
+    if not chains(topology):
+        return []
+    with one_cpu(), Lab(topology, name=f"{topology.name[:40]}-verify") as lab:
+        return list(check_together(lab, topology, is_fresh=True))
+
+
+def verify_running(lab: Lab) -> list[Check]:
+    """The same of a lab that runs, with the settings that it has now."""
+    from netlab.adjust import topology_now
+    from netlab.verify.together import check_together
+
+    return list(check_together(lab, topology_now(lab), is_fresh=False))
