@@ -49,13 +49,13 @@ class Statement(NamedTuple):
 
 
 class Unreadable(ValueError):
-    """The braces of the text do not match."""
+    """Braces or quotes of the text do not match."""
 
 
 def statements(text: str) -> Iterator[Statement]:
     """Every statement of a ruleset outside of sets, maps and other objects.
 
-    Raises ``Unreadable`` at the end of a text whose braces do not match.
+    Raises ``Unreadable`` for a text whose braces or quotes do not match.
     """
     place: list[tuple[str, str, str]] = []
     """What encloses this point: family, table and chain; an object's are all empty."""
@@ -65,6 +65,8 @@ def statements(text: str) -> Iterator[Statement]:
     line = 1
     for token in _TOKEN.finditer(text):
         word = token[0]
+        if word == '"':
+            raise Unreadable(f"line {line}: a quote is not closed")
         ends = word in ("\n", ";") and not inner
         if word == "{" and not inner:
             opened = _opened(text[max(start, 0) : end], place) if start >= 0 else None

@@ -104,7 +104,7 @@ def test_nft_reads_what_was_made_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["table ip t {\n chain c {\n  drop\n", "drop }\n", "table ip t { { }"]
+    "text", ["table ip t {\n chain c {\n  drop\n", "drop }\n", "table ip t { { }", 'drop "']
 )
 def test_what_is_not_understood_stays_as_it_is(text: str) -> None:
     with pytest.raises(Unreadable):
