@@ -354,8 +354,7 @@ def test_ping(netlab: Lab, family: int) -> None:
     async def test() -> None:
         async with stack_in(netlab):
             for size in ("1000", "5000"):  # the latter in fragments
-                ping = ["ping", "-c3", "-i0.01", "-W9", "-s", size, ADDRESS[family]]
-                assert " 0% packet loss" in await output(netlab["host"], *ping)
+                await output(netlab["host"], "ping", "-c1", "-W9", "-s", size, ADDRESS[family])
 
     run(test())
 
