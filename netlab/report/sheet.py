@@ -52,6 +52,8 @@ color:var(--ink);background:var(--card);border:1px solid var(--line)}
 .copy{position:relative}
 .copy button{position:absolute;top:.6rem;right:.6rem}
 .copy pre{padding-right:6rem}
+@media(max-width:40rem){.wide svg{zoom:.75}.copy pre{padding-right:1rem;margin-bottom:.4rem}
+.copy button{position:static}}
 footer{margin-top:3rem;padding-top:1rem;border-top:1px solid var(--faint);color:var(--muted);
 font-size:.9rem}
 @media(prefers-reduced-motion:reduce){html{scroll-behavior:auto}.way{transition:none}}
