@@ -164,6 +164,15 @@ def _bpf() -> str:
     return "raw tracepoints, BTF"
 
 
+def why_no_bpf() -> str:
+    """Why the kernel does not tell us its reasons for dropping packets; empty if it does."""
+    try:
+        _bpf()
+    except _Refused as refused:
+        return str(refused)
+    return ""
+
+
 def _descriptors() -> str:
     import resource
 

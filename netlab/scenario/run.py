@@ -13,9 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab import __version__
+from netlab.cache import plan_of
 from netlab.errors import Diagnostic, Unavailable
 from netlab.kernel.undertaker import Undertaker
 from netlab.lab import Lab
+from netlab.plan.operations import CreateTun
 from netlab.scenario.judge import judge
 from netlab.scenario.matrix.how import How
 from netlab.scenario.model import Call, Matrix
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netlab.scenario.model import Scenario, Step
+
+BPF = "bpf"
+"""Among a scenario's needs: the kernel's own reasons for drops."""
 
 
 def play(
@@ -102,11 +107,28 @@ def _part(scenario: Scenario, how: How) -> Scenario:
 
 
 def check_needs(scenario: Scenario) -> None:
-    """Raise ``Unavailable`` if a program that the scenario runs is not installed."""
-    missing = [program for program in scenario.needs if not shutil.which(program)]
+    """Raise ``Unavailable`` if this machine lacks what the scenario needs, before anything is made.
+
+    A need is a program, or ``bpf``: the kernel's own reasons for drops. Whether a TUN device is
+    needed the topology says.
+    """
+    from netlab.kernel import facts
+
+    missing = [need for need in scenario.needs if need != BPF and not shutil.which(need)]
+    hint = "install it, or run another scenario"
+    if not missing and BPF in scenario.needs and (reason := facts.why_no_bpf()):
+        missing = [f"the kernel's reasons for drops (BPF: {reason})"]
+        hint = "run it as root"
+    operations = plan_of(os.fspath(scenario.topology)).operations
+    if not missing and any(isinstance(operation, CreateTun) for operation in operations):
+        try:
+            os.close(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC))
+        except OSError as error:
+            missing = [f"a TUN device (/dev/net/tun: {error.strerror})"]
+            hint = "run it as root, or chmod 666 /dev/net/tun"
     if missing:
         message = f"{scenario.name} needs {', '.join(missing)}"
-        raise Unavailable(Diagnostic("E911", message, hint="install it, or run another scenario"))
+        raise Unavailable(Diagnostic("E911", message, hint=hint))
 
 
 def environment(scenario: Scenario, how: How | None = None) -> dict[str, str]:

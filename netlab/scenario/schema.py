@@ -139,7 +139,7 @@ class ScenarioForm(Form):
     story: Text = Field(description="Markdown: what you will see, why, what to try next.")
     sources: list[Text] = Field([], description="Where it comes from.")
     published: list[PublishedForm] = Field([], description="Published results beside the lab's.")
-    needs: Words = Field([], description="Programs that must be installed.")
+    needs: Words = Field([], description="Programs that must be installed, or `bpf`.")
     steps: list[StepForm] = Field(min_length=1, description="What is done, in order.")
 
 

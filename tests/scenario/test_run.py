@@ -12,12 +12,12 @@ from dataclasses import replace
 import pytest
 
 from netlab.errors import Unavailable
-from netlab.kernel import footprint
+from netlab.kernel import facts, footprint
 from netlab.scenario import library, model
 from netlab.scenario.judge import judge
 from netlab.scenario.outcome import Run
 from netlab.scenario.read import read
-from netlab.scenario.run import play, repeat
+from netlab.scenario.run import check_needs, play, repeat
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("netlab_leaves_no_trace")]
 
@@ -90,6 +90,20 @@ def each_wrong_expectation_fails(run: Run) -> None:
             assert not all(verdict.passed for verdict in verdicts), expected
             changed += 1
     assert changed
+
+
+def test_what_this_machine_lacks_is_said_before_a_lab_is_made():
+    scenario = replace(read(library.find("hairpinning")), needs=("no-such-program",))
+    with pytest.raises(Unavailable, match="no-such-program"):
+        play(scenario)
+    hairpinning = read(library.find("hairpinning"))
+    handshake = replace(read(library.find("tcp-handshake")), needs=())
+    for scenario, allowed in (
+        (replace(hairpinning, needs=("bpf",)), not facts.why_no_bpf()),
+        (handshake, os.access("/dev/net/tun", os.R_OK | os.W_OK)),
+    ):
+        with nullcontext() if allowed else pytest.raises(Unavailable, match="E911"):
+            check_needs(scenario)
 
 
 @pytest.fixture
@@ -261,14 +275,14 @@ def slow(*case: str):
         ("port-exhaustion", "4000-4003", "4000-4004"),
         slow("port-exhaustion", "seconds: 7500", "seconds: 7000"),
         slow("nat-timeouts", "outside: wan", "outside: wan, nat: {timeouts: {udp: 130}}"),
-        ("carrier-grade", "masquerade: wan\n", "masquerade: wan\n      hairpinning: true\n"),
+        slow("carrier-grade", "masquerade: wan\n", "masquerade: wan\n      hairpinning: true\n"),
         ("nat64", '"2001:db8:1::/64"', '["2001:db8:1::/64", 192.168.1.0/24]'),
         slow("hdp-latency", "kind: router", "kind: router, firewall: [drop protocol 253]"),
         ("one-packet-checksum", "ip checksum set 0xbeef ", ""),
-        ("private-leak", "masquerade}", "masquerade}, firewall: [drop invalid]"),
+        slow("private-leak", "masquerade}", "masquerade}, firewall: [drop invalid]"),
         slow("tcp-middleboxes", "mtu=1300, patience", "mtu=1500, patience"),
-        ("honda", '(("size", 536),)', '(("size", 1400),)'),
-        ("hatonen", "outside: wan", "outside: wan, nat: {timeouts: {udp: 60}}"),
+        slow("honda", '(("size", 536),)', '(("size", 1400),)'),
+        slow("hatonen", "outside: wan", "outside: wan, nat: {timeouts: {udp: 60}}"),
         ("tracebox", "{kind: mss-clamp, mss: 1200}", "ecn-bleach"),
         ("stateless-transaction", "--text, Hello", "--text, Hello, --as-published"),
         slow("stateless-window", '"--as-published", ', ""),
