@@ -34,7 +34,7 @@ OUTBOX = 256
 BATCH = 64
 """Packets read before other tasks get their turn."""
 
-_PAUSE = 0.001
+_PAUSE, _TELLING_PAUSE = 0.001, 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -93,6 +93,7 @@ class Server:
         self._waiting: dict[tuple[bytes, int, int], _Waiting] = {}
         self._outbox: deque[tuple[bytes, bytes, int, bytes]] = deque()
         self._blocked = False
+        self._told = -_TELLING_PAUSE
         self._counts: Counter[str] = Counter()
         self._express = None
         # Its packets have partial checksums.
@@ -126,7 +127,8 @@ class Server:
         where they took that way) and of ``malformed``, ``checksum`` and ``elsewhere`` (another
         address or port). Of the ``request`` s some are ``repeated`` while they are in flight, some
         ``busy`` (over the limit), the others asked; of what is asked some ``failed`` (an exception)
-        or ``timed out``. Of TCP's connections nothing is kept, so nothing is shown.
+        or ``timed out``, and some answers are ``too long`` for the client's window. Of TCP's
+        connections nothing is kept, so nothing is shown.
         """
         return {
             "received": 0,
@@ -255,8 +257,26 @@ class Server:
             if packet:
                 self._put(packet[0], back, request.segment_size, packet[1])
                 return
-        for segment in self._core.reply(request, answers, self._rules):
+        segments = self._core.reply(request, answers, self._rules)
+        for segment in segments:
             self._send(segment, back)
+        first = answers[0]
+        if first is not None and not request.position:
+            said = sum(len(segment.payload) for segment in segments)
+            if said < len(first):
+                self._refuse(request, len(first))
+
+    def _refuse(self, request: Request, length: int) -> None:
+        """Count an answer that was replaced by an excuse; say so once a second at most."""
+        self._counts["too long"] += 1
+        now = monotonic()
+        if now - self._told < _TELLING_PAUSE:
+            return
+        self._told = now
+        asked = request.segment
+        client = Client(asked.source, asked.source_port)
+        text = "an answer of %d octets for %s exceeds its window of %d"
+        _log.warning(text, length, client, asked.window)
 
     def _send(self, segment: Segment, back: bytes) -> None:
         if self._port.cuts:

@@ -169,6 +169,28 @@ def test_a_device_that_is_gone_costs_the_packet_only(caplog: pytest.LogCaptureFi
     assert "Network is down" in caplog.text
 
 
+def test_an_answer_that_exceeds_the_window_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drive, "monotonic", lambda: 1000.0)
+
+    async def story(port: FakePort, _: Server) -> None:
+        asks = [await request(port, number) for number in range(3)]
+        windows = (4000, 5200, 4000)
+        port.arrive(*(ask._replace(window=w) for ask, w in zip(asks, windows, strict=True)))
+        await until(lambda: len(port.sent) == 6)
+        excuse, page, again = port.answers()[3:]
+        assert again.payload == excuse.payload
+        assert b"exceeds the client's window" in excuse.payload
+        assert page.payload == bytes(5000)
+
+    statistics = play(story, giving(bytes(5000)))
+    assert statistics["too long"] == 2
+    (record,) = caplog.records  # of two within a second
+    expected = "an answer of 5000 octets for 192.168.1.2 port 40000 exceeds its window of 4000"
+    assert record.getMessage() == expected
+
+
 def test_without_offload_every_piece_is_cut_and_summed_here() -> None:
     async def story(port: FakePort, server: Server) -> None:
         port.trusted = False
