@@ -227,13 +227,13 @@ class Stack:
 
         ``beyond`` is what the pair's last connection has sent: a new one begins behind it.
         """
-        envelope = Envelope(key, self.settings.ttl, self.settings.dscp)
-        if not self._is_ours(envelope.local) or not is_unicast(envelope.remote):
+        size = len(key) // 2 - 2
+        remote, local = key[:size], key[size : 2 * size]
+        if not self._is_ours(local) or not is_unicast(remote):
             self.counters["not for us"] += 1  # MUST-57, MUST-63
             return
-        listener = self._listeners.get((envelope.local, envelope.local_port))
-        if listener is None:
-            listener = self._listeners.get((None, envelope.local_port))
+        port = int.from_bytes(key[-2:], "big")
+        listener = self._listeners.get((local, port)) or self._listeners.get((None, port))
         if listener is not None:
             if segment.flags & (SYN | ACK | RST) == SYN:
                 self._receive_syn(listener, key, segment, now, beyond)
