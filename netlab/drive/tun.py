@@ -9,6 +9,7 @@ have been 45 packets, and no octet of data is looked at on the way. Source: virt
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -135,7 +136,9 @@ class Tun:
             answer = fcntl.ioctl(control, SIOCGIFFLAGS, _IFREQ.pack(name, 0))
             flags: int = _IFREQ.unpack(answer)[1]
             fcntl.ioctl(control, SIOCSIFFLAGS, _IFREQ.pack(name, flags | IFF_UP))
-            fcntl.ioctl(control, SIOCSIFTXQLEN, _IFREQ_INT.pack(name, QUEUE_LENGTH))
+            # Only root of the whole machine may ask for this (Linux, net/core/dev_ioctl.c).
+            with contextlib.suppress(PermissionError):
+                fcntl.ioctl(control, SIOCSIFTXQLEN, _IFREQ_INT.pack(name, QUEUE_LENGTH))
             answer = fcntl.ioctl(control, SIOCGIFMTU, _IFREQ_INT.pack(name, 0))
             mtu: int = _IFREQ_INT.unpack(answer)[1]
         return mtu
