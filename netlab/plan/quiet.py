@@ -22,7 +22,8 @@ class Setting(NamedTuple):
 EVERY_NODE = (
     Setting("net.ipv4.conf.all.rp_filter", "0", "asymmetric paths are part of a lab"),
     Setting("net.ipv4.conf.default.rp_filter", "0", "asymmetric paths are part of a lab"),
-    Setting("net.ipv4.icmp_ratelimit", "0", "each packet gets its ICMP error"),
+    # icmp_ratelimit=0 would leave the limit of all errors together: 50 at once, 1000 a second.
+    Setting("net.ipv4.icmp_ratemask", "0", "each packet gets its ICMP error"),
 )
 
 FORWARDS_IPV4 = (Setting("net.ipv4.ip_forward", "1", "this node passes packets on"),)
@@ -41,7 +42,8 @@ IPV6 = (
     Setting("net.ipv6.conf.default.accept_ra", "0", "addresses and routes come from the file"),
     Setting("net.ipv6.conf.default.router_solicitations", "0", "no router solicitation"),
     Setting("net.ipv6.conf.default.addr_gen_mode", "1", "only the addresses of the file"),
-    Setting("net.ipv6.icmp.ratelimit", "0", "each packet gets its ICMPv6 error"),
+    # A list of types, which cannot be written empty; 0 is no message's.
+    Setting("net.ipv6.icmp.ratemask", "0", "each packet gets its ICMPv6 error"),
 )
 
 FORWARDS_IPV6 = (Setting("net.ipv6.conf.all.forwarding", "1", "this node passes packets on"),)

@@ -161,6 +161,16 @@ def test_what_comes_for_a_closed_connection_is_taken_by_time_wait_or_refused(lab
     assert "TIME-WAIT" in fins[0].reason.text
 
 
+def test_each_packet_of_a_burst_gets_its_icmp_error(lab: Lab) -> None:
+    count = 200  # net.ipv4.icmp_msgs_burst is 50
+    with lab.observe() as watch:
+        flood(lab, count)
+        watch.settle()
+    answers = watch.fates.where(proto=1, origin="server")
+    assert len(answers) == count
+    assert watch.fates.where(proto=17).dispositions() == {End.NO_LISTENER: count}
+
+
 def test_two_observers_see_the_same_and_do_not_disturb_each_other(lab: Lab) -> None:
     with lab.observe() as one:
         with lab.observe() as other, lab["client"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
