@@ -149,8 +149,8 @@ def test_ssh_goes_out_by_way_of_netlab_tcp_connect(netlab: Lab, tmp_path: Path) 
     ssh = Ssh(tmp_path)
     data = random.Random(8).randbytes(3_000_000)
     words = [sys.executable, "-m", "netlab", "tcp", "connect", "--node", f"{netlab.name}/stack"]
-    proxy = shlex.join([*words, "--address", ADDRESS[4], HOST[4], "2200"])
-    command = ssh.client("-o", f"ProxyCommand={proxy}", HOST[4], "sha256sum")
+    proxy = f"{shlex.join(words)} %h %p"
+    command = ssh.client("-o", f"ProxyCommand={proxy}", "-p", "2200", HOST[4], "sha256sum")
     with netlab["host"].popen(ssh.server("-D", "-p", "2200"), stderr=subprocess.PIPE) as server:
         try:
             assert server.stderr
