@@ -137,6 +137,7 @@ class _Builder:
         self._contents: dict[str, str] = {}
         self._newborn: dict[str, str] | None = None
         self._untouched = False
+        self._addresses: dict[str, list[str]] = {}
         self._unsettled: dict[str, list[tuple[int, int]]] = {}
         self._pending: list[tuple[Operation, netlink.Request]] = []
         self._route: socket | None = None
@@ -194,7 +195,7 @@ class _Builder:
             raise refusal.of_operation(pending[answer.position][0], answer.errno, answer.text)
 
     def _settle(self) -> None:
-        """Wait until every wire carries packets, and the kernel knows of every carrier.
+        """Wait until every wire carries packets, and the kernel knows of every carrier and address.
 
         A wire has no carrier until both its ends are up. The kernel notes the change in a worker of
         its own, and until it has, a packet sent there is lost and a switch's port is disabled.
@@ -206,6 +207,12 @@ class _Builder:
             try:
                 for index, state in devices:
                     while netlink.operational_state(link, index) != state:
+                        self._signals.check()
+                        if time.monotonic() > deadline:
+                            raise refusal.not_settled(node, SETTLING)
+                        time.sleep(POLL)
+                for address in self._addresses.pop(node, ()):
+                    while not netlink.is_local(link, address):
                         self._signals.check()
                         if time.monotonic() > deadline:
                             raise refusal.not_settled(node, SETTLING)
@@ -240,6 +247,8 @@ class _Builder:
         return netlink.set_master(self._index(o.node, o.name), self._index(o.node, o.master))
 
     def address(self, o: AddAddress) -> netlink.Request:
+        if ":" in o.address:
+            self._addresses.setdefault(o.node, []).append(o.address.partition("/")[0])
         return netlink.add_address(self._index(o.node, o.name), o.address)
 
     def up(self, o: SetUp) -> netlink.Request:

@@ -46,6 +46,7 @@ RTM_SETLINK = 19
 RTM_GETLINK = 18
 RTM_NEWADDR = 20
 RTM_NEWROUTE = 24
+RTM_GETROUTE = 26
 RTM_NEWNEIGH = 28
 
 IFLA_ADDRESS = 1
@@ -77,6 +78,7 @@ RTPROT_BOOT = 3
 RT_SCOPE_UNIVERSE = 0
 RT_SCOPE_LINK = 253
 RTN_UNICAST = 1
+RTN_LOCAL = 2
 
 NDA_DST = 1
 NDA_LLADDR = 2
@@ -278,6 +280,21 @@ def converse(link: socket, requests: Sequence[Request]) -> Refusal | None:
             return refusal
         start = end
     return None
+
+
+def is_local(link: socket, address: str) -> bool:
+    """Whether the kernel takes packets for an address that it was given.
+
+    For IPv6 a worker of the kernel sees to it, later than the request is answered
+    (``addrconf_dad_work`` in net/ipv6/addrconf.c), with or without duplicate address detection.
+    """
+    family, packed = _address(address)
+    body = _RTMSG.pack(family, 8 * len(packed), 0, 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, packed)
+    link.send(_HEADER.pack(_HEADER.size + len(body), RTM_GETROUTE, NLM_F_REQUEST, 0, 0) + body)
+    message = link.recv(65_536)
+    kind = _HEADER.unpack_from(message)[1]
+    # The last octet before the flags is the type of the route.
+    return kind == RTM_NEWROUTE and message[_HEADER.size + 7] == RTN_LOCAL
 
 
 def operational_state(link: socket, index: int) -> int:

@@ -11,6 +11,8 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from netlab.kernel import netlink
 from netlab.kernel.netlink import End, Request
+from netlab.lab import Lab
+from netlab.topology import loads
 
 
 def decode(kind: type[Any], request: Request, sequence: int = 7) -> Any:
@@ -108,3 +110,19 @@ def test_only_the_last_of_a_batch_asks_for_an_answer() -> None:
         message.decode()
     assert [m["header"]["sequence_number"] for m in messages] == [10, 11, 12]
     assert [m["header"]["flags"] & netlink.NLM_F_ACK for m in messages] == [0, 0, 4]
+
+
+@pytest.mark.kernel
+def test_an_address_is_local_where_packets_for_it_are_taken(netlab_state: object) -> None:
+    text = "{nodes: {a: {}, b: {}}, links: [{ends: [a:e, b:e], families: [ipv4, ipv6]}]}"
+    with Lab(loads(text, "local.yaml")) as lab:
+
+        def asked() -> list[bool]:
+            link = netlink.open_route_socket()
+            try:
+                addresses = ("fd00::1", "fd00::2", "2001:db8::1", "10.0.0.1", "10.0.0.2")
+                return [netlink.is_local(link, address) for address in addresses]
+            finally:
+                link.close()
+
+        assert lab["a"].inside(asked) == [True, False, False, True, False]
