@@ -7,6 +7,7 @@ the whole lab.
     nat.py     a NAT between two inside hosts and a server with two addresses (as RFC 5780 asks)
     timeouts.py  the same NAT with hours compressed to seconds
     nat64.py   a NAT64 between IPv6 hosts and an IPv4 server
+    requirements.py, exchanges.py  what the RFCs ask of a NAT, for the table of docs/nat.md
     nptv6.py   one IPv6 prefix for another
     path.py    a box between a client and a server: header fields in and out, numbered datagrams
     together.py  a whole lab from its own ends: NATs one behind the other

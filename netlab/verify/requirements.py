@@ -15,6 +15,7 @@ from netlab.lab import Lab
 from netlab.topology import loads, presets
 from netlab.topology.model import Masquerade
 from netlab.topology.nat import Translator
+from netlab.verify.exchanges import EXCHANGES
 from netlab.verify.nat import (
     LAB,
     OTHER,
@@ -54,6 +55,10 @@ REQUIREMENTS = (
         lambda f: bool(f["mapping udp"] == "endpoint-independent"),
     ),
     Requirement(
+        4787, "2", "SHOULD", "a host keeps to one outside address",
+        lambda f: bool(f["one address"]),
+    ),
+    Requirement(
         4787, "3", "MUST", "two mappings never share an outside port",
         lambda f: not f["port overloading"],
     ),
@@ -66,12 +71,20 @@ REQUIREMENTS = (
         lambda f: bool(f["udp seconds"] >= 120),
     ),
     Requirement(
+        4787, "6", "MUST", "outbound packets refresh a mapping",
+        lambda f: bool(f["outbound refreshes"]),
+    ),
+    Requirement(
         4787, "8", "SHOULD", "filtering is endpoint-independent or address-dependent",
         lambda f: bool(f["filtering udp"] != "address-and-port-dependent"),
     ),
     Requirement(
         4787, "9", "MUST", "hairpinning, with an outside source",
         lambda f: bool(f["hairpinning"]),
+    ),
+    Requirement(
+        4787, "10", "SHOULD", "no ALG changes what UDP carries",
+        lambda f: bool(f["udp unchanged"]),
     ),
     Requirement(
         4787, "11", "MUST", "deterministic: mapping is the same when the port was taken",
@@ -82,12 +95,20 @@ REQUIREMENTS = (
         lambda f: bool(f["mapping survives icmp"]),
     ),
     Requirement(
+        4787, "13", "MUST", "a datagram too long, not to be fragmented, is answered",
+        lambda f: bool(f["frag needed"]),
+    ),
+    Requirement(
         4787, "14", "MUST", "fragments pass both ways",
         lambda f: bool(f["fragments"]),
     ),
     Requirement(
         5382, "1", "MUST", "mapping is endpoint-independent (TCP)",
         lambda f: bool(f["mapping tcp"] == "endpoint-independent"),
+    ),
+    Requirement(
+        5382, "2", "MUST", "two ends that open at once get a connection",
+        lambda f: bool(f["simultaneous open"]),
     ),
     Requirement(
         5382, "3", "SHOULD", "filtering is endpoint-independent or address-dependent (TCP)",
@@ -102,6 +123,26 @@ REQUIREMENTS = (
         lambda f: bool(f["tcp seconds"] >= 7440),
     ),
     Requirement(
+        5382, "6", "SHOULD", "no ALG changes what TCP carries",
+        lambda f: bool(f["tcp unchanged"]),
+    ),
+    Requirement(
+        5382, "7", "MUST", "two connections never share an outside port",
+        lambda f: not f["port overloading tcp"],
+    ),
+    Requirement(
+        5382, "8", "MUST", "hairpinning, with an outside source (TCP)",
+        lambda f: bool(f["hairpinning tcp"]),
+    ),
+    Requirement(
+        5382, "9", "SHOULD", "errors about segments come back to their sender",
+        lambda f: bool(f["icmp errors tcp"]),
+    ),
+    Requirement(
+        5382, "10", "MUST", "an ICMP error does not end a connection",
+        lambda f: bool(f["connection survives icmp"]),
+    ),
+    Requirement(
         5508, "1", "MUST", "queries from inside are answered",
         lambda f: bool(f["icmp queries"]),
     ),
@@ -110,8 +151,20 @@ REQUIREMENTS = (
         lambda f: bool(f["icmp seconds"] >= 60),
     ),
     Requirement(
+        5508, "3", "SHOULD", "an error with a wrong checksum goes no further",
+        lambda f: bool(f["broken errors dropped"]),
+    ),
+    Requirement(
         5508, "4", "MUST", "errors about translated packets come back to their sender",
         lambda f: bool(f["icmp errors"]),
+    ),
+    Requirement(
+        5508, "5", "MUST", "an error from inside shows nothing of the inside",
+        lambda f: bool(f["errors from inside"]),
+    ),
+    Requirement(
+        5508, "10", "MUST", '"time exceeded" comes in: traceroute works',
+        lambda f: bool(f["time exceeded"]),
     ),
 )  # fmt: skip
 
@@ -129,6 +182,7 @@ def findings(nat: Translator | Masquerade) -> dict[str, Any]:
             ("mapping under clash", _clash),
             ("mapping survives icmp", _survives),
             ("fragments", _fragments),
+            *EXCHANGES.items(),
         ):
             with Probe(lab) as probe:
                 found[name] = ask(probe)
