@@ -10,6 +10,7 @@ from netlab import adjust
 from netlab.cli import main
 from netlab.errors import InputError, LabError
 from netlab.lab import Lab
+from netlab.topology.model import Box
 
 pytestmark = pytest.mark.kernel
 
@@ -66,6 +67,21 @@ def test_a_setting_counts_at_once_and_the_next_adds_to_it(lab):
     assert done == ["nat: net.netfilter.nf_conntrack_icmp_timeout = 7"]
     assert strangers_come_in(lab)
     assert adjust.change(Lab.attach(lab.name), {"nat.nat.timeouts.icmp": "7"}) == []
+
+
+def test_boxes_are_exchanged_in_a_node_and_in_a_wire(lab):
+    adjust.put_boxes(lab, "nat", [Box("block", (("ports", (7,)),))])
+    rules = lab["nat"].run(["nft", "list", "ruleset"], check=True).stdout
+    assert "dport 7 " in rules
+    assert pings(lab)
+    adjust.put_boxes(lab, "nat:wan", [Box("impair", (("loss", "100%"),))])
+    assert not pings(lab)
+    adjust.put_boxes(lab, "nat:wan", [])
+    adjust.put_boxes(lab, "nat", [])
+    assert pings(lab)
+    assert "dport 7 " not in lab["nat"].run(["nft", "list", "ruleset"], check=True).stdout
+    with pytest.raises(LabError, match="E416"):
+        adjust.put_boxes(lab, "client:eth0", [])
 
 
 def test_a_firewall_can_come_and_go(lab):

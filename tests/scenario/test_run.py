@@ -285,6 +285,7 @@ def slow(*case: str):
         slow("honda", '(("size", 536),)', '(("size", 1400),)'),
         slow("hatonen", "outside: wan", "outside: wan, nat: {timeouts: {udp: 60}}"),
         ("tracebox", "{kind: mss-clamp, mss: 1200}", "ecn-bleach"),
+        ("tcp-through-nat", "kind: nat\n    outside: wan", "kind: router"),
         ("stateless-transaction", "--text, Hello", "--text, Hello, --as-published"),
         slow("stateless-window", '"--as-published", ', ""),
         ("stateless-repeat", "counter drop", "counter accept"),
