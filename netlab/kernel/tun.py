@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import struct
+import time
+
+from netlab.kernel import netlink, refusal
 
 TUNSETIFF = 0x400454CA
 TUNSETPERSIST = 0x400454CB
@@ -13,6 +17,11 @@ IFF_NO_PI = 0x1000
 IFF_VNET_HDR = 0x4000
 TUNSETOFFLOAD = 0x400454D0
 _TUN_F_CSUM_TSO4_TSO6 = 1 | 2 | 4
+
+PATIENCE = 10.0
+"""Seconds for the kernel to notice a carrier; it takes microseconds on a machine that is idle."""
+
+_POLL = 0.001
 
 _IFREQ = struct.Struct("16sH22x")
 
@@ -37,6 +46,24 @@ def attach(name: str, *, offload: bool = False) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def settle(name: str) -> None:
+    """Wait until a device that a program has opened takes packets.
+
+    A program is the carrier of a TUN device. The kernel notes it in a worker of its own, and until
+    it has, what is sent to the device is lost without a word.
+    """
+    link = netlink.open_route_socket()
+    try:
+        index = socket.if_nametoindex(name)
+        deadline = time.monotonic() + PATIENCE
+        while netlink.operational_state(link, index) != netlink.IF_OPER_UP:
+            if time.monotonic() > deadline:
+                raise refusal.not_settled(name, PATIENCE)
+            time.sleep(_POLL)
+    finally:
+        link.close()
 
 
 def create(name: str) -> None:

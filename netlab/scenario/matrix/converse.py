@@ -137,10 +137,16 @@ async def _ours(client: LabNode, server: LabNode) -> AsyncIterator[Stream]:
     """Our stack at both ends."""
     from netlab.drive.tcp import TcpStack
     from netlab.drive.tun import Tun
+    from netlab.kernel import tun
+
+    def attach() -> Tun:
+        device = Tun("tun0")
+        tun.settle("tun0")
+        return device
 
     with contextlib.ExitStack() as devices:
         near, far = (
-            devices.enter_context(contextlib.closing(node.inside(lambda: Tun("tun0"))))
+            devices.enter_context(contextlib.closing(node.inside(attach)))
             for node in (client, server)
         )
         async with TcpStack(far) as there, TcpStack(near) as here:
@@ -168,7 +174,9 @@ async def _stateless(client: LabNode, server: LabNode) -> AsyncIterator[Stream]:
     from netlab.wire.address import packed
 
     def attach() -> tuple[int, list[str]]:
-        return tun.attach("tun0", offload=True), addresses_behind("tun0")
+        device = tun.attach("tun0", offload=True)
+        tun.settle("tun0")
+        return device, addresses_behind("tun0")
 
     device, addresses = server.inside(attach)
     try:
