@@ -35,8 +35,13 @@ def test_the_fixture_is_a_running_lab(run):
     result = run(
         LAB + "def test_a(netlab):\n"
         "    assert netlab['client'].run(['ping', '-c1', 'server']).returncode == 0\n"
+        "import netlab.topology\n"
+        "MADE = netlab.topology.loads('nodes: {a: , b: }\\nlinks: [[a:e, b:e]]', 'made.yaml')\n"
+        "@pytest.mark.netlab(MADE)\n"
+        "def test_b(netlab):\n"
+        "    assert netlab['a'].run(['ping', '-c1', 'b']).returncode == 0\n"
     )
-    result.assert_outcomes(passed=1)
+    result.assert_outcomes(passed=2)
 
 
 def test_tests_run_side_by_side(run):
