@@ -94,6 +94,7 @@ class Server:
         self._outbox: deque[tuple[bytes, bytes, int, bytes]] = deque()
         self._blocked = False
         self._told = -_TELLING_PAUSE
+        self._soon: asyncio.Handle | None = None
         self._counts: Counter[str] = Counter()
         self._express = None
         # Its packets have partial checksums.
@@ -112,7 +113,7 @@ class Server:
         """Stop serving and give up what is in flight; the port stays open."""
         self._loop.remove_reader(self._port.fileno())
         self._loop.remove_writer(self._port.fileno())
-        for timer in (self._sweeper, self._pause):
+        for timer in (self._sweeper, self._pause, self._soon):
             if timer:
                 timer.cancel()
         for waiting in list(self._waiting.values()):
@@ -240,7 +241,9 @@ class Server:
             self._counts["failed"] += 1
             _log.exception("the application failed")
         self._reply(waiting.request, answers, waiting.back)
-        self._flush()
+        if self._soon is None:
+            # Answers come in batches too, and this runs after the last of them.
+            self._soon = self._loop.call_soon(self._flush)
 
     def _sweep(self) -> None:
         """Cancel what takes too long: all wait equally long, so the oldest stands first."""
@@ -295,6 +298,7 @@ class Server:
 
     def _flush(self) -> None:
         """Send what waits, as far as the device takes it."""
+        self._soon = None
         outbox, send = self._outbox, self._port.send
         sent = 0
         while outbox and not self._blocked:
