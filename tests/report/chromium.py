@@ -16,10 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import Any, Self
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 PATIENCE = 60.0
@@ -97,7 +95,11 @@ class Chromium:
         self._process.wait()
         os.close(self._to)
         os.close(self._from)
-        shutil.rmtree(self._profile, ignore_errors=True)
+        # Its children die a moment after it, and may write until then.
+        deadline = time.monotonic() + PATIENCE
+        while Path(self._profile).exists() and time.monotonic() < deadline:
+            shutil.rmtree(self._profile, ignore_errors=True)
+            time.sleep(0.02)
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         """The result of a command."""
