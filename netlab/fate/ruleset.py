@@ -56,7 +56,8 @@ _PASSING = re.compile(
     r"|(?:add|update|delete) @(?P<filled>\w+) \{[^}]*\}|(?:ct|meta) mark set \S+)(?: |$)"
 )
 _SET = re.compile(
-    r"(?:ip6? (?P<field>ttl|hoplimit|dscp|ecn|id|saddr|daddr)|(?:tcp|udp|th) (?P<port>[sd]port))"
+    r"(?:ip6? (?P<field>ttl|hoplimit|dscp|ecn|id|saddr|daddr)|(?:tcp|udp|th) (?P<port>[sd]port)"
+    r"|@nh,(?P<bit>64|192),(?P<bits>\d+))"
     r" set (?P<value>\S+)(?: |$)"
 )
 _NAT = re.compile(r"(?P<kind>masquerade|snat|dnat)(?: (?:ip6? )?to (?P<to>\S+))?")
@@ -358,11 +359,23 @@ def _rewritten(packet: View, statement: re.Match[str]) -> View | None:
                 return packet._replace(source=ip_address(value).packed)
             case "daddr":
                 return packet._replace(destination=ip_address(value).packed)
+        if statement["bit"]:
+            return _with_prefix(packet, statement["bit"], int(statement["bits"]), int(value, 0))
         if statement["port"] == "dport":
             return packet._replace(destination_port=int(value))
         return packet._replace(source_port=int(value))
     except ValueError:
         return None
+
+
+def _with_prefix(packet: View, offset: str, bits: int, value: int) -> View | None:
+    """The packet with the first bits of an IPv6 address written, as NPTv6 does it."""
+    name = "source" if offset == "64" else "destination"
+    address = getattr(packet, name)
+    if len(address) != 16:
+        return None
+    rest = int.from_bytes(address, "big") & (1 << 128 - bits) - 1
+    return packet._replace(**{name: (value << 128 - bits | rest).to_bytes(16, "big")})
 
 
 def _meant(before: int, found: re.Match[str]) -> bool | None:

@@ -311,3 +311,16 @@ def test_each_packet_through_each_box_fares_as_predicted(topology, prefix, count
                 assert divergence(predicted, outcome.decisive) == "", name
                 dispositions.add(predicted.disposition)
     assert len(dispositions) == 2
+
+
+@pytest.mark.parametrize(
+    ("node", "target", "end"),
+    [
+        ("laptop", "2001:db8:5::2", End.DELIVERED),
+        ("server", "2001:db8:a:cf43::2", End.DELIVERED),
+        ("server", "2001:db8:a:1::2", End.DENIED),
+    ],
+)
+def test_nptv6_is_followed_both_ways(node, target, end):
+    built = build(load(ROOT / "topologies" / "nptv6.yaml"))
+    assert predict(built, Question(node, target, 17, 9)).disposition is end
