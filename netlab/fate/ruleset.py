@@ -370,12 +370,13 @@ def _rewritten(packet: View, statement: re.Match[str]) -> View | None:
 
 def _with_prefix(packet: View, offset: str, bits: int, value: int) -> View | None:
     """The packet with the first bits of an IPv6 address written, as NPTv6 does it."""
-    name = "source" if offset == "64" else "destination"
-    address = getattr(packet, name)
+    is_source = offset == "64"
+    address = packet.source if is_source else packet.destination
     if len(address) != 16:
         return None
     rest = int.from_bytes(address, "big") & (1 << 128 - bits) - 1
-    return packet._replace(**{name: (value << 128 - bits | rest).to_bytes(16, "big")})
+    written = (value << 128 - bits | rest).to_bytes(16, "big")
+    return packet._replace(source=written) if is_source else packet._replace(destination=written)
 
 
 def _meant(before: int, found: re.Match[str]) -> bool | None:
