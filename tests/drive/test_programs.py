@@ -75,6 +75,7 @@ class Ssh:
             f"HostKey {directory}/host\n"
             f"AuthorizedKeysFile {directory}/user.pub\n"
             "PermitRootLogin prohibit-password\nStrictModes no\nUsePAM no\nPidFile none\n"
+            "ClientAliveInterval 10\nClientAliveCountMax 2\n"
         )
 
     def server(self, *more: str) -> list[str]:
@@ -160,5 +161,7 @@ def test_ssh_goes_out_by_way_of_netlab_tcp_connect(netlab: Lab, tmp_path: Path) 
             )
         finally:
             server.terminate()
+            said = server.stderr.read()  # to the end of the session, which has this open too
+    assert b"not responding" not in said  # hung up on, our netcat has ended the connection
     assert ran.stderr == b""
     assert ran.stdout.split()[0].decode() == digest(data)

@@ -122,7 +122,10 @@ def _open(arguments: argparse.Namespace) -> tuple[Tun, list[str]]:
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:
-    """Run a command to its end, or to SIGTERM; a failure of TCP is the command's error."""
+    """Run a command to its end, or to SIGTERM or SIGHUP; a failure of TCP is the command's error.
+
+    Told to go, it resets what is still open: ssh hangs up on its ProxyCommand so.
+    """
     import asyncio
     import signal
 
@@ -130,11 +133,18 @@ def run(main: Coroutine[Any, Any, int]) -> int:
 
     async def until_told() -> int:
         task = asyncio.ensure_future(main)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        told = []
+
+        def stop(number: int) -> None:
+            told.append(number)
+            task.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stop, number)
         try:
             return await task
         except asyncio.CancelledError:
-            return 128 + signal.SIGTERM
+            return 128 + told[0]
 
     try:
         return asyncio.run(until_told())
