@@ -153,8 +153,8 @@ def test_ssh_goes_out_by_way_of_netlab_tcp_connect(netlab: Lab, tmp_path: Path) 
     proxy = f"{shlex.join(words)} %h %p"
     command = ssh.client("-o", f"ProxyCommand={proxy}", "-p", "2200", HOST[4], "sha256sum")
     with netlab["host"].popen(ssh.server("-D", "-p", "2200"), stderr=subprocess.PIPE) as server:
+        assert server.stderr
         try:
-            assert server.stderr
             assert b"listening on" in server.stderr.readline()
             ran = subprocess.run(
                 command, cwd=ROOT, input=data, capture_output=True, timeout=DEADLINE, check=False
