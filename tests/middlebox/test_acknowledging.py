@@ -89,6 +89,19 @@ def test_three_acks_of_one_number_bring_the_segment_again_and_stay_with_the_box(
     assert seen(wire.run()) == [("inbound", 41, 100)]
 
 
+def test_what_comes_again_says_what_its_sender_says_by_now():
+    wire = opened()
+    sack = tcp.encode_options(tcp.Options(sack=((61, 71),), timestamps=(7, 8)))
+    wire.send("outbound", [segment(b"abc", seq=1, ack=51, options=sack)])
+    wire.send("inbound", [answer(b"d" * 10, seq=51, ack=1, window=100)])
+    now = tcp.encode_options(tcp.Options(timestamps=(9, 8)))
+    wire.send("outbound", [segment(seq=4, ack=61, window=900, options=now)])
+    wire.advance(0)
+    again = next(a.packet for a in wire.run() if a.packet.payload == b"abc")
+    assert (again.tcp.seq, again.tcp.ack, again.tcp.window) == (1, 61, 900)
+    assert tcp.parse_options(again.tcp.options) == tcp.Options(timestamps=(9, 8))
+
+
 def test_what_comes_too_early_is_acknowledged_when_the_hole_is_filled():
     wire = opened()
     wire.send("outbound", [segment(b"later", seq=4, ack=51), segment(b"abc", seq=1, ack=51)])

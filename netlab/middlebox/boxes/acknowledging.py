@@ -264,18 +264,19 @@ class ProxyAck(Middlebox):
                     yield stream.direction, self._afresh(again)
 
     def _afresh(self, kept: Packet) -> Packet:
-        """A copy with the sender's latest clock, or its receiver might think it is of the past.
+        """A copy with what its sender says by now, or its receiver might think it is of the past.
 
-        RFC 7323 section 5.3.
+        Old clocks are refused by RFC 7323 section 5.3, old ACK numbers by RFC 5961 section 5.2.
         """
         head, flow = kept.tcp, kept.flow
         assert head
         assert flow
-        options = tcp.parse_options(head.options)
-        if options.timestamps is None:
-            return kept
-        stamps = self._clocks.get(flow, options.timestamps[0]), options.timestamps[1]
-        return kept.with_tcp(options=tcp.encode_options(options._replace(timestamps=stamps)))
+        ack, window = self._streams[reverse(flow)].told or (head.ack, head.window)
+        options = tcp.parse_options(head.options)._replace(sack=())
+        if options.timestamps:
+            stamps = self._clocks.get(flow, options.timestamps[0]), options.timestamps[1]
+            options = options._replace(timestamps=stamps)
+        return kept.with_tcp(ack=ack, window=window, options=tcp.encode_options(options))
 
 
 def _proxy_ack(*, keep: bool) -> Middlebox:
