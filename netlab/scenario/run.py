@@ -58,8 +58,7 @@ def play(
     with contextlib.ExitStack() as stack:
         if not keep:
             stack.enter_context(Undertaker(name))
-        # The cells of a matrix have labs of their own.
-        if keep or not all(isinstance(step.action, Matrix) for step in scenario.steps):
+        if keep or _has_lab(scenario):
             lab.start(keep=keep)
         if not keep:
             stack.callback(lab.stop)
@@ -119,8 +118,7 @@ def check_needs(scenario: Scenario) -> None:
     if not missing and BPF in scenario.needs and (reason := facts.why_no_bpf()):
         missing = [f"the kernel's reasons for drops (BPF: {reason})"]
         hint = "run it as root"
-    operations = plan_of(os.fspath(scenario.topology)).operations
-    if not missing and any(isinstance(operation, CreateTun) for operation in operations):
+    if not missing and _has_lab(scenario) and _has_tun(scenario.topology):
         try:
             os.close(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC))
         except OSError as error:
@@ -129,6 +127,15 @@ def check_needs(scenario: Scenario) -> None:
     if missing:
         message = f"{scenario.name} needs {', '.join(missing)}"
         raise Unavailable(Diagnostic("E911", message, hint=hint))
+
+
+def _has_lab(scenario: Scenario) -> bool:
+    """Whether a step takes place in a lab of the scenario's: a matrix's cells have their own."""
+    return not all(isinstance(step.action, Matrix) for step in scenario.steps)
+
+
+def _has_tun(topology: Path) -> bool:
+    return any(isinstance(made, CreateTun) for made in plan_of(os.fspath(topology)).operations)
 
 
 def environment(scenario: Scenario, how: How | None = None) -> dict[str, str]:

@@ -110,7 +110,12 @@ def test_an_interrupted_run_leaves_no_lab_and_goes_on_where_it_stopped(
     wanted = cells(select(step.action, FEW), scenario.file, scenario.topology)
     place = journal.place([journal.key(cell) for cell in wanted])
     process = netlab("run", "matrix", "--only", FEW, "-j", "1")
-    wait_for(lambda: place.exists() and place.read_text().count("\n") >= 2, "no cell was done")
+
+    def has_begun():
+        assert process.poll() is None, process.communicate()
+        return place.exists() and place.read_text().count("\n") >= 2
+
+    wait_for(has_begun, "no cell was done")
     process.send_signal(number)
     process.communicate(timeout=PATIENCE)
     assert process.returncode in (130, -signal.SIGKILL)
