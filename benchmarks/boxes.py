@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.result import Result, Row, less_is_better, more_is_better
-from netlab.drive.frames import BATCH, Frames
-from netlab.kernel import namespaces
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
+from netlab.linux import namespaces
+from netlab.linux.packet_socket import BATCH, Frames
 from netlab.topology import loads
 from netlab.topology.model import Box
 from netlab.verify.probe import one_cpu
@@ -183,7 +183,9 @@ def _wire_process(lab: Lab) -> int:
             inside = path.with_name("ns").joinpath("net").stat().st_ino
         except OSError:
             continue
-        if b"netlab.drive.bump" in words and inside == namespaces.inode(lab["wire1"].namespace):
+        if b"netlab.io.inline.bridge" in words and inside == namespaces.inode(
+            lab["wire1"].namespace
+        ):
             return int(path.parent.name)
     raise RuntimeError("no program in the wire")
 

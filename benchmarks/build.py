@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks import freed, peers
 from benchmarks.result import Result, Row, less_is_better, more_is_better
 from benchmarks.shapes import SHAPES, address, without_rules
-from netlab.kernel import apply, namespaces, teardown
+from netlab.lab import build as apply
+from netlab.lab import remove as teardown
+from netlab.linux import namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.result import Result, Row, less_is_better, more_is_better
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
 from netlab.topology import loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from netlab.observe.session import Kind
+    from netlab.capture.session import Kind
 
 NAT = Path(__file__).parents[1] / "topologies" / "nat.yaml"
 PORT = 4000

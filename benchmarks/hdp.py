@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmarks.result import Result, Row, less_is_better, more_is_better
-from netlab.drive import burst, raw
 from netlab.hdp import compare
-from netlab.kernel import namespaces
-from netlab.lab import Lab
+from netlab.io.hdp import flood as burst
+from netlab.lab.lab import Lab
+from netlab.linux import namespaces, raw_socket
 from netlab.probe import sweep as probing
 from netlab.probe.latency import measure
 from netlab.wire import hdp
@@ -104,7 +104,7 @@ def _bare(target: str, count: int) -> float:
 
 
 def _mouth() -> socket.socket:
-    mouth = raw.raw_socket(4, PROTOCOL)
+    mouth = raw_socket.raw_socket(4, PROTOCOL)
     mouth.setblocking(True)
     return mouth
 

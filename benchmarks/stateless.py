@@ -31,7 +31,7 @@ from netlab.wire import tcp
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from netlab.lab import LabNode
+    from netlab.lab.lab import LabNode
 
 ROOT = Path(__file__).parents[1]
 TOPOLOGY = """

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmarks.result import Result, Row, less_is_better, more_is_better
-from netlab.drive.tcp import TcpConnection, TcpStack
-from netlab.drive.tcp_blocking import BlockingStack
-from netlab.drive.tun import Tun
-from netlab.kernel import namespaces
-from netlab.lab import Lab, LabNode
+from netlab.io.tcp.asyncio import TcpConnection, TcpStack
+from netlab.io.tcp.blocking import BlockingStack
+from netlab.io.tcp.tun import Tun
+from netlab.lab.lab import Lab, LabNode
+from netlab.linux import namespaces
 from netlab.tcp.settings import DEFAULTS
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netlab.lab import Lab, LabNode
+    from netlab.lab.lab import Lab, LabNode
 
 __version__ = "0.1.0"
 __all__ = ["Lab", "LabNode", "__version__"]
@@ -19,7 +19,7 @@ __all__ = ["Lab", "LabNode", "__version__"]
 def __getattr__(name: str) -> object:
     """Load the library when it is first asked for: ``netlab up`` starts with this file too."""
     if name in ("Lab", "LabNode"):
-        from netlab import lab
+        from netlab.lab import lab
 
         return getattr(lab, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ program made (``netlab.topology.loads``), which is how one test meets forty labs
 
 Each test gets a lab of its own under a name of its own, so tests may run side by side
 (pytest-xdist). A test is skipped, with the reason, where the machine does not allow labs. When it
-fails, what the lab's programs printed is shown, and of each ``with netlab.observe()`` the fate of
+fails, what the lab's programs printed is shown, and of each ``with netlab.capture()`` the fate of
 every packet, with a pcapng file. A test that leaves something behind fails.
 
 Ordinary users: labs then live in a user namespace, which a process can only enter before it has
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
     from netlab.scenario.outcome import Outcome
     from netlab.topology.model import Topology
 
@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getini("netlab_rootless") and os.geteuid() != 0:
         import getpass
 
-        from netlab.kernel import rootless
+        from netlab.lab import rootless
 
         # pytest names its temporary directory for the user, who looks like root from here on.
         os.environ.setdefault("LOGNAME", getpass.getuser())
@@ -78,9 +78,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the index of the report: pytest-xdist's workers have written at the same time."""
     directory = session.config.getoption("--netlab-report")
     if directory and os.path.isdir(directory):  # noqa: PTH112 - no test may have written
-        from netlab import chronicle
+        from netlab.scenario import pages
 
-        chronicle.index(directory)
+        pages.index(directory)
 
 
 @pytest.fixture(scope="session")
@@ -97,13 +97,13 @@ def netlab_leaves_no_trace(
     netlab_state: Path,  # noqa: ARG001 - what is left is looked for there
 ) -> Iterator[None]:
     """Fail the test if it leaves a lab, link, process, mount, table or descriptor behind."""
-    from netlab.kernel import footprint
+    from netlab.lab import leaks
 
     gc.collect()
-    before = footprint.take()
+    before = leaks.take()
     yield
     gc.collect()  # what a test dropped without closing is not what it left
-    left = footprint.take().left_since(before)
+    left = leaks.take().left_since(before)
     if left:
         pytest.fail("the test left behind:\n  " + "\n  ".join(left), pytrace=False)
 
@@ -118,7 +118,7 @@ def netlab(
     marker = request.node.get_closest_marker("netlab")
     if marker is None:
         pytest.fail("say which lab: @pytest.mark.netlab(topology='topologies/nat.yaml')")
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
     lab = Lab(_lab(request, *marker.args, **marker.kwargs), name=marker.kwargs.get("name"))
     try:
@@ -146,18 +146,18 @@ def netlab_scenario(
 
 
 def _play(request: pytest.FixtureRequest, name: str, *, repeat: int = 1, seed: int = 0) -> Outcome:
-    from netlab.scenario import library, read, run
+    from netlab.scenario import bundled, read, run
 
-    path = library.find(name) if name in library.names() else _find(request, name)
+    path = bundled.find(name) if name in bundled.names() else _find(request, name)
     try:
         outcome = run.repeat(read.read(path), repeat, seed=seed)
     except Unavailable as error:
         pytest.skip(str(error))
     directory = request.config.getoption("--netlab-report")
     if directory:
-        from netlab import chronicle
+        from netlab.scenario import pages
 
-        chronicle.write(outcome, directory)
+        pages.write(outcome, directory)
     request.node.stash[_OUTCOME] = outcome
     request.node.user_properties.append(("netlab_digest", outcome.telling.digest))
     return outcome
@@ -185,12 +185,12 @@ def pytest_runtest_makereport(
         report.sections += list(_packets(lab, item.stash[_KEPT]))
     outcome = item.stash.get(_OUTCOME, None)
     if outcome and report.failed and call.when == "call":
-        from netlab import chronicle
+        from netlab.scenario import pages
 
         missed = [
             f"{v.text}\n  seen: {v.observed}" for v in outcome.telling.verdicts if not v.passed
         ]
-        missed += filter(None, map(chronicle.journeys, outcome.telling.done))
+        missed += filter(None, map(pages.journeys, outcome.telling.done))
         if not outcome.digests_equal:
             missed.append("its runs did not come to the same")
         section = f"netlab scenario {outcome.scenario.name}", "\n".join(missed)
@@ -208,9 +208,9 @@ def _packets(lab: Lab, factory: pytest.TempPathFactory) -> Iterator[tuple[str, s
     for number, watch in enumerate(lab.watches, 1):
         if not watch.is_over:
             continue
-        from netlab.report import journey, pcapng
+        from netlab.diagram import pcapng, trace_text
 
         file = factory.mktemp("packets") / f"{lab.name}.{number}.pcapng"
         with file.open("wb") as stream:
             stream.writelines(pcapng.blocks(watch.evidence, watch.fates))
-        yield f"netlab packets, {file}", journey.text(watch.fates)
+        yield f"netlab packets, {file}", trace_text.text(watch.fates)

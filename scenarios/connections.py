@@ -7,14 +7,14 @@ import socket
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from netlab import adjust
+from netlab.lab import reconfigure
 from netlab.topology.model import Box
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 SERVER = ("203.0.113.100", 7)
 SMALL, LARGE = 10, 50_000
@@ -91,12 +91,12 @@ def _row(lab: Lab, way: Way) -> dict[str, object]:
 @contextlib.contextmanager
 def _built(lab: Lab, way: Way) -> Iterator[None]:
     boxes = [Box(way.kind, way.parameters)] if way.kind else []
-    adjust.put_boxes(lab, way.place, boxes)
+    reconfigure.put_boxes(lab, way.place, boxes)
     _narrow(lab, way.mtu)
     try:
         yield
     finally:
-        adjust.put_boxes(lab, way.place, [])
+        reconfigure.put_boxes(lab, way.place, [])
         _narrow(lab, 1500)
         lab["client"].run(["ip", "route", "flush", "cache"], check=True)
 

@@ -9,7 +9,7 @@ import select
 import socket
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from netlab import adjust
+from netlab.lab import reconfigure
 from netlab.middlebox import Packet
 from netlab.topology.model import Box
 from netlab.verify.probe import SECONDS, Probe, drain, one_cpu
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 SERVICE, PORT_OF_LAST = 80, 81
 MODULUS = 1 << 32
@@ -234,11 +234,11 @@ def ask(lab: Lab, rng: random.Random) -> list[dict[str, str]]:
     with one_cpu():
         for setting in SETTINGS:
             boxes = [Box(setting.kind, setting.parameters)] if setting.kind else []
-            adjust.put_boxes(lab, setting.place, boxes)
+            reconfigure.put_boxes(lab, setting.place, boxes)
             row = {"box": setting.name}
             for name, question in QUESTIONS.items():
                 with Probe(lab) as probe:
                     row[name] = question(Connection(probe, next(ports), holds=setting.holds))
             rows.append(row)
-            adjust.put_boxes(lab, setting.place, [])
+            reconfigure.put_boxes(lab, setting.place, [])
     return rows

@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from netlab import adjust
+from netlab.lab import reconfigure
 from netlab.verify.probe import Probe, drain, one_cpu
 
 if TYPE_CHECKING:
     import random
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 GATEWAYS = ("linux", "home-router", "rfc4787", "symmetric", "corporate", "hotel")
 """Linux as the topology has it, then presets."""
@@ -32,8 +32,8 @@ def study(lab: Lab, _: random.Random) -> list[dict[str, str]]:
     with one_cpu():
         for name in GATEWAYS:
             if name != "linux":
-                adjust.change(lab, {"nat.nat.preset": name})
-            adjust.age(lab, "nat", 1_000_000)
+                reconfigure.change(lab, {"nat.nat.preset": name})
+            reconfigure.age(lab, "nat", 1_000_000)
             with Probe(lab) as probe:
                 rows.append(
                     {
@@ -73,7 +73,7 @@ def _answered_after(lab: Lab, seconds: int) -> bool:
         anna, behind = probe.udp("anna"), probe.udp("anna")
         anna.sendto(b"x", server.getsockname())
         outside = server.recvfrom(9)[1]
-        adjust.age(lab, "nat", seconds, UDP)
+        reconfigure.age(lab, "nat", seconds, UDP)
         server.sendto(b"late", outside)
         # What is sent after it, to a mapping that is new, tells that it is not under way.
         behind.sendto(b"x", server.getsockname())

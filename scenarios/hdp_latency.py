@@ -9,7 +9,7 @@ from netlab.probe.latency import measure
 if TYPE_CHECKING:
     import random
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 ROUNDS = 400
 

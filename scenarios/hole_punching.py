@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab import adjust
+from netlab.lab import reconfigure
 from netlab.verify.probe import Probe, one_cpu
 
 if TYPE_CHECKING:
     import random
     import socket
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 KINDS = {
     "full cone": "full-cone",
@@ -40,7 +40,7 @@ def pairs(lab: Lab, rng: random.Random) -> list[dict[str, str]]:
         for number, ours in enumerate(kinds):
             for theirs in kinds[number:]:
                 presets = {"nat-a.nat.preset": KINDS[ours], "nat-b.nat.preset": KINDS[theirs]}
-                adjust.change(lab, presets)
+                reconfigure.change(lab, presets)
                 # A port that no earlier mapping has, so that each pair starts afresh.
                 connected = _connect(lab, rng.randrange(1024, 30_000) * 2)
                 rows.append(

@@ -10,13 +10,13 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from netlab import adjust
+from netlab.lab import reconfigure
 from netlab.verify.probe import SECONDS, Probe, drain, one_cpu
 
 if TYPE_CHECKING:
     import random
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
     Endpoint = tuple[str, int]
 
@@ -139,10 +139,10 @@ def idle(lab: Lab, _: random.Random) -> list[dict[str, object]]:
     with one_cpu():
         for nat, limit in LIMITS.items():
             if nat != "linux":
-                adjust.change(lab, {"nat.nat.preset": nat})
+                reconfigure.change(lab, {"nat.nat.preset": nat})
             for seconds in (limit - SHORT, limit + 1):
                 with Flow(lab) as flow:
-                    adjust.age(lab, "nat", seconds, UDP)
+                    reconfigure.age(lab, "nat", seconds, UDP)
                     rows.append({"nat": nat, "idle": seconds, "answer": _yes(flow.answered())})
     return rows
 
@@ -154,7 +154,7 @@ def conversation(lab: Lab, _: random.Random) -> list[dict[str, object]]:
         while "ASSURED" not in lab["nat"].inside(CONNTRACK.read_text):
             flow.talk()
         for seconds in (120 - SHORT, 120 + 1):
-            adjust.age(lab, "nat", seconds, UDP)
+            reconfigure.age(lab, "nat", seconds, UDP)
             rows.append({"idle": seconds, "answer": _yes(flow.answered())})
     return rows
 
@@ -167,15 +167,15 @@ def refresh(lab: Lab, _: random.Random) -> list[dict[str, str]]:
     rows = []
     with one_cpu():
         for inbound in ("true", "false"):
-            adjust.change(lab, {"nat.nat.inbound-refresh": inbound})
+            reconfigure.change(lab, {"nat.nat.inbound-refresh": inbound})
             for who in ("inside", "outside"):
                 with Flow(lab) as flow:
-                    adjust.age(lab, "nat", 100, UDP)
+                    reconfigure.age(lab, "nat", 100, UDP)
                     if who == "inside":
                         flow.send()
                     else:
                         flow.answered()
-                    adjust.age(lab, "nat", 100, UDP)
+                    reconfigure.age(lab, "nat", 100, UDP)
                     answer = _yes(flow.answered())
                 rows.append({"inbound-refresh": inbound, "packet from": who, "answer": answer})
     return rows
@@ -186,11 +186,11 @@ def connection(lab: Lab, _: random.Random) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     with one_cpu():
         for nat, limit in (("rfc4787", 7440), ("hotel", 300)):
-            adjust.change(lab, {"nat.nat.preset": nat})
+            reconfigure.change(lab, {"nat.nat.preset": nat})
             for seconds in (limit - SHORT, limit + 1):
                 with Probe(lab) as probe:
                     client, server = _connected(probe)
-                    adjust.age(lab, "nat", seconds, TCP)
+                    reconfigure.age(lab, "nat", seconds, TCP)
                     server.send(b"news")
                     with Flow(lab) as behind:
                         behind.answered()
@@ -216,7 +216,7 @@ def mappings(lab: Lab, _: random.Random) -> list[dict[str, str]]:
     with one_cpu():
         for home in ("full-cone", "symmetric"):
             for carrier in ("carrier-grade", "symmetric"):
-                adjust.change(lab, {"home-a.nat.preset": home, "carrier.nat.preset": carrier})
+                reconfigure.change(lab, {"home-a.nat.preset": home, "carrier.nat.preset": carrier})
                 with Probe(lab) as probe:
                     rows.append({"home": home, "carrier": carrier, **_seen(probe)})
     return rows

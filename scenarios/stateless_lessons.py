@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 KERNEL = ("198.51.100.2", 8080)
 STATELESS = ("192.0.2.80", 80)

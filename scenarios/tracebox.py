@@ -10,7 +10,7 @@ import select
 import socket
 from typing import TYPE_CHECKING
 
-from netlab import adjust
+from netlab.lab import reconfigure
 from netlab.middlebox import Packet, tracebox
 from netlab.topology.model import Box
 from netlab.verify.probe import SECONDS, Probe
@@ -20,7 +20,7 @@ from netlab.wire.address import packed, text
 if TYPE_CHECKING:
     import random
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 HOPS = 4
 SERVICE = 80
@@ -36,7 +36,7 @@ def full(lab: Lab, rng: random.Random) -> list[dict[str, object]]:
 
 def short(lab: Lab, rng: random.Random) -> list[dict[str, object]]:
     """The same if errors quote eight octets behind the IP header, as RFC 792 asks for."""
-    adjust.put_boxes(lab, NEAR, [Box("short-quote")])
+    reconfigure.put_boxes(lab, NEAR, [Box("short-quote")])
     return _trace(lab, rng)
 
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from netlab.diagram import graph, trace_text
 from netlab.plan.build import build
-from netlab.plan.wires import spread
-from netlab.report import graph, journey
-from netlab.scenario import library
+from netlab.plan.inline import spread
+from netlab.scenario import bundled
 from netlab.scenario.read import read
 from netlab.scenario.run import play
 from netlab.topology import load
@@ -47,12 +47,12 @@ LABS = {"lesson-home": "home", "lesson-hole-punching": "hole-punching"}
 
 def ways(scene: Scene) -> str:
     """Play the scenario as far as the step, and draw where its packets went."""
-    scenario = read(library.find(scene.scenario))
+    scenario = read(bundled.find(scene.scenario))
     names = [step.name for step in scenario.steps]
     run = play(replace(scenario, steps=scenario.steps[: names.index(scene.step) + 1]))
     done = run.done[-1]
     topology = load(scenario.topology)
-    found = journey.ways(done.fates or (), build(topology), done.numbers)
+    found = trace_text.ways(done.fates or (), build(topology), done.numbers)
     return graph.svg(replace(spread(topology), name=scene.title, description=""), found)
 
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import netlab
-from netlab.report.ladder import Arrow, Column, Ladder, State
-from netlab.report.ladder import text as draw
+from netlab.diagram.sequence.draw import text as draw
+from netlab.diagram.sequence.model import Arrow, Column, Ladder, State
 from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment, encode, parse
 from netlab.wire import Malformed
 

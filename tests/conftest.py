@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 from netlab.errors import Unavailable
-from netlab.kernel import rootless
+from netlab.lab import rootless
 
 # How long an example takes is a matter of the machine and its load, never of right or wrong.
 settings.register_profile("netlab", deadline=None)
@@ -20,16 +20,16 @@ def _no_trace(request: pytest.FixtureRequest) -> None:
 
 
 NEEDS_ROOT = {
-    "tests/drive/test_burst.py": "receives floods, with buffers beyond net.core.rmem_max",
+    "tests/io/test_flood.py": "receives floods, with buffers beyond net.core.rmem_max",
     "tests/probe/test_tables.py": "reads nft's trace of a sweep, with buffers beyond rmem_max",
     "tests/scenario/test_run.py::test_what_ships_passes_and_comes_to_the_same_again": (
         "reads nft's trace of bursts, with buffers beyond rmem_max"
     ),
     "tests/cli/test_fate.py": "expects the kernel's own reasons, which BPF sees",
-    "tests/fate/test_causes.py": "expects the kernel's own reasons, which BPF sees",
-    "tests/fate/test_lab.py": "expects the kernel's own reasons, which BPF sees",
-    "tests/fate/test_predict.py": "expects the kernel's own reasons, which BPF sees",
-    "tests/fate/test_witness.py": "expects the kernel's own reasons, which BPF sees",
+    "tests/trace/test_causes.py": "expects the kernel's own reasons, which BPF sees",
+    "tests/trace/test_lab.py": "expects the kernel's own reasons, which BPF sees",
+    "tests/predict/test_predict.py": "expects the kernel's own reasons, which BPF sees",
+    "tests/trace/test_witness.py": "expects the kernel's own reasons, which BPF sees",
 }
 """Kernel tests of whole files that a user namespace is not enough for, and why."""
 

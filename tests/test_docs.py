@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from netlab.scenario import library
+from netlab.scenario import bundled
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,11 +72,11 @@ def test_the_lesson_has_five_commands_and_ninety_minutes():
     commands = [command for _, command in rows if command.startswith("`")]
     assert len(commands) == 5
     names = {command.strip("`").removeprefix("netlab demo ") for command in commands}
-    assert names <= set(library.names())
+    assert names <= set(bundled.names())
     for minutes, command in rows[1:]:
         assert f"## {minutes} minutes: {command}\n" in page
     played = re.findall(r"netlab (?:run|demo) ([a-z-]+)`", page)
-    assert set(played) <= set(library.names())
+    assert set(played) <= set(bundled.names())
 
 
 def blocks(page: str, language: str) -> list[str]:

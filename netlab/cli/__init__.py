@@ -35,14 +35,14 @@ COMMANDS = {
     "status": Command("lab:status", "labs, their nodes, addresses and programs"),
     "exec": Command("enter:exec_", "run a command in a node"),
     "shell": Command("enter:shell", "open a shell in a node"),
-    "trace": Command("fate.trace:trace", "run a command and say what became of every packet"),
+    "trace": Command("packets.trace:trace", "run a command and say what became of every packet"),
     "explain": Command(
-        "fate.explain:explain", "send packets and say in a sentence where they died"
+        "packets.explain:explain", "send packets and say in a sentence where they died"
     ),
     "capture": Command(
-        "fate.capture:capture", "watch every interface, or write one pcapng of the lab"
+        "packets.capture:capture", "watch every interface, or write one pcapng of the lab"
     ),
-    "ladder": Command("fate.trace:ladder", "draw a conversation across all nodes"),
+    "ladder": Command("packets.trace:ladder", "draw a conversation across all nodes"),
     "check": Command("topology:check", "find every problem of a topology file"),
     "plan": Command("topology:plan", "show what `up` would do, and why"),
     "graph": Command("topology:graph", "draw a topology"),
@@ -50,8 +50,8 @@ COMMANDS = {
     "verify": Command("verify:verify", "measure whether NATs and middleboxes are what a file says"),
     "preset": Command("verify:preset", "show a known NAT behaviour as data"),
     "boxes": Command("verify:boxes", "show the catalogue of middleboxes"),
-    "set": Command("adjust:set_", "change a setting of a running lab"),
-    "link": Command("adjust:link", "bring a link of a running lab down, up, or change it"),
+    "set": Command("reconfigure:set_", "change a setting of a running lab"),
+    "link": Command("reconfigure:link", "bring a link of a running lab down, up, or change it"),
     "hdp": Command("hdp:hdp", "a protocol nobody knows: server, client, sweep of all numbers"),
     "stateless": Command(
         "stateless:stateless", "a TCP server that remembers nothing: http, dns, echo"

@@ -25,7 +25,7 @@ def doctor(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from netlab.kernel import facts
+    from netlab.lab import doctor as facts
 
     found = facts.probe()
     if arguments.json:

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from netlab import lab as labs
+from netlab.lab import lab as labs
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -47,9 +47,9 @@ def _shell(arguments: argparse.Namespace) -> int:
 
 
 def _become(target: str, command: list[str]) -> NoReturn:
-    from netlab.kernel import process, rootless
+    from netlab.lab import enter, rootless
 
     lab, node = labs.find_node(target)
     rootless.join(lab)
     summary = next(n for n in labs.plan_of(lab).nodes if n.name == node)
-    process.execute(lab, node, command, dict(summary.environment))
+    enter.execute(lab, node, command, dict(summary.environment))

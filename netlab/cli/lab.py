@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from netlab import lab as labs
 from netlab.cli import console
 from netlab.errors import Diagnostic, LabError
+from netlab.lab import lab as labs
 from netlab.plan.operations import StartProgram
 
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.kernel import marks, ownership
+    from netlab.lab import processes as marks
+    from netlab.lab import record
     from netlab.plan.operations import NodeSummary, Plan
 
 
@@ -61,13 +62,13 @@ def _up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _running(name: str) -> ownership.Lab | None:
-    from netlab.kernel import ownership
+def _running(name: str) -> record.Lab | None:
+    from netlab.lab import record
 
-    return next((lab for lab in ownership.labs() if lab.name == name and lab.ready), None)
+    return next((lab for lab in record.labs() if lab.name == name and lab.ready), None)
 
 
-def _unchanged(running: ownership.Lab, plan: Plan) -> None:
+def _unchanged(running: record.Lab, plan: Plan) -> None:
     """Raise ``LabError`` with the difference if the running lab is not that of the plan."""
     old = labs.plan_of(running)
     if old.operations == plan.operations and old.nodes == plan.nodes:
@@ -122,11 +123,11 @@ def down(parser: argparse.ArgumentParser) -> None:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    from netlab.kernel import ownership, teardown
+    from netlab.lab import record, remove
 
-    found = list(ownership.labs()) if arguments.all else [labs.find(arguments.lab)]
+    found = list(record.labs()) if arguments.all else [labs.find(arguments.lab)]
     for lab in found:
-        removed = teardown.down(lab.name)
+        removed = remove.down(lab.name)
         print(f"lab {lab.name} is down")
         for process in removed.foreign:
             print(f"  still there, not started by netlab: {process.pid} {process.command}")
@@ -144,35 +145,36 @@ def status(parser: argparse.ArgumentParser) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    from netlab.kernel import ownership
+    from netlab.lab import record
 
     if arguments.lab is not None:
         names = [labs.find(arguments.lab).name]
     else:
-        names = [lab.name for lab in ownership.labs()]
+        names = [lab.name for lab in record.labs()]
     if arguments.json:
         return _print_status(names)
     if not names:
         print("no lab is running")
     for name in names:
-        _show(_described(ownership.find(name)))
+        _show(_described(record.find(name)))
     return 0
 
 
 def _print_status(names: list[str]) -> int:
-    from netlab.kernel import ownership
+    from netlab.lab import record
 
-    console.print_json([_described(ownership.find(name)) for name in names])
+    console.print_json([_described(record.find(name)) for name in names])
     return 0
 
 
-def _described(lab: ownership.Lab) -> dict[str, Any]:
+def _described(lab: record.Lab) -> dict[str, Any]:
     """What is known of a lab: its record, its state, the programs that run in it."""
-    from netlab.kernel import marks, teardown
+    from netlab.lab import processes as marks
+    from netlab.lab import remove
 
     plan = labs.plan_of(lab)
     running, _ = marks.processes(lab)
-    dead = teardown.is_dead(lab)
+    dead = remove.is_dead(lab)
     problems = [dead] if dead else _stopped(plan, running)
     state = "building" if not lab.ready else "unhealthy" if problems else "up"
     return {
@@ -200,15 +202,15 @@ def _described(lab: ownership.Lab) -> dict[str, Any]:
     }
 
 
-def _wire_of(lab: ownership.Lab, node: NodeSummary) -> dict[str, Any]:
+def _wire_of(lab: record.Lab, node: NodeSummary) -> dict[str, Any]:
     """For a wire: by what means it does what to packets, as its program says now."""
     if node.kind != "wire":
         return {}
-    from netlab import adjust
-    from netlab.lab import Lab
+    from netlab.lab import reconfigure
+    from netlab.lab.lab import Lab
 
     try:
-        boxes = adjust.wire_state(Lab.attach(lab.name), node.name)["boxes"]
+        boxes = reconfigure.wire_state(Lab.attach(lab.name), node.name)["boxes"]
     except LabError:
         return {}
     return {"wire": {"by": "userspace", "boxes": boxes}}
@@ -262,9 +264,9 @@ def gc(parser: argparse.ArgumentParser) -> None:
 
 
 def _gc(arguments: argparse.Namespace) -> int:
-    from netlab.kernel import teardown
+    from netlab.lab import remove
 
-    found = teardown.gc(dry_run=arguments.dry_run)
+    found = remove.gc(dry_run=arguments.dry_run)
     if arguments.json:
         console.print_json([leftover._asdict() for leftover in found])
         return 0

@@ -93,7 +93,7 @@ def graph(parser: argparse.ArgumentParser) -> None:
 
 
 def _graph(arguments: argparse.Namespace) -> int:
-    from netlab.report import graph as drawings
+    from netlab.diagram import graph as drawings
     from netlab.topology import load
 
     print(getattr(drawings, arguments.format)(load(arguments.file)).rstrip("\n"))

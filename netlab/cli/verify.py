@@ -74,7 +74,7 @@ def _checks(arguments: argparse.Namespace) -> list[Check]:
     from netlab.topology import load
 
     if _is_lab(arguments.target):
-        from netlab.lab import Lab
+        from netlab.lab.lab import Lab
 
         return room.verify_running(Lab.attach(arguments.target))
     topology = load(arguments.target)

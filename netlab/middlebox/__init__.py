@@ -36,10 +36,10 @@ In a topology file it stands on a link, as ``middleboxes: [{python: "boxes.py:Ev
 from __future__ import annotations
 
 from netlab.middlebox.box import After, Back, Direction, Drop, Middlebox, opposite
-from netlab.middlebox.line import Line
+from netlab.middlebox.chain import Line
+from netlab.middlebox.examples import datagram, segment
 from netlab.middlebox.packet import Packet
-from netlab.middlebox.sample import datagram, segment
-from netlab.middlebox.wire import Arrival, Wire
+from netlab.middlebox.simulated_link import Arrival, Wire
 
 __all__ = [
     "After",

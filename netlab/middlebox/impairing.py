@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from netlab.middlebox.make import name
+from netlab.middlebox.factory import name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

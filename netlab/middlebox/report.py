@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from netlab.middlebox.witness import Came, Did, Event, Left, Made
+from netlab.middlebox.recorder import Came, Did, Event, Left, Made
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlab.middlebox.kind import Rules
-    from netlab.plan.chains import Chains
+    from netlab.nft.builder import Chains
     from netlab.topology.model import Box, Node
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.plan import authored, boxes, nat, nat64, nft, quiet, wires
+from netlab.plan import boxes, firewall, inline, nat, nat64, sysctls, user_rules
 from netlab.plan.operations import (
     AddAddress,
     AddNeighbour,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 def build(topology: Topology) -> Plan:
     """The plan of a lab: equal topologies give equal plans."""
-    topology = wires.spread(topology)
+    topology = inline.spread(topology)
     return Plan(
         name=topology.name,
         topology=topology.file,
@@ -54,9 +54,9 @@ def _operations(topology: Topology) -> Iterator[Operation]:
         yield CreateNamespace(node.name, node.kind, f"{node.kind} {node.name}")
         yield from _settings(node)
         if _has_ipv6(node):
-            yield LoadRules(node.name, quiet.NO_MLD, reason="no multicast listener reports")
+            yield LoadRules(node.name, sysctls.NO_MLD, reason="no multicast listener reports")
     yield from _wires(topology)
-    plain = set(wires.outer_ends(topology))
+    plain = set(inline.outer_ends(topology))
     for node in topology.nodes:
         yield from _interfaces(node, plain)
         yield from _paths(node)
@@ -71,27 +71,27 @@ def _operations(topology: Topology) -> Iterator[Operation]:
 
 
 def _settings(node: Node) -> Iterator[SetSysctl]:
-    def each(settings: Iterable[quiet.Setting], *, optional: bool = False) -> Iterator[SetSysctl]:
+    def each(settings: Iterable[sysctls.Setting], *, optional: bool = False) -> Iterator[SetSysctl]:
         for setting in settings:
             yield SetSysctl(node.name, setting.key, setting.value, optional, setting.why)
 
-    yield from each(quiet.EVERY_NODE)
+    yield from each(sysctls.EVERY_NODE)
     if _has_ipv6(node):
-        yield from each(quiet.IPV6)
+        yield from each(sysctls.IPV6)
         if node.forwards:
-            yield from each(quiet.FORWARDS_IPV6)
+            yield from each(sysctls.FORWARDS_IPV6)
     else:
-        yield from each(quiet.NO_IPV6, optional=True)
+        yield from each(sysctls.NO_IPV6, optional=True)
     if node.forwards:
-        yield from each(quiet.FORWARDS_IPV4)
+        yield from each(sysctls.FORWARDS_IPV4)
     if node.kind == "bridge":
-        yield from each(quiet.BRIDGE, optional=True)
+        yield from each(sysctls.BRIDGE, optional=True)
     for translator in node.nat:
         if isinstance(translator, Translator):
             for key, value in nat.sysctls(translator):
                 yield SetSysctl(node.name, key, value, reason="timeouts of the NAT")
             if translator.hairpinning:
-                yield from each(quiet.HAIRPINNING)
+                yield from each(sysctls.HAIRPINNING)
     for key, value in boxes.sysctls(node):
         yield SetSysctl(node.name, key, value, reason="a middlebox needs it")
     for key, value in node.sysctls:
@@ -149,7 +149,7 @@ def _paths(node: Node) -> Iterator[Operation]:
 
 
 def _rules(node: Node) -> Iterator[LoadRules]:
-    own = nft.ruleset(node)
+    own = firewall.ruleset(node)
     if own:
         yield LoadRules(node.name, own, reason="NAT, middleboxes and firewall")
     if node.nftables:
@@ -157,7 +157,7 @@ def _rules(node: Node) -> Iterator[LoadRules]:
         origin, text = "", node.nftables
         if place:
             origin = f"{place.file}:{place.line}"
-            text = authored.located(text, place, is_block=is_block)
+            text = user_rules.located(text, place, is_block=is_block)
         yield LoadRules(node.name, text, origin, "the author's own rules", is_block)
 
 

@@ -22,7 +22,7 @@ from netlab.topology.nat import is_pool
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netlab.plan.chains import Chains
+    from netlab.nft.builder import Chains
     from netlab.topology.nat import Translator
 
 MAPPED = "meta l4proto { tcp, udp }"

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netlab.topology.draft import NAT64
+from netlab.topology.builder import NAT64
 from netlab.topology.model import Nat64, Program, Ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.plan.chains import Chains
+    from netlab.nft.builder import Chains
     from netlab.topology.model import Node
 
 READY_SECONDS = 20.0
@@ -33,7 +33,7 @@ def programs(node: Node) -> Iterator[Program]:
             }
             yield Program(
                 NAT64,
-                (sys.executable, "-m", "netlab.drive.nat64", json.dumps(told)),
+                (sys.executable, "-m", "netlab.io.nat64", json.dumps(told)),
                 # The lab's own netlab, installed or not.
                 (("PYTHONPATH", os.fspath(Path(__file__).parents[2])),),
                 Ready(log="^ready$", timeout=READY_SECONDS),

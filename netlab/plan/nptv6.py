@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ipaddress import IPv6Network
 
-    from netlab.plan.chains import Chains
+    from netlab.nft.builder import Chains
     from netlab.topology.model import Nptv6
 
 FIRST, LAST = -300, 300

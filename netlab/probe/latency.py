@@ -6,11 +6,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from netlab.drive import latency as drive
-from netlab.kernel import namespaces
+from netlab.io.hdp import latency as drive
+from netlab.linux import namespaces
 
 if TYPE_CHECKING:
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 
 def measure(lab: Lab, client: str, server: str, rounds: int) -> dict[str, list[int]]:
@@ -18,7 +18,7 @@ def measure(lab: Lab, client: str, server: str, rounds: int) -> dict[str, list[i
     address = lab[server].address
     family = 6 if ":" in address else 4
     with lab[server].popen(
-        [sys.executable, "-m", "netlab.drive.latency", str(family)],
+        [sys.executable, "-m", "netlab.io.hdp.latency", str(family)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as listener:  # fmt: skip
         assert listener.stdin is not None

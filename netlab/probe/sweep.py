@@ -10,17 +10,17 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
-from netlab.drive import sweep as drive
 from netlab.errors import Diagnostic, LabError
 from netlab.hdp import numbers
 from netlab.hdp import sweep as core
-from netlab.kernel import namespaces, sysctl
-from netlab.probe import witnesses
+from netlab.io.hdp import sweep as drive
+from netlab.linux import namespaces, sysctl
+from netlab.probe import captures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from netlab.lab import Lab, LabNode
+    from netlab.lab.lab import Lab, LabNode
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def sweep(
 ) -> core.Sweep:
     """Probe every protocol number from node ``client`` to node ``server``.
 
-    The fields are those of ``netlab.drive.sweep.Task``; ``family`` is IPv4 unless the server has
+    The fields are those of ``netlab.io.hdp.sweep.Task``; ``family`` is IPv4 unless the server has
     IPv6 only. Without a listener the server's limits on the rate of ICMP errors are lifted while
     the sweep lasts: what is asked for is what it answers, not how often.
     """
@@ -74,7 +74,7 @@ def sweep(
         return namespaces.inside(lab[node].namespace, action)
 
     limits = contextlib.nullcontext() if listen else _without_limits(lab[server])
-    with limits, witnesses.watching(task, inside) as witness:
+    with limits, captures.watching(task, inside) as witness:
         evidence = drive.run(task, inside)
     return core.join(evidence._replace(drops=witness.drops()))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, InputError, LabError, Unavailable
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
 from netlab.scenario.judge import text_of
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netlab.fate.fates import Fates
     from netlab.scenario.judge import Observation, Verdict
     from netlab.scenario.matrix.perform import Found
     from netlab.scenario.model import Scenario, Step
+    from netlab.trace.model import Fates
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netlab.fate.packet import ICMP, ICMPV6, TCP, UDP
+from netlab.wire.view import ICMP, ICMPV6, TCP, UDP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from netlab.fate.explain import Outcome
-    from netlab.fate.fates import Fate
     from netlab.scenario.model import Watched
+    from netlab.trace.explain import Outcome
+    from netlab.trace.model import Fate
 
 _FLAGS = ((2, "SYN"), (1, "FIN"), (4, "RST"), (16, "ACK"))
 

@@ -14,10 +14,10 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from netlab.errors import Diagnostic, LabError, Unavailable
-from netlab.fate.packet import ICMP
 from netlab.scenario import model, packets
 from netlab.scenario.call import UNAVAILABLE
 from netlab.scenario.judge import Observation, rows_of
+from netlab.wire.view import ICMP
 
 if TYPE_CHECKING:
     import random
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from netlab.fate.fates import Fates
-    from netlab.lab import Lab, LabNode
-    from netlab.scenario.matrix.how import How
+    from netlab.lab.lab import Lab, LabNode
+    from netlab.scenario.matrix.options import How
     from netlab.scenario.matrix.perform import Found
+    from netlab.trace.model import Fates
 
 GRACE = 3.0
 """Seconds between asking a program to end and killing it."""
@@ -83,17 +83,17 @@ class Performer:
                 case model.Wait():
                     return Performed(self._wait(step.action, step.timeout))
                 case model.Change():
-                    from netlab import adjust
+                    from netlab.lab import reconfigure
 
-                    done = adjust.change(self.lab, step.action.settings)
+                    done = reconfigure.change(self.lab, step.action.settings)
                     return Performed(Observation(output="\n".join(done)))
                 case model.Links():
                     return Performed(self._links(step.action))
                 case model.Advance():
-                    from netlab import adjust
+                    from netlab.lab import reconfigure
 
                     older = step.action
-                    done = [adjust.age(self.lab, older.node, older.seconds, older.protocol)]
+                    done = [reconfigure.age(self.lab, older.node, older.seconds, older.protocol)]
                     return Performed(Observation(output="\n".join(done)))
                 case model.Call():
                     return Performed(self._call(step.action, step.timeout))
@@ -110,8 +110,8 @@ class Performer:
         return [sys.executable, "-m", *filled] if filled[0] == "netlab" else filled
 
     def _send(self, send: model.Send) -> Performed:
-        from netlab.drive.probe import Probes, listener
-        from netlab.fate.probed import probed
+        from netlab.io.probes import Probes, listener
+        from netlab.trace.probe_results import probed
 
         address, node = self._target(send)
         probes = Probes(address, send.protocol, port=send.port, count=send.count, size=send.size)
@@ -214,14 +214,14 @@ class Performer:
             time.sleep(AGAIN)
 
     def _links(self, links: model.Links) -> Observation:
-        from netlab import adjust
+        from netlab.lab import reconfigure
 
         for end, change in links.changes.items():
             node, _, interface = end.partition(":")
             if isinstance(change, str):
-                adjust.switch(self.lab, node, interface, up=change == "up")
+                reconfigure.switch(self.lab, node, interface, up=change == "up")
             else:
-                adjust.impair(self.lab, node, interface, change)
+                reconfigure.impair(self.lab, node, interface, change)
         return Observation()
 
     def _call(self, call: model.Call, timeout: float) -> Observation:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from netlab.fate.disposition import Disposition
 from netlab.scenario import model
 from netlab.scenario.matrix import traffic
 from netlab.scenario.schema import (
@@ -32,6 +31,7 @@ from netlab.topology import load as load_topology
 from netlab.topology import source
 from netlab.topology.form import WANTED
 from netlab.topology.problems import Problems, nearest
+from netlab.trace.disposition import Disposition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -13,13 +13,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab import __version__
-from netlab.cache import plan_of
 from netlab.errors import Diagnostic, Unavailable
-from netlab.kernel.undertaker import Undertaker
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
+from netlab.lab.plan_cache import plan_of
+from netlab.lab.reaper import Undertaker
 from netlab.plan.operations import CreateTun
 from netlab.scenario.judge import judge
-from netlab.scenario.matrix.how import How
+from netlab.scenario.matrix.options import How
 from netlab.scenario.model import Call, Matrix
 from netlab.scenario.outcome import Done, Outcome, Run
 from netlab.scenario.perform import Performer, commands
@@ -111,11 +111,11 @@ def check_needs(scenario: Scenario) -> None:
     A need is a program, or ``bpf``: the kernel's own reasons for drops. Whether a TUN device is
     needed the topology says.
     """
-    from netlab.kernel import facts
+    from netlab.lab import doctor
 
     missing = [need for need in scenario.needs if need != BPF and not shutil.which(need)]
     hint = "install it, or run another scenario"
-    if not missing and BPF in scenario.needs and (reason := facts.why_no_bpf()):
+    if not missing and BPF in scenario.needs and (reason := doctor.why_no_bpf()):
         missing = [f"the kernel's reasons for drops (BPF: {reason})"]
         hint = "run it as root"
     if not missing and _has_lab(scenario) and _has_tun(scenario.topology):

@@ -24,8 +24,8 @@ from netlab.wire.address import is_unicast
 from netlab.wire.checksum import checksum, pseudo_header, update
 
 if TYPE_CHECKING:
+    from netlab.siit.address_pool import Lending
     from netlab.siit.embedding import Embedding
-    from netlab.siit.lending import Lending
     from netlab.wire import Buffer
 
 FRAGMENT_HEADER = 8

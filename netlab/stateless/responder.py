@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from netlab.stateless import bursts
 from netlab.stateless.cookie import Position, initial_sequence_number, position
-from netlab.stateless.exchange import Reaction, Request, Rules, in_one
+from netlab.stateless.interfaces import Reaction, Request, Rules, in_one
 from netlab.stateless.segment import ACK, FIN, MODULO, PSH, RST, SYN, Segment
 from netlab.wire import tcp
 

@@ -12,15 +12,15 @@ and the user's calls are those of RFC 9293 section 3.9.1: ``open``, ``send``, ``
 ``close``, ``abort``. After any of these, call ``to_send``. ``now`` is in seconds on any clock that
 does not run backwards.
 
-What happens to a segment that arrives stands in ``netlab.tcp.arrives``, how one is made in
-``netlab.tcp.emit``; the states are those of the table in ``netlab.tcp.state``.
+What happens to a segment that arrives stands in ``netlab.tcp.segment_arrives``, how one is made in
+``netlab.tcp.output``; the states are those of the table in ``netlab.tcp.state``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.tcp import arrives, emit
+from netlab.tcp import output, segment_arrives
 from netlab.tcp.events import CLOSED, TROUBLE, End, UserError
 from netlab.tcp.receiver import Receiver
 from netlab.tcp.sender import NEVER, Sender
@@ -141,11 +141,11 @@ class Connection:
 
     def receive(self, segment: Segment, now: float) -> None:
         """A segment of this connection arrived, and its checksum was right."""
-        arrives.segment_arrives(self, segment, now)
+        segment_arrives.segment_arrives(self, segment, now)
 
     def to_send(self, now: float) -> list[Segment]:
         """The segments that are to go out now, in order."""
-        return emit.segments(self, now)
+        return output.segments(self, now)
 
     def take_events(self) -> int:
         """What happened since the last call, as bits."""
@@ -223,7 +223,7 @@ class Connection:
             return
         knows = self.state in SYNCHRONISED or self.state is State.SYN_RECEIVED
         if knows and self.state is not State.TIME_WAIT:
-            self.replies.append(emit.control(self, RST | ACK, wrap(self.sender.nxt)))
+            self.replies.append(output.control(self, RST | ACK, wrap(self.sender.nxt)))
         self.step(Event.ABORT)
         self.ended(End.ABORTED)
 

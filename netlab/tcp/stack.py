@@ -17,11 +17,11 @@ from collections import Counter, deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from netlab.tcp import errors, secrets
+from netlab.tcp import errors, isn
 from netlab.tcp.connection import Connection
-from netlab.tcp.envelope import Envelope, Packet, read, read_any
 from netlab.tcp.events import CONNECTED, UserError
 from netlab.tcp.fragments import Fragments, cut
+from netlab.tcp.ip import Envelope, Packet, read, read_any
 from netlab.tcp.segment import Segment, reset_for
 from netlab.tcp.sender import NEVER
 from netlab.tcp.seq import HALF, MASK, unwrap, wrap
@@ -117,7 +117,7 @@ class Stack:
         self._next_port = 0
         self._errors: tuple[int, int] = (0, 0)
         self._fragments = Fragments()
-        self._fragment_ids = secrets.clock_offset(key, b"identification")
+        self._fragment_ids = isn.clock_offset(key, b"identification")
 
     # -- the user's calls --
 
@@ -172,7 +172,7 @@ class Stack:
         return place
 
     def _ephemeral(self, remote: bytes, local: bytes, port: int) -> int:
-        start = secrets.first_port(self._key, remote) + self._next_port
+        start = isn.first_port(self._key, remote) + self._next_port
         for step in range(EPHEMERAL_PORTS):
             candidate = FIRST_EPHEMERAL + (start + step) % EPHEMERAL_PORTS
             if remote + local + struct.pack("!HH", port, candidate) not in self._places:
@@ -260,7 +260,7 @@ class Stack:
         if listener.half_open >= listener.backlog:
             self._send_cookie(listener, key, segment, now)
             return
-        iss = secrets.initial_sequence_number(self._key, key, now)
+        iss = isn.initial_sequence_number(self._key, key, now)
         if beyond and unwrap(iss, beyond) <= beyond:
             iss = wrap(beyond + BEYOND)
         place = self._place(key, now, listener.settings, listener, iss)
@@ -276,19 +276,19 @@ class Stack:
         """
         version = 4 if len(key) == 12 else 6
         mss = segment.options.mss or DEFAULT_MSS[version]
-        cookie = secrets.make_cookie(self._key, key, segment.seq, mss, now)
+        cookie = isn.make_cookie(self._key, key, segment.seq, mss, now)
         options = Options(self._path_mss(key[: len(key) // 2 - 2], now))
         window = min(listener.settings.receive_buffer, 0xFFFF)
         answer = Segment(cookie, segment.seq + 1 & MASK, SYN | ACK, window, options=options)
         self._packets.append(Envelope(key, self.settings.ttl).packet(answer))
-        listener.cookies_until = now + 2 * secrets.COOKIE_PERIOD
+        listener.cookies_until = now + 2 * isn.COOKIE_PERIOD
         self.counters["SYN cookies sent"] += 1
 
     def _receive_cookie(self, listener: Listener, key: bytes, segment: Segment, now: float) -> None:
         """The ACK that brings a cookie back: what the cookie spared is done now, all at once."""
         irs = segment.seq - 1 & MASK
         number = segment.ack - 1 & MASK
-        mss = secrets.open_cookie(self._key, key, irs, number, now)
+        mss = isn.open_cookie(self._key, key, irs, number, now)
         if mss is None:
             self._refuse(key, segment)
             return
@@ -409,13 +409,13 @@ class Stack:
     ) -> Place:
         envelope = Envelope(key, settings.ttl, settings.dscp)
         if iss is None:
-            iss = secrets.initial_sequence_number(self._key, key, now)
+            iss = isn.initial_sequence_number(self._key, key, now)
         connection = Connection(
             iss,
             settings,
             mss=self._path_mss(envelope.remote, now),
             default_mss=DEFAULT_MSS[envelope.version],
-            clock_offset=secrets.clock_offset(self._key, key),
+            clock_offset=isn.clock_offset(self._key, key),
         )
         place = self._places[key] = Place(connection, envelope, listener)
         return place

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.topology.draft import Draft, End, Segment, Wiring
+    from netlab.topology.builder import Draft, End, Segment, Wiring
     from netlab.topology.model import Address, InterfaceAddress, Network
     from netlab.topology.problems import Place
 

@@ -10,10 +10,10 @@ from netlab.middlebox.catalogue import CATALOGUE
 from netlab.topology.fields import plain_value
 from netlab.topology.model import Box
 from netlab.topology.problems import nearest
-from netlab.topology.realm import forwards
+from netlab.topology.routing_domain import forwards
 
 if TYPE_CHECKING:
-    from netlab.topology.draft import Draft
+    from netlab.topology.builder import Draft
     from netlab.topology.schema import ImpairmentForm, MiddleboxForm
 
     Steps = tuple[str | int, ...]

@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from netlab.topology.model import Firewall, Rule
 from netlab.topology.names import show
 from netlab.topology.problems import nearest
-from netlab.topology.realm import forwards
+from netlab.topology.routing_domain import forwards
 from netlab.topology.source import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlab.errors import Position
-    from netlab.topology.draft import Draft
+    from netlab.topology.builder import Draft
     from netlab.topology.model import Network
     from netlab.topology.routing import Routing
 

@@ -10,7 +10,7 @@ from netlab.topology.model import File
 from netlab.topology.nat64 import synthesized
 
 if TYPE_CHECKING:
-    from netlab.topology.draft import Draft, Wiring
+    from netlab.topology.builder import Draft, Wiring
     from netlab.topology.routing import Routing
 
 HOSTS = "/etc/hosts"

@@ -10,13 +10,13 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
 from netlab.siit.embedding import LENGTHS, WELL_KNOWN, Embedding
-from netlab.topology.draft import NAT64, End, Segment
+from netlab.topology.builder import NAT64, End, Segment
 from netlab.topology.model import Nat64, Route
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
-    from netlab.topology.draft import Draft, Wiring
+    from netlab.topology.builder import Draft, Wiring
     from netlab.topology.model import Network
 
 LENT = IPv4Network("240.64.0.0/16")

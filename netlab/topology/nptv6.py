@@ -12,14 +12,14 @@ from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Literal
 
 from netlab.topology.addressing import network_place
-from netlab.topology.draft import End, Segment
+from netlab.topology.builder import End, Segment
 from netlab.topology.model import Nptv6
 from netlab.wire.checksum import ones_complement_sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.topology.draft import Draft, Wiring
+    from netlab.topology.builder import Draft, Wiring
     from netlab.topology.model import Network
     from netlab.topology.schema import Nptv6Form
 

@@ -9,17 +9,17 @@ import networkx as nx
 
 from netlab.topology import names, nat64, nptv6, source
 from netlab.topology.addressing import give_addresses
-from netlab.topology.amend import amend
 from netlab.topology.boxes import link_boxes, node_boxes
-from netlab.topology.draft import BRIDGE, TUN, Draft
+from netlab.topology.builder import BRIDGE, TUN, Draft
 from netlab.topology.expand import expand
 from netlab.topology.firewall import firewall
 from netlab.topology.form import read_form
 from netlab.topology.hosts import HostsFiles
 from netlab.topology.model import Interface, Link, Node, Program, Ready, Topology
+from netlab.topology.overrides import amend
 from netlab.topology.problems import Problems
-from netlab.topology.realm import forwards
 from netlab.topology.routing import Routing
+from netlab.topology.routing_domain import forwards
 from netlab.topology.schema import TopologyForm
 from netlab.topology.translation import translation
 from netlab.topology.wiring import mac_address, mentions, wire
@@ -27,7 +27,7 @@ from netlab.topology.wiring import mac_address, mentions, wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netlab.topology.draft import End, Wiring
+    from netlab.topology.builder import End, Wiring
     from netlab.topology.schema import NodeForm, ProgramForm, ReadyForm
 
 NOT_FOR = {

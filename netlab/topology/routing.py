@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from netlab.topology import nat64
 from netlab.topology.addressing import network_place
-from netlab.topology.draft import TUN
+from netlab.topology.builder import TUN
 from netlab.topology.fields import ip
 from netlab.topology.model import Neighbour, Route
 from netlab.topology.problems import nearest
-from netlab.topology.realm import Hop, Realm, forwards
+from netlab.topology.routing_domain import Hop, Realm, forwards
 
 if TYPE_CHECKING:
-    from netlab.topology.draft import Draft, Segment, Wiring
+    from netlab.topology.builder import Draft, Segment, Wiring
     from netlab.topology.model import Address, Network
     from netlab.topology.problems import Place
     from netlab.topology.schema import NodeForm

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.topology.behaviour import translator
 from netlab.topology.fields import ip
 from netlab.topology.model import Masquerade, StaticNat
 from netlab.topology.nat import Translator
 from netlab.topology.nat64 import nat64
+from netlab.topology.nat_behaviour import translator
 from netlab.topology.nptv6 import nptv6
 from netlab.topology.problems import nearest
 
 if TYPE_CHECKING:
-    from netlab.topology.draft import Draft
+    from netlab.topology.builder import Draft
     from netlab.topology.model import Address, Nat
     from netlab.topology.routing import Routing
 

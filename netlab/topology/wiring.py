@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import networkx as nx
 
 from netlab.topology import names
-from netlab.topology.draft import BRIDGE, TUN, End, Segment, Wiring
+from netlab.topology.builder import BRIDGE, TUN, End, Segment, Wiring
 from netlab.topology.problems import nearest
 from netlab.topology.source import Listing, Mapping, Scalar
 
 if TYPE_CHECKING:
-    from netlab.topology.draft import Draft
+    from netlab.topology.builder import Draft
     from netlab.topology.source import Tree
 
 

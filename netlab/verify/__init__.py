@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
     from netlab.topology.model import Topology
 
 
@@ -59,7 +59,7 @@ def verify(topology: Topology) -> list[Check]:
 
 def verify_together(topology: Topology) -> list[Check]:
     """Build the whole lab, and measure what its translations do one behind the other."""
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
     from netlab.verify.probe import one_cpu
     from netlab.verify.together import chains, check_together
 
@@ -71,7 +71,7 @@ def verify_together(topology: Topology) -> list[Check]:
 
 def verify_running(lab: Lab) -> list[Check]:
     """The same of a lab that runs, with the settings that it has now."""
-    from netlab.adjust import topology_now
+    from netlab.lab.reconfigure import topology_now
     from netlab.verify.together import check_together
 
     return list(check_together(lab, topology_now(lab), is_fresh=False))

@@ -8,7 +8,7 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from netlab import adjust
+from netlab.lab import reconfigure
 from netlab.verify.nat import INSIDE, OTHER, SERVER, SILENCE, A, B
 from netlab.verify.probe import Probe, drain
 from netlab.wire import icmp, ipv4, tcp, udp
@@ -48,7 +48,7 @@ def outbound_refreshes(probe: Probe) -> bool:
     server.recv(9)
     which = ["-p", "udp", "--orig-port-src", str(client.getsockname()[1])]
     before = _remaining(probe, which)
-    adjust.age(probe.lab, "nat", before - ALMOST, socket.IPPROTO_UDP)
+    reconfigure.age(probe.lab, "nat", before - ALMOST, socket.IPPROTO_UDP)
     client.sendto(b"x", server.getsockname())
     server.recv(9)
     return _remaining(probe, which) > ALMOST

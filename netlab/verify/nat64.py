@@ -16,7 +16,7 @@ import socket
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
 from netlab.topology.model import Masquerade, Nat64
 from netlab.topology.nat import Translator
 from netlab.topology.nat64 import synthesized

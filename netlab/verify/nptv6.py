@@ -13,7 +13,7 @@ import socket
 from ipaddress import IPv6Network
 from typing import TYPE_CHECKING, Any
 
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
 from netlab.topology import loads
 from netlab.topology.model import Nptv6
 from netlab.topology.nptv6 import counterpart

@@ -15,14 +15,14 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
 from netlab.middlebox import Packet, Wire
 from netlab.middlebox.catalogue import CATALOGUE
-from netlab.middlebox.line import Line
-from netlab.middlebox.make import boxes
+from netlab.middlebox.chain import Line
+from netlab.middlebox.factory import boxes
 from netlab.middlebox.rules import headers
 from netlab.middlebox.tracebox import changes
-from netlab.plan.wires import describe
+from netlab.plan.inline import describe
 from netlab.topology import loads
 from netlab.verify import Check
 from netlab.verify.probe import Probe, drain, one_cpu

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 SECONDS = 5.0
 """How long to wait for what must come."""

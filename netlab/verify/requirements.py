@@ -11,7 +11,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
 from netlab.topology import loads, presets
 from netlab.topology.model import Masquerade
 from netlab.topology.nat import Translator

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
 from netlab.topology.nat import Timeouts, Translator
 from netlab.verify import Check
 from netlab.verify.nat import SERVER, SILENCE, A, alone

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
     from netlab.topology.model import Address, Box, Node, Topology
 
 LONGEST = 64

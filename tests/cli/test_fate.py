@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.cli.fate.trace import split
+from netlab.cli.packets.trace import split
 from tests.cli.test_labs import ROOT, netlab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("lab")]

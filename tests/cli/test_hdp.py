@@ -18,7 +18,7 @@ from netlab.wire import hdp, ipv4
 from netlab.wire.address import packed
 
 if TYPE_CHECKING:
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 NETLAB = [sys.executable, "-m", "netlab"]
 DATA = Path(__file__).parents[1] / "data" / "hdp"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netlab.middlebox import Direction, Wire, opposite
 from netlab.tcp.connection import Connection
-from netlab.tcp.envelope import Envelope, complete, read
+from netlab.tcp.ip import Envelope, complete, read
 from netlab.tcp.settings import DEFAULTS, Settings
 from netlab.tcp.state import CAN_SEND, Role, State
 from netlab.wire.address import packed

@@ -10,10 +10,10 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from netlab.drive.bump import CONTROL
-from netlab.lab import Lab
+from netlab.io.inline.bridge import CONTROL
+from netlab.lab.lab import Lab
 from netlab.middlebox.catalogue import CATALOGUE
-from netlab.plan import boxes, nft
+from netlab.plan import boxes, firewall
 from netlab.topology import loads
 from netlab.topology.model import Box, Node
 from netlab.wire import ipv4, tcp
@@ -53,7 +53,7 @@ class Path:
 
     def use(self, node: Node) -> None:
         router = self.lab["router"]
-        text = "flush ruleset\n" + nft.ruleset(node)
+        text = "flush ruleset\n" + firewall.ruleset(node)
         router.run(["nft", "-f", "-"], input=text, check=True)
         for key, value in boxes.sysctls(node):
             router.run(["sysctl", "-qw", f"{key}={value}"], check=True)

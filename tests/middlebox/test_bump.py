@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.adjust import impair, wire_state
-from netlab.drive.bump import CONTROL
-from netlab.lab import Lab
+from netlab.io.inline.bridge import CONTROL
+from netlab.lab.lab import Lab
+from netlab.lab.reconfigure import impair, wire_state
 from netlab.plan.build import build
 from netlab.topology import loads
 from netlab.wire import ipv4, tcp

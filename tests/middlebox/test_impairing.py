@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from netlab.middlebox.factory import line
 from netlab.middlebox.impairing import impaired, phrases
-from netlab.middlebox.make import line
 
 if TYPE_CHECKING:
     from netlab.middlebox import Direction

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
 from netlab.topology import loads
 from netlab.topology.model import Masquerade
 from netlab.topology.nat import Timeouts, Translator

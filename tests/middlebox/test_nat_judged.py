@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netlab.lab import Lab
-from netlab.plan import nat, nft
+from netlab.lab.lab import Lab
+from netlab.plan import firewall, nat
 from netlab.topology.model import Node
 from netlab.topology.nat import DEPENDENCES, Dependence, Translator
 from netlab.verify.nat import OTHER, SERVER, alone
@@ -45,7 +45,7 @@ def translator(mapping: Dependence, filtering: Dependence, **more: Any) -> Trans
 
 def use(lab: Lab, made: Translator) -> None:
     """Make the lab's NAT another one, as if it had just been built."""
-    text = "flush ruleset\n" + nft.ruleset(Node("nat", "nat", nat=(made,)))
+    text = "flush ruleset\n" + firewall.ruleset(Node("nat", "nat", nat=(made,)))
     lab["nat"].run(["nft", "-f", "-"], input=text, check=True)
     for key, value in nat.sysctls(made):
         lab["nat"].run(["sysctl", "-qw", f"{key}={value}"], check=True)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from netlab.adjust import wire_state
-from netlab.drive.frames import Frames
-from netlab.kernel import namespaces
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
+from netlab.lab.reconfigure import wire_state
+from netlab.linux import namespaces
+from netlab.linux.packet_socket import Frames
 from netlab.middlebox import Packet
 from netlab.middlebox.catalogue import CATALOGUE
 from netlab.topology import loads

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from netlab.middlebox.recorder import TOLD, Came, Did, Event, Left, Made
 from netlab.middlebox.report import (
     LARGEST,
     MOST_EVENTS,
@@ -13,7 +14,6 @@ from netlab.middlebox.report import (
     encode,
     encode_notice,
 )
-from netlab.middlebox.witness import TOLD, Came, Did, Event, Left, Made
 
 EVENTS: list[Event] = [
     Came(1, "outbound", bytes(range(20))),

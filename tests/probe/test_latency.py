@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netlab.cli import main
-from netlab.drive import latency
 from netlab.errors import LabError
-from netlab.kernel import namespaces
+from netlab.io.hdp import latency
+from netlab.linux import namespaces
 from netlab.probe.latency import measure
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="topologies/hdp/site.yaml")]
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pytest
 
-from netlab.drive import hdp as drive
+from netlab.capture import drops
 from netlab.hdp import endpoint, sweep
-from netlab.kernel import namespaces
-from netlab.observe import drops
+from netlab.io.hdp import endpoints as drive
+from netlab.linux import namespaces
 from netlab.probe import sweep as probing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 T = TypeVar("T")
 

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netlab.cli import main
-from netlab.drive import raw
-from netlab.drive import sweep as drive
 from netlab.errors import LabError
 from netlab.hdp import compare, numbers
-from netlab.kernel import namespaces
+from netlab.io.hdp import sweep as drive
+from netlab.linux import namespaces, raw_socket
 from netlab.probe import sweep as probing
 
 if TYPE_CHECKING:
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="topologies/nat.yaml")]
 
@@ -134,7 +133,7 @@ def test_time_bounds_a_sweep(netlab: Lab, monkeypatch: pytest.MonkeyPatch) -> No
 def test_ctrl_c_prints_the_table_so_far(netlab: Lab) -> None:
     command = ["hdp", "sweep", "--from", "client", "--to", "server", "--wait", "50", "--json"]
     with (
-        namespaces.inside(netlab["server"].namespace, raw.Tap) as tap,
+        namespaces.inside(netlab["server"].namespace, raw_socket.Tap) as tap,
         subprocess.Popen(
             [sys.executable, "-m", "netlab", *command, "--lab", netlab.name],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.drive import hdp as drive
-from netlab.drive import raw
 from netlab.hdp import endpoint, sweep
-from netlab.kernel import namespaces
+from netlab.io.hdp import endpoints as drive
+from netlab.linux import namespaces, raw_socket
 from netlab.probe import sweep as probing
 from netlab.wire import hdp
 from netlab.wire.address import text
-from tests.drive.taps import everything
+from tests.io.taps import everything
 
 if TYPE_CHECKING:
     from netlab.hdp.table import ClientRow
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
 
     from .conftest import Table
 
@@ -125,19 +124,19 @@ def heard(
 
     def send() -> None:
         for number in NUMBERS:
-            with raw.raw_socket(4, number) as mouth:
+            with raw_socket.raw_socket(4, number) as mouth:
                 mouth.sendto(hdp.encode(hdp.Header(1), label), (target, 0))
 
     with contextlib.ExitStack() as stack:
         taps = {
-            hearer: stack.enter_context(namespaces.inside(netlab[hearer].namespace, raw.Tap))
+            hearer: stack.enter_context(namespaces.inside(netlab[hearer].namespace, raw_socket.Tap))
             for hearer in hearers
         }
         namespaces.inside(netlab[node].namespace, send)
         return {hearer: arrivals(tap, label) for hearer, tap in taps.items()}
 
 
-def arrivals(tap: raw.Tap, label: bytes) -> dict[int, str]:
+def arrivals(tap: raw_socket.Tap, label: bytes) -> dict[int, str]:
     found = {}
     for frame in everything(tap):
         event = endpoint.Server().packet(frame.data, frame.time)

@@ -3,7 +3,7 @@
 import pytest
 
 from netlab.errors import InputError
-from netlab.scenario import library, model
+from netlab.scenario import bundled, model
 from netlab.scenario.read import read
 
 TOPOLOGY = "nodes: {a: , b: }\nlinks: [[a:eth0, b:eth0]]\n"
@@ -23,9 +23,9 @@ def scenario(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("name", library.names())
+@pytest.mark.parametrize("name", bundled.names())
 def test_every_shipped_scenario_can_be_read(name):
-    found = read(library.find(name))
+    found = read(bundled.find(name))
     assert found.name == name
     assert found.sources
     assert "## " in found.story
@@ -108,12 +108,12 @@ def test_a_topology_that_is_not_there(scenario):
 
 def test_an_unknown_name_says_what_is_near():
     with pytest.raises(InputError) as raised:
-        library.find("one-packet-ofload")
+        bundled.find("one-packet-ofload")
     assert "one-packet-offload" in raised.value.diagnostics[0].hint
 
 
 def test_the_table_of_the_loopback_is_the_published_one():
-    root = library.directory().parent
+    root = bundled.directory().parent
     ours = (root / "scenarios/data/hdp-linux-loopback.csv").read_text().splitlines()[1:]
     published = (root / "tests/data/hdp/linux_no_server_client_loopback.csv").read_text()
     rows = [line.split(",") for line in published.splitlines()[1:]]

@@ -13,8 +13,8 @@ from dataclasses import replace
 import pytest
 
 from netlab.errors import Unavailable
-from netlab.kernel import facts, footprint
-from netlab.scenario import library, model
+from netlab.lab import doctor, leaks
+from netlab.scenario import bundled, model
 from netlab.scenario.judge import judge
 from netlab.scenario.outcome import Run
 from netlab.scenario.read import read
@@ -58,7 +58,7 @@ def wrong(expected: model.Expected):
         yield replace(expected, exit=expected.exit + 1)
 
 
-SHIPPED = [name for name in library.names() if name != "matrix"]
+SHIPPED = [name for name in bundled.names() if name != "matrix"]
 AGAIN = {
     "hdp-allow-list", "hdp-loopback", "hdp-one-site", "hole-punching", "large-answers",
     "one-packet-clash", "one-packet-filter", "one-packet-offload", "stateless-dns",
@@ -70,12 +70,12 @@ AGAIN = {
 @pytest.mark.soak
 @pytest.mark.parametrize("name", SHIPPED)
 def test_ten_runs_of_what_ships_come_to_the_same(name):
-    assert played(read(library.find(name)), 10).passed
+    assert played(read(bundled.find(name)), 10).passed
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_ships_passes_and_comes_to_the_same_again(name):
-    outcome = played(read(library.find(name)), 2 if name in AGAIN else 1)
+    outcome = played(read(bundled.find(name)), 2 if name in AGAIN else 1)
     assert not [v for run in outcome.runs for v in run.verdicts if not v.passed]
     assert outcome.digests_equal
     assert outcome.passed
@@ -94,15 +94,15 @@ def each_wrong_expectation_fails(run: Run) -> None:
 
 
 def test_what_this_machine_lacks_is_said_before_a_lab_is_made():
-    scenario = replace(read(library.find("hairpinning")), needs=("no-such-program",))
+    scenario = replace(read(bundled.find("hairpinning")), needs=("no-such-program",))
     with pytest.raises(Unavailable, match="no-such-program"):
         play(scenario)
-    hairpinning = read(library.find("hairpinning"))
-    handshake = replace(read(library.find("tcp-handshake")), needs=())
+    hairpinning = read(bundled.find("hairpinning"))
+    handshake = replace(read(bundled.find("tcp-handshake")), needs=())
     for scenario, allowed in (
-        (replace(hairpinning, needs=("bpf",)), not facts.why_no_bpf()),
+        (replace(hairpinning, needs=("bpf",)), not doctor.why_no_bpf()),
         (handshake, os.access("/dev/net/tun", os.R_OK | os.W_OK)),
-        (read(library.find("matrix")), True),  # it leaves out the kinds that need a TUN device
+        (read(bundled.find("matrix")), True),  # it leaves out the kinds that need a TUN device
     ):
         with nullcontext() if allowed else pytest.raises(Unavailable, match="E911"):
             check_needs(scenario)
@@ -220,14 +220,14 @@ def test_a_killed_run_leaves_nothing(write, netlab_state):
     fifo = write("").parent / "begun"
     os.mkfifo(fifo)
     path = write(f"  - {{run: [sh, -c, 'echo x > {fifo}; exec sleep 99'], in: a}}\n")
-    before = footprint.take()
+    before = leaks.take()
     process = netlab("run", str(path))
     assert fifo.read_text() == "x\n"
-    assert footprint.take().left_since(before)
+    assert leaks.take().left_since(before)
     process.kill()
     process.communicate()
     deadline = time.monotonic() + 60
-    while (left := footprint.take().left_since(before)) and time.monotonic() < deadline:
+    while (left := leaks.take().left_since(before)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left == []
 
@@ -296,8 +296,8 @@ def slow(*case: str):
 )
 def test_without_its_cause_the_lab_shows_something_else(name, cause, harmless, tmp_path):
     """The cause stands in the topology or, where the lab is changed while it runs, in a step."""
-    scenario = read(library.find(name))
-    root = library.directory().parent
+    scenario = read(bundled.find(name))
+    root = bundled.directory().parent
     for folder in ("scenarios", "topologies"):
         shutil.copytree(root / folder, tmp_path / folder)
     called = [step.action.file for step in scenario.steps if isinstance(step.action, model.Call)]

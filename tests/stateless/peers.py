@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from netlab.stateless.exchange import Rules
+from netlab.stateless.interfaces import Rules
 from netlab.stateless.segment import ACK, FIN, MODULO, PSH, RST, SYN, Segment, cut
 from netlab.wire import tcp
 

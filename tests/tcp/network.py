@@ -7,7 +7,7 @@ import itertools
 import random
 from typing import TYPE_CHECKING, NamedTuple
 
-from netlab.tcp.envelope import complete
+from netlab.tcp.ip import complete
 from netlab.tcp.sender import NEVER
 from netlab.tcp.settings import DEFAULTS, Settings
 from netlab.tcp.stack import Stack

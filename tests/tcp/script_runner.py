@@ -5,8 +5,8 @@ from __future__ import annotations
 import abc
 from typing import TYPE_CHECKING
 
-from netlab.tcp.envelope import Envelope, complete, read
 from netlab.tcp.events import End, UserError
+from netlab.tcp.ip import Envelope, complete, read
 from netlab.tcp.segment import Segment
 from netlab.tcp.seq import wrap
 from netlab.tcp.settings import Settings
@@ -16,7 +16,7 @@ from netlab.wire.tcp import ACK, SYN, Options
 from tests.tcp.script import Call, Step, Written
 
 if TYPE_CHECKING:
-    from netlab.tcp.envelope import Packet
+    from netlab.tcp.ip import Packet
     from netlab.tcp.stack import Listener, Place
 
 PORT = 8080

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.tcp import fragments
-from netlab.tcp.envelope import Envelope, complete
 from netlab.tcp.fragments import Fragments, cut
+from netlab.tcp.ip import Envelope, complete
 from netlab.tcp.segment import Segment
 from netlab.wire import Malformed, icmp, ipv4, ipv6
 from netlab.wire.tcp import SYN

@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 
-from netlab.tcp import secrets
+from netlab.tcp import isn
 from netlab.tcp.connection import Connection
-from netlab.tcp.envelope import Envelope, complete
 from netlab.tcp.events import CONNECTED, TROUBLE, URGENT, WRITABLE
+from netlab.tcp.ip import Envelope, complete
 from netlab.tcp.segment import CE, ECT_0, Segment
 from netlab.tcp.settings import DEFAULTS, Settings
 from netlab.tcp.stack import Stack
@@ -46,14 +46,14 @@ def acknowledged(
 
 
 def test_the_clock_of_initial_sequence_numbers_ticks_every_four_microseconds() -> None:
-    first = secrets.initial_sequence_number(KEY, b"pair", 10.0)
-    assert secrets.initial_sequence_number(KEY, b"pair", 10.000004) - first & 0xFFFF_FFFF == 1
-    assert secrets.initial_sequence_number(KEY, b"pair", 11.0) - first & 0xFFFF_FFFF == 250_000
+    first = isn.initial_sequence_number(KEY, b"pair", 10.0)
+    assert isn.initial_sequence_number(KEY, b"pair", 10.000004) - first & 0xFFFF_FFFF == 1
+    assert isn.initial_sequence_number(KEY, b"pair", 11.0) - first & 0xFFFF_FFFF == 250_000
 
 
 def test_another_key_or_pair_gives_another_sequence() -> None:
     numbers = {
-        secrets.initial_sequence_number(key, pair, 0.0)
+        isn.initial_sequence_number(key, pair, 0.0)
         for key in (bytes(16), bytes([1]) * 16)
         for pair in (b"a", b"b")
     }

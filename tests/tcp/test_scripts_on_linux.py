@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.drive.tun import Tun
-from netlab.kernel import namespaces
-from netlab.tcp.envelope import read
+from netlab.io.tcp.tun import Tun
+from netlab.linux import namespaces
+from netlab.tcp.ip import read
 from netlab.tcp.seq import wrap
 from netlab.wire.tcp import ACK, PSH, SYN
 from tests.tcp import script
@@ -25,7 +25,7 @@ from tests.tcp.script import Written
 from tests.tcp.script_runner import PORT, Runner
 
 if TYPE_CHECKING:
-    from netlab.lab import Lab, LabNode
+    from netlab.lab.lab import Lab, LabNode
     from netlab.tcp.segment import Segment
     from tests.tcp.script import Call, Step
 

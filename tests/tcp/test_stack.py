@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.tcp.envelope import Envelope, complete
 from netlab.tcp.events import CONNECTED, End, UserError
+from netlab.tcp.ip import Envelope, complete
 from netlab.tcp.segment import Segment
 from netlab.tcp.settings import Settings
 from netlab.tcp.stack import MAXIMUM_TIME_WAIT, Stack

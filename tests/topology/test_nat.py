@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.plan import nft
+from netlab.plan import firewall
 from netlab.topology import loads, presets
 from netlab.topology.model import Node
 from netlab.topology.nat import DEPENDENCES, Timeouts, Translator, problems
@@ -72,7 +72,7 @@ TRANSLATORS = st.builds(
 def test_every_nat_without_contradiction_has_rules_that_name_it(nat):
     if list(problems(nat)):
         return
-    lines = nft.ruleset(Node("n", "nat", nat=(nat,))).splitlines()
+    lines = firewall.ruleset(Node("n", "nat", nat=(nat,))).splitlines()
     rules = [line for line in lines if "comment" in line]
     assert all("counter" in rule and 'comment "NAT ' in rule for rule in rules)
     declared = {line.split()[1] for line in lines if line.startswith(("\tmap ", "\tset "))}

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 import pytest
 
-from netlab.lab import Lab
+from netlab.lab.lab import Lab
 from netlab.topology import loads
 from netlab.topology.model import Masquerade, Nat64
 from netlab.topology.nat import Translator

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from netlab import adjust
 from netlab.cli import main
-from netlab.lab import Lab
+from netlab.lab import reconfigure
+from netlab.lab.lab import Lab
 from netlab.topology import load, loads
 from netlab.verify import verify_running, verify_together
 from netlab.verify.probe import one_cpu
@@ -104,7 +104,7 @@ def test_what_stands_in_a_running_lab_is_asked_as_it_is_now(netlab_state, tmp_pa
     path = tmp_path / "lab.yaml"
     path.write_text(file())
     with one_cpu(), Lab(path) as lab:
-        adjust.change(lab, {"carrier.nat.filtering": "address-dependent"})
+        reconfigure.change(lab, {"carrier.nat.filtering": "address-dependent"})
         checks = verify_running(lab)
         assert [(c.declared, c.ok) for c in checks] == [
             ("endpoint-independent", True),

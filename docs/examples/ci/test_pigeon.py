@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 import netlab.topology
-from netlab.scenario import library
+from netlab.scenario import bundled
 
 PIGEON = str(Path(__file__).with_name("pigeon.py"))
 
-MATRIX = yaml.safe_load((library.directory() / "matrix.yaml").read_text())
+MATRIX = yaml.safe_load((bundled.directory() / "matrix.yaml").read_text())
 BOXES = MATRIX["steps"][0]["matrix"]["obstacles"]
 """Every middlebox and every kind of NAT that netlab ships: what is said of a node and its link."""
 
@@ -44,7 +44,7 @@ def lab_with(box):
 def test_a_message_gets_its_receipt(netlab, name):
     server = netlab["server"].popen([sys.executable, PIGEON, "serve"], stdout=-1, text=True)
     assert server.stdout.readline() == "ready\n"
-    with netlab.observe():  # so that a failure shows what became of every packet
+    with netlab.capture():  # so that a failure shows what became of every packet
         sent = netlab["client"].run([sys.executable, PIGEON, "send", "192.0.2.2", "coo"])
     server.kill()
     server.communicate()

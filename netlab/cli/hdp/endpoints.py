@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from netlab.drive.hdp import Target
     from netlab.hdp.endpoint import Garbage, Received
     from netlab.hdp.endpoint import Server as ServerEnd
     from netlab.hdp.table import Row
+    from netlab.io.hdp.endpoints import Target
 
 EXPERIMENT = 253
 """The number to use without a better one: RFC 3692 keeps it for experiments and tests."""
@@ -55,8 +55,8 @@ def server(parser: argparse.ArgumentParser) -> None:
 
 
 def _server(arguments: argparse.Namespace) -> int:
-    from netlab.drive import hdp as drive
     from netlab.hdp import endpoint
+    from netlab.io.hdp import endpoints as drive
 
     end = endpoint.Server(arguments.framing)
     listen = drive.Listen(
@@ -157,8 +157,8 @@ def client(parser: argparse.ArgumentParser) -> None:
 
 
 def _client(arguments: argparse.Namespace) -> int:
-    from netlab.drive import hdp as drive
     from netlab.hdp import endpoint, numbers, table
+    from netlab.io.hdp import endpoints as drive
 
     target = drive.resolve(arguments.target, arguments.family)
     everything = arguments.protocol == "all"
@@ -174,12 +174,12 @@ def _client(arguments: argparse.Namespace) -> int:
 
 
 def _flood(arguments: argparse.Namespace, target: Target, which: Sequence[int]) -> int:
-    from netlab.drive import burst
+    from netlab.io.hdp import flood
 
     if len(which) != 1:
         raise InputError(Diagnostic("E606", "a flood has one number", hint="--protocol 253"))
-    template = burst.learn(target.family, which[0], target.address)
-    done = burst.flood(template, count=arguments.count, seconds=arguments.seconds)
+    template = flood.learn(target.family, which[0], target.address)
+    done = flood.flood(template, count=arguments.count, seconds=arguments.seconds)
     refused = f", {done.refused} refused" if done.refused else ""
     print(f"{done.sent} sent{refused} in {done.seconds:.3f} s: {done.rate:.0f} a second")
     return 0

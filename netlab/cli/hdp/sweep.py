@@ -100,10 +100,10 @@ def _usage(message: str) -> InputError:
 
 
 def _to_target(arguments: argparse.Namespace) -> tuple[Sweep, str]:
-    from netlab.drive import sweep as drive
-    from netlab.drive.hdp import resolve
     from netlab.hdp import numbers
     from netlab.hdp import sweep as core
+    from netlab.io.hdp import sweep as drive
+    from netlab.io.hdp.endpoints import resolve
 
     target = resolve(arguments.target, arguments.family)
     # Packets to an address of this very machine come from that address, and can be watched here.
@@ -128,7 +128,7 @@ def _to_target(arguments: argparse.Namespace) -> tuple[Sweep, str]:
 
 
 def _through_lab(arguments: argparse.Namespace) -> tuple[Sweep, str]:
-    from netlab.lab import Lab
+    from netlab.lab.lab import Lab
     from netlab.probe import sweep as probe
 
     if not (arguments.source and arguments.destination):

@@ -13,7 +13,7 @@ from netlab.cli import console
 from netlab.errors import Diagnostic, InputError, Unavailable
 
 if TYPE_CHECKING:
-    from netlab.scenario.matrix.how import How
+    from netlab.scenario.matrix.options import How
     from netlab.scenario.model import Scenario, Step
     from netlab.scenario.outcome import Done, Outcome, Run
 
@@ -28,10 +28,10 @@ def list_(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from netlab.scenario import library
+    from netlab.scenario import bundled
     from netlab.scenario.read import read
 
-    found = [read(library.find(name)) for name in library.names()]
+    found = [read(bundled.find(name)) for name in bundled.names()]
     if arguments.json:
         rows = [{"name": s.name, "title": s.title, "needs": list(s.needs)} for s in found]
         console.print_json(rows)
@@ -126,7 +126,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    from netlab.scenario import library, replay
+    from netlab.scenario import bundled, replay
     from netlab.scenario.read import read
     from netlab.scenario.run import environment
 
@@ -137,7 +137,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     arguments.scenario = arguments.scenario or original.scenario
     arguments.seed = original.seed
     arguments.only = arguments.only or original.environment.get("only", "")
-    now = environment(read(library.find(arguments.scenario)))
+    now = environment(read(bundled.find(arguments.scenario)))
     replay.check(original, now)
     for difference in replay.differences(original, now):
         print(f"not as it was: {difference}", file=sys.stderr)
@@ -160,12 +160,12 @@ def end_well() -> None:
 
 def _play(arguments: argparse.Namespace) -> Outcome:
     """Play one scenario as the options say, and tell of it."""
-    from netlab.scenario import library
+    from netlab.scenario import bundled
     from netlab.scenario.outcome import Outcome
     from netlab.scenario.read import read
     from netlab.scenario.run import environment, play, repeat
 
-    scenario = read(library.find(arguments.scenario))
+    scenario = read(bundled.find(arguments.scenario))
     how = _how(arguments, scenario)
     quiet = arguments.json
     if arguments.repeat == 1:
@@ -198,7 +198,7 @@ def _play(arguments: argparse.Namespace) -> Outcome:
 
 def _how(arguments: argparse.Namespace, scenario: Scenario) -> How:
     """What the options say about the scenario's matrix, if it has one."""
-    from netlab.scenario.matrix.how import How
+    from netlab.scenario.matrix.options import How
     from netlab.scenario.model import Matrix
 
     if not any(isinstance(step.action, Matrix) for step in scenario.steps):
@@ -225,9 +225,9 @@ def _refuse_matrix_options(arguments: argparse.Namespace, what: str) -> None:
 
 
 def _report(outcome: Outcome, directory: str) -> list[Path]:
-    from netlab import chronicle
+    from netlab.scenario import pages
 
-    return chronicle.write(outcome, directory)
+    return pages.write(outcome, directory)
 
 
 class _Counter:
@@ -272,9 +272,9 @@ class Teller:
             if not verdict.passed:
                 print("      seen: " + verdict.observed.replace("\n", "\n      "), flush=True)
         if not all(verdict.passed for verdict in done.verdicts):
-            from netlab import chronicle
+            from netlab.scenario import pages
 
-            print(textwrap.indent(chronicle.journeys(done), "      "), end="", flush=True)
+            print(textwrap.indent(pages.journeys(done), "      "), end="", flush=True)
 
     def all(self, outcome: Outcome) -> None:
         """A run that tells most of several."""
@@ -312,11 +312,11 @@ def demo(parser: argparse.ArgumentParser) -> None:
 
 def _demo(arguments: argparse.Namespace) -> int:
     from netlab.cli.scenario import stage
-    from netlab.scenario import library
+    from netlab.scenario import bundled
     from netlab.scenario.read import read
 
     end_well()
-    return stage.show(read(library.find(arguments.scenario)), keep=arguments.keep)
+    return stage.show(read(bundled.find(arguments.scenario)), keep=arguments.keep)
 
 
 def skipped(error: Unavailable) -> str:

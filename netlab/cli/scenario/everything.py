@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run them all, tell of each as it ends; 0 if none failed."""
-    from netlab.scenario import library
+    from netlab.scenario import bundled
 
-    names = library.names()
+    names = bundled.names()
     results: dict[str, dict[str, Any]] = {}
     with ThreadPoolExecutor(arguments.jobs or 1) as pool:
         progress = console.Progress("scenario", least=2)
@@ -34,9 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
             progress(done, len(names))
     results = {name: results[name] for name in names}
     if arguments.report:
-        from netlab import chronicle
+        from netlab.scenario import pages
 
-        chronicle.index(arguments.report)
+        pages.index(arguments.report)
     if arguments.json:
         console.print_json(list(results.values()))
     else:
@@ -46,12 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _child(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """The outcome of one scenario, as its ``--json`` prints it; ``skipped`` says why it was not."""
-    from netlab.scenario import library
+    from netlab.scenario import bundled
     from netlab.scenario.read import read
     from netlab.scenario.run import check_needs
 
     try:
-        check_needs(read(library.find(name)))
+        check_needs(read(bundled.find(name)))
     except Unavailable as error:
         return {"scenario": name, "passed": False, "skipped": skipped(error)}
     options = ["--repeat", str(arguments.repeat), "--seed", str(arguments.seed)]

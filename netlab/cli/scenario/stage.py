@@ -27,9 +27,9 @@ MOST_WAYS = 8
 
 def show(scenario: Scenario, *, keep: bool) -> int:
     """Play it, stopping before each step where there is a terminal; the exit code."""
+    from netlab.diagram import graph, trace_text
+    from netlab.diagram.paths import words
     from netlab.plan.build import build
-    from netlab.report import graph, journey
-    from netlab.report.ways import words
     from netlab.topology import load
 
     topology = load(scenario.topology)
@@ -51,7 +51,7 @@ def show(scenario: Scenario, *, keep: bool) -> int:
 
     def after(done: Done) -> None:
         told.after(done)
-        ways = journey.ways(done.fates, plan, done.numbers) if done.fates else []
+        ways = trace_text.ways(done.fates, plan, done.numbers) if done.fates else []
         for way in ways[:MOST_WAYS]:
             said = textwrap.fill(words(way), WIDTH, subsequent_indent="   ", break_on_hyphens=False)
             print(textwrap.indent(said, "  "))

@@ -8,7 +8,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from netlab.cli.stateless import place
+from netlab.cli.stateless import attach
 from netlab.errors import Diagnostic, InputError, LabError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from netlab.cli.stateless.services import Service
     from netlab.cli.stateless.values import Endpoint
-    from netlab.drive.stateless.ports import Port
+    from netlab.io.stateless.ports import Port
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,14 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(_workers(arguments.workers))
         if arguments.tun is None:
-            interface = arguments.interface or place.only_interface()
-            if not place.is_own(where):
-                place.must_not_forward(where, interface)
+            interface = arguments.interface or attach.only_interface()
+            if not attach.is_own(where):
+                attach.must_not_forward(where, interface)
             elif first:
-                from netlab.kernel import resets
+                from netlab.lab import suppress_rst
 
-                stack.enter_context(resets.held_back(where.host, where.port))
-        port = place.port(arguments, where, fanout)
+                stack.enter_context(suppress_rst.held_back(where.host, where.port))
+        port = attach.port(arguments, where, fanout)
         stack.callback(port.close)
         return _serve(arguments, service, port, secret, announce=first)
 
@@ -49,9 +49,9 @@ def _serve(
 ) -> int:
     import asyncio
 
-    from netlab.drive.stateless.server import Server
-    from netlab.stateless import published, responder
-    from netlab.stateless.exchange import Rules
+    from netlab.io.stateless.server import Server
+    from netlab.stateless import reference, responder
+    from netlab.stateless.interfaces import Rules
 
     rules = Rules(
         service.framing,
@@ -73,7 +73,7 @@ def _serve(
             (arguments.listen.packed, arguments.listen.port),
             rules,
             application,
-            core=published if arguments.as_published else responder,
+            core=reference if arguments.as_published else responder,
             secret=secret,
             limit=arguments.limit,
             timeout=arguments.timeout + 1,  # the backend's own time-out has the nicer answer
@@ -101,7 +101,7 @@ def _serve(
 @contextlib.contextmanager
 def _workers(count: int) -> Iterator[bool]:
     """Fork all workers but this one, which gets True; they end with it, however it ends."""
-    from netlab.kernel.parent import end_with
+    from netlab.linux.pdeathsig import end_with
 
     children: list[int] = []
     for _ in range(count - 1):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from netlab.drive.stateless.server import Application
+    from netlab.io.stateless.server import Application
     from netlab.stateless.bursts import Source
     from netlab.stateless.framing import Framing
 
@@ -25,7 +25,7 @@ class Service(NamedTuple):
 
 def http(arguments: argparse.Namespace) -> Service:
     """A text, files, or what a server behind says."""
-    from netlab.drive.stateless.backends import Files, HttpBackend, Text
+    from netlab.io.stateless.backends import Files, HttpBackend, Text
     from netlab.stateless.http import Http
 
     if arguments.text is not None:
@@ -46,7 +46,7 @@ def http(arguments: argparse.Namespace) -> Service:
 
 def dns(_: argparse.Namespace) -> Service:
     """What a resolver says."""
-    from netlab.drive.stateless.backends import Resolver
+    from netlab.io.stateless.backends import Resolver
     from netlab.stateless.dns import Dns
 
     def resolver(arguments: argparse.Namespace) -> Application:
@@ -57,7 +57,7 @@ def dns(_: argparse.Namespace) -> Service:
 
 def echo(_: argparse.Namespace) -> Service:
     """RFC 862."""
-    from netlab.drive.stateless.backends import echo as answer
+    from netlab.io.stateless.backends import echo as answer
     from netlab.stateless.framing import Echo
 
     return Service(Echo(), lambda _: answer)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 def drive(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab tcp drive``."""
-    from netlab.drive import tester
+    from netlab.io.tcp import packetdrill
 
     # What is said there about requests is what a user needs, so it is said once.
-    _, _, requests = (tester.__doc__ or "").partition("\n\n")
+    _, _, requests = (packetdrill.__doc__ or "").partition("\n\n")
     parser.epilog = (
         f"{requests.replace('``', '`')}\nexample:\n  netlab tcp drive --socket /tmp/tcp.sock"
     )
@@ -35,7 +35,7 @@ def drive(parser: argparse.ArgumentParser) -> None:
 def _drive(arguments: argparse.Namespace) -> int:
     import ipaddress
 
-    from netlab.drive.tester import Tester
+    from netlab.io.tcp.packetdrill import Tester
 
     try:
         network = str(ipaddress.ip_network(arguments.local))

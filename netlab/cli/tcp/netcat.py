@@ -13,7 +13,7 @@ from netlab.errors import Diagnostic, InputError
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.drive.tcp import TcpConnection
+    from netlab.io.tcp.asyncio import TcpConnection
 
 PIECE = 1 << 18
 

@@ -11,7 +11,7 @@ from netlab.errors import Diagnostic, InputError
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.drive.services import Service
+    from netlab.io.tcp.services import Service
 
 
 def echo(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def _service(parser: argparse.ArgumentParser, name: str, port: int) -> None:
 
 
 def _chosen(arguments: argparse.Namespace, name: str) -> Service:
-    from netlab.drive import services
+    from netlab.io.tcp import services
 
     if name != "http":
         service: Service = getattr(services, name)
@@ -62,7 +62,7 @@ def _chosen(arguments: argparse.Namespace, name: str) -> Service:
 
 
 async def _serve(arguments: argparse.Namespace, service: Service) -> int:
-    from netlab.drive import services
+    from netlab.io.tcp import services
 
     async with stack.stack(arguments) as tcp:
         listener = await tcp.listen(arguments.port, backlog=1024)

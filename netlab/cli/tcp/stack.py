@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
     from typing import Any
 
-    from netlab.drive.engine import Device
-    from netlab.drive.tcp import TcpStack
-    from netlab.drive.tun import Tun
+    from netlab.io.tcp.asyncio import TcpStack
+    from netlab.io.tcp.driver import Device
+    from netlab.io.tcp.tun import Tun
     from netlab.tcp.settings import Settings
 
 ALGORITHMS = ("cubic", "reno")
@@ -61,8 +61,8 @@ def settings(arguments: argparse.Namespace) -> Settings:
 @contextlib.asynccontextmanager
 async def stack(arguments: argparse.Namespace) -> AsyncIterator[TcpStack]:
     """The stack that the options mean, running and to be found by ``netlab tcp states``."""
-    from netlab.drive import states, watch
-    from netlab.drive.tcp import TcpStack
+    from netlab.io.tcp import log, states
+    from netlab.io.tcp.asyncio import TcpStack
 
     tun, addresses = _open(arguments)
     with contextlib.ExitStack() as held:
@@ -70,9 +70,9 @@ async def stack(arguments: argparse.Namespace) -> AsyncIterator[TcpStack]:
         device: Device = tun
         if arguments.trace:
             file = held.enter_context(_create(arguments.trace))
-            device = watch.Watched(device, watch.recorder(file))
+            device = log.Watched(device, log.recorder(file))
         if arguments.verbose:
-            device = watch.Watched(device, watch.teller(tell))
+            device = log.Watched(device, log.teller(tell))
         tcp = TcpStack(device, addresses, settings(arguments))
         if arguments.verbose:
             tcp.on_state = lambda local, remote, state: tell(f"   {local} {remote} {state}")
@@ -93,14 +93,15 @@ def _create(path: str) -> Any:
 
 
 def _open(arguments: argparse.Namespace) -> tuple[Tun, list[str]]:
-    from netlab.drive.tun import Tun
+    from netlab.io.tcp.tun import Tun
 
     def there() -> Tun:
         return Tun(arguments.tun, offload=not arguments.plain)
 
     if arguments.node:
-        from netlab.kernel import namespaces, rootless
-        from netlab.lab import find_node
+        from netlab.lab import rootless
+        from netlab.lab.lab import find_node
+        from netlab.linux import namespaces
 
         lab, node = find_node(arguments.node)
         rootless.join(lab)

@@ -17,7 +17,7 @@ def states(parser: argparse.ArgumentParser) -> None:
 
 def _states(arguments: argparse.Namespace) -> int:
     from netlab.cli import console
-    from netlab.drive import states
+    from netlab.io.tcp import states
 
     found = [{"pid": pid, **one} for pid, many in states.ask() for one in many]
     if arguments.json:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from netlab.middlebox.box import Back, Direction, Drop, Middlebox, opposite
 from netlab.middlebox.packet import Packet
 from netlab.tcp.connection import Connection
-from netlab.tcp.envelope import Envelope, complete, read_any
 from netlab.tcp.events import PEER_CLOSED, End
+from netlab.tcp.ip import Envelope, complete, read_any
 from netlab.tcp.segment import Segment, reset_for
 from netlab.tcp.settings import Settings
 from netlab.tcp.state import CAN_SEND, Role, State

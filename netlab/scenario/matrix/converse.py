@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from netlab.lab import LabNode
+    from netlab.lab.lab import LabNode
     from netlab.scenario.matrix.traffic import Tcp
 
 MESSAGE = b"this is a message that is to come back as it went. " * 80
@@ -135,9 +135,9 @@ async def _kernel(client: LabNode, server: LabNode) -> AsyncIterator[Stream]:
 @contextlib.asynccontextmanager
 async def _ours(client: LabNode, server: LabNode) -> AsyncIterator[Stream]:
     """Our stack at both ends."""
-    from netlab.drive.tcp import TcpStack
-    from netlab.drive.tun import Tun
-    from netlab.kernel import tun
+    from netlab.io.tcp.asyncio import TcpStack
+    from netlab.io.tcp.tun import Tun
+    from netlab.linux import tun
 
     def attach() -> Tun:
         device = Tun("tun0")
@@ -163,14 +163,14 @@ async def _ours(client: LabNode, server: LabNode) -> AsyncIterator[Stream]:
 @contextlib.asynccontextmanager
 async def _stateless(client: LabNode, server: LabNode) -> AsyncIterator[Stream]:
     """Linux's TCP to our server that keeps nothing of its connections."""
-    from netlab.drive.routes import addresses_behind
-    from netlab.drive.stateless.backends import echo
-    from netlab.drive.stateless.ports import TunPort
-    from netlab.drive.stateless.server import Server
-    from netlab.kernel import tun
+    from netlab.io.stateless.backends import echo
+    from netlab.io.stateless.ports import TunPort
+    from netlab.io.stateless.server import Server
+    from netlab.linux import tun
+    from netlab.linux.routes import addresses_behind
     from netlab.stateless import responder
-    from netlab.stateless.exchange import Rules
     from netlab.stateless.framing import Echo
+    from netlab.stateless.interfaces import Rules
     from netlab.wire.address import packed
 
     def attach() -> tuple[int, list[str]]:

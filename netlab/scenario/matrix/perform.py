@@ -7,22 +7,22 @@ import select
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from netlab.drive.probe import Probes, listener
-from netlab.fate.packet import TCP, UDP
-from netlab.fate.probed import probed
-from netlab.lab import Lab
+from netlab.io.probes import Probes, listener
+from netlab.lab.lab import Lab
 from netlab.scenario import packets
 from netlab.scenario.matrix import traffic
 from netlab.scenario.matrix.converse import converse
 from netlab.scenario.model import Watched
 from netlab.scenario.packets import Packet
+from netlab.trace.probe_results import probed
 from netlab.wire.shapes import SHAPES, UDPLITE
+from netlab.wire.view import TCP, UDP
 
 if TYPE_CHECKING:
-    from netlab.fate.explain import Outcome
-    from netlab.lab import LabNode
+    from netlab.lab.lab import LabNode
     from netlab.scenario.matrix.cells import Cell
     from netlab.scenario.matrix.traffic import Traffic
+    from netlab.trace.explain import Outcome
 
 COUNT = 3
 

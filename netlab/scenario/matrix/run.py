@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netlab.scenario.matrix.cells import Cell
-    from netlab.scenario.matrix.how import How
+    from netlab.scenario.matrix.options import How
     from netlab.scenario.matrix.perform import Found
     from netlab.scenario.model import Matrix
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Diagnostic, InputError, LabError, Unavailable
-from netlab.kernel import parent, rootless
+from netlab.lab import rootless
+from netlab.linux import pdeathsig
 from netlab.scenario.matrix.perform import Found, perform
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _begin(owner: int) -> None:
     signal.signal(signal.SIGTERM, _Worker.end)
     if rootless.is_needed():
         rootless.enter()
-    parent.end_with(owner)
+    pdeathsig.end_with(owner)
 
 
 def work(cell: Cell) -> Found:

@@ -2,7 +2,7 @@ from multiprocessing import resource_tracker
 
 import pytest
 
-from netlab.scenario import library
+from netlab.scenario import bundled
 from netlab.scenario.matrix.cells import cells
 from netlab.scenario.read import read
 
@@ -15,7 +15,7 @@ def _resource_tracker():
 
 @pytest.fixture(scope="session")
 def scenario():
-    return read(library.find("matrix"))
+    return read(bundled.find("matrix"))
 
 
 @pytest.fixture(scope="session")

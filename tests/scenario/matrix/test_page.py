@@ -2,15 +2,15 @@
 
 import pytest
 
-from netlab import chronicle
+from netlab.scenario import pages
 from netlab.scenario.judge import Observation, judge
 from netlab.scenario.matrix.perform import Found
 from netlab.scenario.matrix.run import table
 from netlab.scenario.outcome import Done, Outcome, Run
 from netlab.scenario.packets import Packet
 from netlab.scenario.run import environment
-from tests.report.chromium import PROGRAM, Chromium
-from tests.report.test_in_chromium import PHONE, PROBE, PROJECTOR
+from tests.diagram.chromium import PROGRAM, Chromium
+from tests.diagram.test_in_chromium import PHONE, PROBE, PROJECTOR
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="there is no Chromium here")
 
@@ -35,7 +35,7 @@ def report(tmp_path_factory, scenario):
     done = Done(step, seen, tuple(judge(step, seen)), cells=tuple(found))
     outcome = Outcome(scenario, (Run((done,)),), 0, environment(scenario))
     directory = tmp_path_factory.mktemp("report")
-    chronicle.write(outcome, str(directory))
+    pages.write(outcome, str(directory))
     return directory / "matrix.html"
 
 

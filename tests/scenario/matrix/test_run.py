@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 
 from netlab.cli import main
-from netlab.kernel import ownership
+from netlab.lab import record
 from netlab.scenario.matrix import journal
 from netlab.scenario.matrix.cells import cells
-from netlab.scenario.matrix.how import How
+from netlab.scenario.matrix.options import How
 from netlab.scenario.matrix.perform import perform
 from netlab.scenario.matrix.run import part
 from netlab.scenario.matrix.select import select
@@ -119,7 +119,7 @@ def test_an_interrupted_run_leaves_no_lab_and_goes_on_where_it_stopped(
     process.send_signal(number)
     process.communicate(timeout=PATIENCE)
     assert process.returncode in (130, -signal.SIGKILL)
-    wait_for(lambda: not list(ownership.labs()), "a lab is left")
+    wait_for(lambda: not list(record.labs()), "a lab is left")
 
     done = place.read_text().count("\n")
     assert 2 <= done < 8

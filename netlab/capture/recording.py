@@ -1,0 +1,150 @@
+"""Evidence as a file: one JSON object to a line, octets in hexadecimal.
+
+A recorded observation can be judged again later, elsewhere and without a kernel.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from netlab.capture.evidence import (
+    Carriage,
+    Count,
+    Deed,
+    Evidence,
+    Flow,
+    FlowEvent,
+    Frame,
+    Gap,
+    Interface,
+    KernelDrop,
+    Place,
+    RuleVerdict,
+)
+from netlab.errors import Diagnostic, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_KINDS: dict[str, Any] = {
+    "frame": Frame,
+    "verdict": RuleVerdict,
+    "drop": KernelDrop,
+    "flow": FlowEvent,
+    "count": Count,
+    "carriage": Carriage,
+    "gap": Gap,
+}
+
+
+def write(evidence: Evidence) -> Iterator[str]:
+    """The lines of a file, without their ends."""
+    for node, place in evidence.surroundings.items():
+        interfaces = [
+            {**i._asdict(), "addresses": [a.hex() for a in i.addresses]} for i in place.interfaces
+        ]
+        yield json.dumps({"place": node, **place._asdict(), "interfaces": interfaces})
+    if evidence.arrivals_only:
+        yield json.dumps({"arrivals_only": True})
+    for kind, records in (
+        ("frame", evidence.frames),
+        ("verdict", evidence.verdicts),
+        ("drop", evidence.drops),
+        ("flow", evidence.flows),
+        ("count", evidence.counts),
+        ("carriage", evidence.carriages),
+        ("gap", evidence.gaps),
+    ):
+        for record in records:
+            plain = {name: _plain(value) for name, value in record._asdict().items()}
+            yield json.dumps({kind: plain})
+
+
+def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
+    """The evidence of such a file; ``InputError`` names the line that is none."""
+    places: dict[str, Place] = {}
+    arrivals_only = False
+    found: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            if "arrivals_only" in entry:
+                arrivals_only = bool(entry["arrivals_only"])
+            elif "place" in entry:
+                places[entry["place"]] = _place(entry)
+            else:
+                [(kind, fields)] = entry.items()
+                read_one = _carriage if kind == "carriage" else partial(_record, _KINDS[kind])
+                found[kind].append(read_one(fields))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            message = f"{file}:{number}: not a record of evidence: {error}"
+            raise InputError(Diagnostic("E501", message)) from None
+    return Evidence(
+        places,
+        tuple(found["frame"]),
+        tuple(found["verdict"]),
+        tuple(found["drop"]),
+        tuple(found["count"]),
+        tuple(found["gap"]),
+        tuple(found["flow"]),
+        arrivals_only,
+        tuple(found["carriage"]),
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+_OCTETS = frozenset({"data", "headers"})
+_FLOWS = frozenset({"original", "reply"})
+
+
+def _record(kind: Any, fields: dict[str, Any]) -> Any:
+    return kind(**{name: _read(name, value) for name, value in fields.items()})
+
+
+def _read(name: str, value: Any) -> Any:
+    if name in _OCTETS:
+        return bytes.fromhex(value)
+    if name in _FLOWS:
+        source, destination, *rest = value
+        return Flow(bytes.fromhex(source), bytes.fromhex(destination), *rest)
+    return value
+
+
+def _carriage(fields: dict[str, Any]) -> Carriage:
+    def passed(end: list[str]) -> tuple[str, bytes]:
+        interface, octets = end
+        return interface, bytes.fromhex(octets)
+
+    return Carriage(
+        fields["node"],
+        passed(fields["came"]) if fields["came"] else None,
+        tuple(Deed(*deed) for deed in fields["deeds"]),
+        tuple(passed(end) for end in fields["left"]),
+    )
+
+
+def _place(entry: dict[str, Any]) -> Place:
+    return Place(
+        entry["kind"],
+        tuple(
+            Interface(
+                i["name"],
+                i["kind"],
+                tuple(bytes.fromhex(a) for a in i["addresses"]),
+                tuple(i["peer"]) if i["peer"] else None,
+            )
+            for i in entry["interfaces"]
+        ),
+        tuple(entry["boxes"]),
+    )

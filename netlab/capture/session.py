@@ -1,0 +1,129 @@
+"""All collectors together, for as long as a ``with`` block lasts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from netlab.capture.box_events import Boxes
+from netlab.capture.collector import Reader
+from netlab.capture.conntrack import Conntrack
+from netlab.capture.counters import Counters
+from netlab.capture.drops import Drops
+from netlab.capture.evidence import Evidence, Gap
+from netlab.capture.nft_trace import NftTrace
+from netlab.capture.packets import Capture
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from types import TracebackType
+
+    from netlab.capture.collector import Collector, Inside
+    from netlab.capture.evidence import Frame, Place, Witness
+
+Kind = Literal["capture", "arrivals", "nft", "drops", "conntrack", "counters", "boxes"]
+ALL: tuple[Witness, ...] = ("counters", "drops", "conntrack", "nft", "boxes", "capture")
+"""In the order in which they start: the backbone last, so that nothing is seen halfway."""
+
+
+class Observation:
+    """What happens in the nodes of ``surroundings``; ``evidence`` is there after the block.
+
+    A collector that this machine or user does not allow is a ``Gap`` in the evidence, not an
+    error. Nothing stays behind, whatever ends the block.
+    """
+
+    def __init__(
+        self,
+        surroundings: Mapping[str, Place],
+        inside: Inside,
+        kinds: Collection[Kind] = (),
+    ) -> None:
+        nodes = tuple(surroundings)
+        wanted = {"capture" if kind == "arrivals" else kind for kind in kinds or ALL}
+        self._surroundings = surroundings
+        self._gaps: list[Gap] = []
+        self._arrivals_only = "arrivals" in kinds
+        arrivals = [n for n in nodes if self._arrivals_only and _is_wired(surroundings[n])]
+        self._capture = Capture(nodes, inside, arrivals)
+        self._nft = NftTrace(nodes, inside)
+        self._drops = Drops(nodes, inside)
+        self._conntrack = Conntrack(nodes, inside)
+        self._counters = Counters(nodes, inside)
+        wires = [node for node, place in surroundings.items() if place.kind == "wire"]
+        self._boxes = Boxes(wires, inside)
+        made: dict[Witness, Collector] = {
+            "counters": self._counters,
+            "drops": self._drops,
+            "conntrack": self._conntrack,
+            "nft": self._nft,
+            "boxes": self._boxes,
+            "capture": self._capture,
+        }
+        self._wanted = {kind: made[kind] for kind in ALL if kind in wanted}
+        self._gaps += [
+            Gap(kind, "was not asked for")
+            for kind in ALL
+            if kind not in wanted and (wires or kind != "boxes")
+        ]
+        self._running: list[Collector] = []
+        self._evidence: Evidence | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            for kind, collector in self._wanted.items():
+                # Whatever it had opened when it failed is closed by its stop.
+                self._running.append(collector)
+                try:
+                    collector.start()
+                except (OSError, KeyError, ValueError) as error:
+                    self._running.remove(collector)
+                    collector.stop()
+                    self._gaps.append(Gap(kind, f"not possible here: {error}"))
+            buffers = [b for collector in self._running for b in collector.buffers()]
+            self._reader = Reader(buffers)
+        except BaseException:
+            for collector in self._running:
+                collector.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._reader.stop()
+        for collector in reversed(self._running):
+            collector.stop()
+            self._gaps += collector.gaps
+
+    def activity(self) -> int:
+        """How many frames were seen so far."""
+        return self._capture.seen()
+
+    def live(self) -> Iterator[Frame]:
+        """The frames since the last time, in order of time."""
+        return iter(self._capture.news())
+
+    @property
+    def evidence(self) -> Evidence:
+        """What was collected; read once, then kept."""
+        if self._evidence is None:
+            self._evidence = Evidence(
+                self._surroundings,
+                tuple(self._capture.frames()),
+                tuple(self._nft.verdicts()),
+                tuple(self._drops.drops()),
+                (*self._counters.counts(), *self._boxes.counts()),
+                gaps=tuple(self._gaps),
+                flows=tuple(self._conntrack.events()),
+                arrivals_only=self._arrivals_only,
+                carriages=tuple(self._boxes.carriages()),
+            )
+        return self._evidence
+
+
+def _is_wired(place: Place) -> bool:
+    """Whether all that goes out of a node comes in at another."""
+    return all(interface.peer for interface in place.interfaces)

@@ -1,0 +1,244 @@
+"""``explain``: send packets, or none, and say in a sentence where they die."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from netlab.cli import console
+from netlab.cli.packets.target import sender
+from netlab.errors import Diagnostic, InputError, LabError
+from netlab.lab import lab as labs
+
+if TYPE_CHECKING:
+    import argparse
+    import socket
+    from collections.abc import Sequence
+
+    from netlab.io.probes import Probes
+    from netlab.lab.lab import Lab, LabNode
+    from netlab.plan.operations import Plan
+    from netlab.trace.explain import Outcome
+    from netlab.trace.model import Fate, Fates
+
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "hdp": 255}
+
+
+def explain(parser: argparse.ArgumentParser) -> None:
+    """Describe ``netlab explain``."""
+    parser.epilog = (
+        "Exit code 0 if the last packet arrived, 1 if not. Where a packet fares otherwise than"
+        "\nthe plan lets expect, both are shown for the first that does, and where they part.\n\n"
+        "examples:\n"
+        "  netlab explain client server --proto 255 --count 3\n"
+        "  netlab explain nat/client nat/server --proto tcp --dport 80 --json\n"
+        "  netlab explain --predict --file topologies/nat.yaml client server --proto hdp --count 3"
+    )
+    parser.add_argument("source", metavar="[LAB/]FROM", help="the node that sends")
+    parser.add_argument("destination", metavar="[LAB/]TO", help="a node of the lab, or an address")
+    parser.add_argument(
+        "--proto",
+        type=_protocol,
+        default=1,
+        metavar="P",
+        help="IP protocol: a number, or icmp, tcp, udp, hdp (default: icmp)",
+    )
+    parser.add_argument("--count", type=_positive, default=1, metavar="N", help="how many packets")
+    parser.add_argument("--dport", type=_port, metavar="PORT", help="destination port (tcp, udp)")
+    parser.add_argument(
+        "--size", type=_positive, default=32, metavar="OCTETS", help="payload (default: 32)"
+    )
+    parser.add_argument(
+        "--listen",
+        action="store_true",
+        help="hold a socket open at the destination, as a server would",
+    )
+    parser.add_argument("-6", dest="six", action="store_true", help="over IPv6")
+    parser.add_argument(
+        "--predict", action="store_true", help="send nothing: say what the plan lets expect"
+    )
+    parser.add_argument(
+        "--file", metavar="FILE", help="with --predict: a topology file in place of a running lab"
+    )
+    parser.add_argument("--json", action="store_true", help="print the fates as JSON")
+    parser.set_defaults(run=_explain)
+
+
+def _protocol(text: str) -> int:
+    number = PROTOCOLS.get(text)
+    if number is None:
+        number = int(text)
+    if not 0 < number < 256:
+        raise ValueError(text)
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= 100_000:
+        raise ValueError(text)
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise ValueError(text)
+    return number
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from netlab.io.probes import PORT, Probes
+    from netlab.trace.probe_results import probed
+
+    if arguments.predict:
+        return _predict(arguments)
+    lab, node = sender(arguments.source)
+    address, other = _destination(lab, arguments.destination, six=arguments.six)
+    probes = Probes(
+        address,
+        arguments.proto,
+        port=arguments.dport or PORT,
+        count=arguments.count,
+        size=arguments.size,
+    )
+    with contextlib.ExitStack() as stack:
+        if arguments.listen and other:
+            stack.enter_context(_listener(other, probes.family, probes.proto, probes.port))
+        watch = stack.enter_context(lab.observe())
+        probes.send(node.inside)
+        watch.settle()
+    fates, results = probed(watch.fates, probes)
+    predicted = _prediction(lab.plan, node.name, probes, listens=arguments.listen)
+    _answer(fates, results, predicted, as_json=arguments.json)
+    return 0 if results[-1].arrived else 1
+
+
+def _answer(
+    fates: Fates, results: Sequence[Outcome], predicted: Sequence[Fate], *, as_json: bool
+) -> None:
+    from netlab.trace.explain import sentence
+
+    expected, parted = _parting(results, predicted)
+    if as_json:
+        said = fates.to_json()
+        if expected:
+            said |= {"predicted": expected.to_json(), "divergence": parted}
+        console.print_json(said)
+        return
+    print(sentence(results))
+    if expected:
+        which = f" of #{expected.id}" if len(results) > 1 else ""
+        print(
+            f"The plan let expect otherwise{which}: {_expected([expected])[0]} They part {parted}."
+        )
+    for gap in fates.gaps:
+        print(console.style(f"({gap.collector}: {gap.text})", "dim"))
+
+
+def _parting(results: Sequence[Outcome], predicted: Sequence[Fate]) -> tuple[Fate | None, str]:
+    """The first packet that fared otherwise than it was predicted to, and where they part."""
+    from netlab.predict.predict import divergence
+
+    for outcome, expected in zip(results, predicted, strict=True):
+        seen = outcome.decisive
+        if seen and not seen.packet.is_fragment and not seen.parents:
+            parted = divergence(expected, seen)
+            if parted:
+                return expected, parted
+    return None, ""
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    """The answer without any packet."""
+    from netlab.io.probes import PORT, Probes
+    from netlab.trace.model import Fates
+
+    if arguments.file:
+        lab, source = labs.Lab(arguments.file), arguments.source
+        lab[source]  # which says so if there is no such node
+    else:
+        lab, node = sender(arguments.source)
+        source = node.name
+    address, _ = _destination(lab, arguments.destination, six=arguments.six)
+    port = arguments.dport or PORT
+    probes = Probes(address, arguments.proto, port=port, count=arguments.count, size=arguments.size)
+    fates = _prediction(
+        lab.plan, source, probes, is_fresh=bool(arguments.file), listens=arguments.listen
+    )
+    if arguments.json:
+        console.print_json(Fates(fates).to_json())
+    else:
+        print(" ".join(_expected(fates)))
+    return 0 if fates[-1].arrived else 1
+
+
+def _prediction(
+    plan: Plan, source: str, probes: Probes, *, is_fresh: bool = False, listens: bool = False
+) -> list[Fate]:
+    from netlab.predict.predict import Question, predictions
+
+    header = {6: 40, 17: 8, 1: 8, 58: 8}.get(probes.proto, 0)
+    size = header + (0 if probes.proto == 6 else probes.size)
+    port = probes.port if probes.proto in (6, 17) else 0
+    question = Question(
+        source,
+        probes.target,
+        probes.proto,
+        port,
+        size,
+        packets=probes.count,
+        is_fresh=is_fresh,
+        listens=listens,
+    )
+    return list(predictions(plan, question))
+
+
+def _expected(fates: Sequence[Fate]) -> list[str]:
+    """A sentence for each way to fare; ``It`` if there is one packet, else their numbers."""
+    from netlab.trace.disposition import Disposition
+    from netlab.trace.explain import because, named
+
+    groups: dict[str, list[int]] = {}
+    for fate in fates:
+        if fate.arrived:
+            end = f"should reach {fate.node}."
+        elif fate.disposition is Disposition.UNKNOWN:
+            end = f"nobody can tell: in {fate.node}, {because(fate.reason)}."
+        else:
+            end = f"should die in {fate.node}: {because(fate.reason)}."
+        groups.setdefault(end, []).append(fate.id)
+    if len(fates) > 1:
+        return [
+            f"Of {named(which)} {end}" if end.startswith("nobody") else f"{named(which)} {end}"
+            for end, which in groups.items()
+        ]
+    [end] = groups
+    return ["Nobody" + end[6:] if end.startswith("nobody") else f"It {end}"]
+
+
+def _destination(lab: Lab, text: str, *, six: bool) -> tuple[str, LabNode | None]:
+    """The address of a node, or the one that was given."""
+    import ipaddress
+
+    with contextlib.suppress(ValueError):
+        address = str(ipaddress.ip_address(text))
+        return address, next((node for node in lab if address in node.addresses), None)
+    name, slash, node_name = text.rpartition("/")
+    if slash and name != lab.name:
+        raise InputError(Diagnostic("E513", f"{text} is in another lab than {lab.name}"))
+    node = lab[node_name]
+    for address in node.addresses:
+        if (":" in address) == six:
+            return address, node
+    raise LabError(Diagnostic("E414", f"{node.name} has no {'IPv6' if six else 'IPv4'} address"))
+
+
+def _listener(node: LabNode, family: int, proto: int, port: int) -> socket.socket:
+    from netlab.io.probes import listener
+
+    try:
+        return node.inside(lambda: listener(family, proto, port))
+    except OSError as error:
+        message = f"cannot listen at {node.name}: {error.strerror}"
+        raise LabError(Diagnostic("E514", message)) from None

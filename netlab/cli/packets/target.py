@@ -1,0 +1,50 @@
+"""Which lab is meant, which of its nodes, and where a pcapng of it goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netlab.errors import Diagnostic, InputError, LabError
+from netlab.lab import lab as labs
+
+if TYPE_CHECKING:
+    from netlab.lab.lab import Lab, LabNode
+    from netlab.trace.watch import Watch
+
+
+def target(words: str | None) -> tuple[Lab, LabNode | None]:
+    """The lab and the node of ``[LAB/]NODE``; the lab alone of ``LAB``; the only one of nothing."""
+    from netlab.lab import record
+
+    if words is None:
+        return labs.Lab.attach(), None
+    if "/" not in words and any(found.name == words for found in record.labs()):
+        return labs.Lab.attach(words), None
+    found, node = labs.find_node(words)
+    lab = labs.Lab.attach(found.name)
+    return lab, lab[node]
+
+
+def sender(words: str) -> tuple[Lab, LabNode]:
+    """The lab and the node of ``[LAB/]NODE``."""
+    lab, node = target(words)
+    if node is None:
+        raise InputError(Diagnostic("E512", f"{words} is a lab; which node sends?"))
+    return lab, node
+
+
+def write(path: str, watch: Watch) -> None:
+    """One pcapng of all that was seen, with the fates as comments."""
+    from netlab.diagram.pcapng import blocks
+
+    try:
+        with Path(path).open("wb") as stream:
+            stream.writelines(blocks(watch.evidence, watch.fates))
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: str, error: OSError) -> LabError:
+    """A file that cannot be written."""
+    return LabError(Diagnostic("E511", f"cannot write {path}: {error.strerror}"))

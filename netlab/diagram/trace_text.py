@@ -1,0 +1,201 @@
+"""Fates for people: hops as text, a conversation as a ladder, the ways over the topology."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netlab.diagram.paths import Leg, Way
+from netlab.diagram.sequence.model import Arrow, Column, Ladder
+from netlab.trace.disposition import Disposition
+from netlab.trace.explain import because
+from netlab.trace.inventory import peers
+from netlab.wire.view import TCP, UDP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from netlab.diagram.paths import Ending
+    from netlab.diagram.sequence.model import State
+    from netlab.plan.operations import NodeSummary, Plan
+    from netlab.trace.model import Fate, Fates, Hop
+
+
+def text(fates: Fates, numbers: Mapping[int, int] | None = None) -> str:
+    """Every packet's journey, hop by hop, and its end; by its id, or its number if it has one."""
+    known = numbers or {}
+    blocks = ["\n".join(_journey(fate, known.get(fate.id, fate.id))) for fate in fates]
+    blocks += [f"not everything could be seen: {gap.node or 'everywhere'}, {gap.collector}: "
+               f"{gap.text}" for gap in fates.gaps]  # fmt: skip
+    return "\n\n".join(blocks) + "\n" if blocks else "no packets\n"
+
+
+def _journey(fate: Fate, number: int) -> Iterator[str]:
+    yield f"#{number}  {fate.label}{_relation(fate)}"
+    width = max((len(hop.node) for hop in fate.hops), default=0)
+    ports = max((len(hop.interface) for hop in fate.hops), default=0)
+    start, node = (fate.hops[0].time_ns if fate.hops else 0), ""
+    for hop in fate.hops:
+        name, node = (hop.node if hop.node != node else ""), hop.node
+        line = (
+            f"  {(hop.time_ns - start) / 1000:>9.1f} µs  {name:<{width}}"
+            f"  {hop.interface:<{ports}}  {hop.direction:<3}  {', '.join(hop.changes + hop.boxes)}"
+            f"{' [conntrack]' if hop.binding else ''}"
+        )
+        yield line.rstrip()
+    yield f"  {_mark(fate)} {end(fate)}"
+    if fate.reason.rule and fate.reason.label:
+        yield f"      {fate.reason.rule}"
+
+
+def _relation(fate: Fate) -> str:
+    if not fate.parents:
+        return ""
+    of = " ".join(f"#{parent}" for parent in fate.parents)
+    return f"  (a copy of {of})" if fate.copied else f"  (of {of})"
+
+
+def _mark(fate: Fate) -> str:
+    if fate.arrived:
+        return "✓"
+    return "…" if fate.disposition.lives_on else "✗"
+
+
+def end(fate: Fate) -> str:
+    """The end in a line: ``denied in nat: forward chain, rule "x" (nat.yaml:23)``."""
+    return f"{fate.disposition} in {fate.node}: {because(fate.reason)}"
+
+
+def ladder(
+    fates: Fates, plan: Plan, title: str = "", numbers: Mapping[int, int] | None = None
+) -> Ladder:
+    """The packets of ``fates`` as a ladder over the nodes that they touched.
+
+    ``numbers`` (fate id to number) are shown at those packets that have one.
+    """
+    ends = {end: node for end, (node, _) in peers(plan).items()}
+    touched = {hop.node for fate in fates for hop in fate.hops} | {f.node for f in fates}
+    columns = tuple(
+        Column(node.name, node.kind, _address(node.interfaces))  # type: ignore[arg-type]
+        for node in _in_order(plan, ends)
+        if node.name in touched
+    )
+    names = {column.name for column in columns}
+    arrows = tuple(
+        arrow
+        for fate in fates
+        for arrow in _arrows(fate, ends, (numbers or {}).get(fate.id, 0))
+        if _known(arrow, names)
+    )
+    description = "" if fates.complete else "not everything could be seen"
+    return Ladder(title, columns, arrows, (), description)
+
+
+def _in_order(plan: Plan, ends: Mapping[tuple[str, str], str]) -> list[NodeSummary]:
+    """The nodes as the file has them, each wire with boxes between the nodes that it joins."""
+    places = {node.name: float(place) for place, node in enumerate(plan.nodes)}
+    for node in plan.nodes:
+        joined = [ends[node.name, i.name] for i in node.interfaces if (node.name, i.name) in ends]
+        if node.kind == "wire" and joined:
+            places[node.name] = sum(places[name] for name in joined) / len(joined)
+    return sorted(plan.nodes, key=lambda node: places[node.name])
+
+
+def ways(fates: Iterable[Fate], plan: Plan, numbers: Mapping[int, int] | None = None) -> list[Way]:
+    """The ways of the packets, each with all the packets that went it, by their ``numbers``."""
+    ends = {end: node for end, (node, _) in peers(plan).items()}
+    groups: dict[tuple[object, ...], list[tuple[Way, int]]] = {}
+    for fate in fates:
+        way = _way(fate, ends)
+        fields = tuple((node, _fields(what)) for node, what in way.rewrites)
+        key = (way.legs, way.node, way.ending, way.reason, fields)
+        groups.setdefault(key, []).append((way, (numbers or {}).get(fate.id, 0)))
+    found = []
+    for group in groups.values():
+        first = group[0][0]
+        numbered = tuple(sorted({number for _, number in group if number}))
+        rewrites = tuple(
+            (node, what if len({way.rewrites[at] for way, _ in group}) == 1 else _fields(what))
+            for at, (node, what) in enumerate(first.rewrites)
+        )
+        found.append(replace(first, numbers=numbered, rewrites=rewrites))
+    return sorted(found, key=lambda way: way.numbers or (len(numbers or {}) + 1,))
+
+
+def _way(fate: Fate, ends: Mapping[tuple[str, str], str]) -> Way:
+    legs, rewrites = [], []
+    for hop in fate.hops:
+        changed = ", ".join(_telling(hop))
+        if changed:
+            rewrites.append((hop.node, changed))
+        if hop.direction == "out" and (hop.node, hop.interface) in ends:
+            legs.append(Leg(hop.node, hop.interface, bool(rewrites)))
+    ending: Ending = "dropped"
+    if fate.arrived:
+        ending = "arrived"
+    elif fate.disposition.lives_on:
+        ending = "onward"
+    elif fate.disposition is Disposition.LOST_ON_WIRE:
+        ending = "lost"
+    reason = "" if ending in ("arrived", "onward") else because(fate.reason)
+    return Way((), tuple(legs), fate.node, ending, reason, tuple(rewrites))
+
+
+def _fields(changes: str) -> str:
+    """``IP::Src, TCP::SrcPort`` of changes with their values."""
+    return ", ".join(change.partition(" ")[0] for change in changes.split(", "))
+
+
+def _known(arrow: Arrow, names: set[str]) -> bool:
+    return arrow.source in names and arrow.target in names
+
+
+def _address(interfaces: Iterable[object]) -> str:
+    for interface in interfaces:
+        for address in getattr(interface, "addresses", ()):
+            return str(address).partition("/")[0]
+    return ""
+
+
+def _arrows(fate: Fate, ends: Mapping[tuple[str, str], str], number: int) -> Iterator[Arrow]:
+    """An arrow for each wire that the packet crossed, the last one with its end."""
+    label, detail = _names(fate)
+    if number:
+        label = f"#{number} {label}"
+    hops = [hop for hop in fate.hops if hop.direction == "out"]
+    dead = not fate.arrived and not fate.disposition.lives_on
+    if not hops:
+        if dead:
+            yield Arrow(0 if not fate.hops else fate.hops[0].time_ns, fate.node, fate.node, label,
+                        detail, "dropped", "", because(fate.reason), number)  # fmt: skip
+        return
+    for index, hop in enumerate(hops):
+        target = ends.get((hop.node, hop.interface), hop.node)
+        rewritten = ", ".join(_telling(hop))
+        state: State = "rewritten" if rewritten else "delivered"
+        at, note = "", rewritten
+        if dead and index == len(hops) - 1:
+            lost = fate.disposition is Disposition.LOST_ON_WIRE
+            state, at = ("lost", "") if lost else ("dropped", target)
+            note = because(fate.reason)
+        yield Arrow(hop.time_ns, hop.node, target, label, detail, state, at, note, number)
+
+
+def _telling(hop: Hop) -> list[str]:
+    """The changes worth a look: a router's TTL is not."""
+    return [change for change in hop.changes if not change.startswith("IP::TTL")]
+
+
+def _names(fate: Fate) -> tuple[str, str]:
+    """What an arrow says: ``SYN``, ``UDP``, ``ICMP 8/0``, ``protocol 255``; and how much."""
+    packet = fate.packet
+    amount = f"{packet.payload_length} octets" if packet.payload_length else ""
+    head, _, rest = fate.label.partition(" ")
+    if packet.protocol == TCP:
+        flags = ("FIN", "SYN", "RST", "PSH", "ACK")
+        head = "+".join(n for bit, n in enumerate(flags) if packet.flags >> bit & 1) or "TCP"
+    elif packet.protocol == UDP:
+        amount = f"{packet.source_port} > {packet.destination_port}, {amount}"
+    else:
+        head += f" {rest.partition(' ')[0]}"
+    return head, amount

@@ -1,0 +1,47 @@
+"""The translator between IPv4 and IPv6 at a TUN device of a NAT's own (NAT64).
+
+The kernel routes the IPv6 prefix and the lent IPv4 addresses to the device; what is read there
+goes back translated. ``main`` is told all in one JSON text, see ``plan.nat64``, and says ``ready``.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import sys
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from typing import TYPE_CHECKING
+
+from netlab.io.tcp.tun import Tun
+from netlab.siit import Embedding, Lending, Translator
+from netlab.tcp.ip import Packet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def carry(tun: Tun, translator: Translator) -> None:
+    """Translate all that waits at the device."""
+    while arrival := tun.read():
+        for packet in translator.receive(arrival.packet):
+            tun.write(Packet(packet))
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run until killed."""
+    told = json.loads(argv[0])
+    translator = Translator(
+        Embedding(IPv6Network(told["prefix"])),
+        Lending(IPv4Network(told["lent"])),
+        IPv4Address(told["own"]).packed,
+        told["mtu"],
+    )
+    with Tun(told["device"], offload=False) as tun:
+        print("ready", flush=True)
+        while True:
+            select.select((tun,), (), ())
+            carry(tun, translator)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

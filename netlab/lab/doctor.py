@@ -1,0 +1,282 @@
+"""What this machine and this user allow, found out by doing it where it hurts nobody.
+
+Each probe runs in a process of its own, in a new network namespace (for ordinary users inside a
+new user namespace), which ends with it. ``probe`` returns data; ``netlab doctor`` prints it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import platform
+import struct
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from netlab.errors import NetlabError
+from netlab.lab import rootless
+from netlab.linux import libnftables, namespaces, rtnetlink, tun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TIMEOUT = 20.0
+"""Seconds for all probes together; they take a few milliseconds."""
+
+RTM_NEWQDISC = 36
+TCA_KIND = 1
+TCA_OPTIONS = 2
+TC_H_ROOT = 0xFFFFFFFF
+
+BPF_PROG_LOAD = 5
+BPF_PROG_TYPE_RAW_TRACEPOINT = 17
+_BPF_SYSCALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
+
+_RULES = """\
+table inet probe {
+\tchain post {
+\t\ttype nat hook postrouting priority srcnat
+\t\tct state new counter masquerade
+\t}
+}
+"""
+
+
+class Fact(NamedTuple):
+    """One ability of this machine."""
+
+    name: str
+    ok: bool
+    detail: str
+    """How it was found to work, or the error."""
+    lost: str
+    """What cannot be done without it."""
+    remedy: str
+    """How to get it."""
+
+
+class _Refused(Exception):
+    """A probe's answer is no."""
+
+
+def _ask(*requests: rtnetlink.Request) -> None:
+    route = rtnetlink.open_route_socket()
+    try:
+        refusal = rtnetlink.converse(route, requests)
+    finally:
+        route.close()
+    if refusal:
+        words = f" ({refusal.text})" if refusal.text else ""
+        raise _Refused(os.strerror(refusal.errno) + words)
+
+
+def _namespace() -> str:
+    namespaces.unshare(namespaces.CLONE_NEWNS)
+    namespaces.propagation("/", namespaces.MS_SLAVE | namespaces.MS_REC)
+    namespaces.mount("netlab", "/tmp", "tmpfs", 0)  # noqa: S108 - seen by this process only
+    namespaces.detach("/tmp")  # noqa: S108 - this Python itself may be installed there
+    with open("/proc/self/uid_map", encoding="ascii") as stream:
+        _, outside, _ = stream.readline().split()
+    return "as root" if outside == "0" else "in a user namespace"
+
+
+def _ordinary_users() -> str:
+    """Whether a user without any privilege may make namespaces; tried as that user."""
+    pid = os.fork()
+    if pid == 0:
+        code = 0
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setresgid(65534, 65534, 65534)
+                os.setresuid(65534, 65534, 65534)
+            namespaces.unshare(namespaces.CLONE_NEWUSER | namespaces.CLONE_NEWNS)
+            # AppArmor allows the user namespace and then forbids all that it is good for.
+            namespaces.unshare(namespaces.CLONE_NEWNET)
+        except OSError as error:
+            code = error.errno or errno.EPERM
+        os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code:
+        raise _Refused(os.strerror(code))
+    return "labs without root"
+
+
+def _veth() -> str:
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    near = rtnetlink.End("probe0", 10, "02:00:00:00:00:01", 1500)
+    far = rtnetlink.End("probe1", 11, "02:00:00:00:00:02", 1500)
+    _ask(rtnetlink.new_veth(near, far, here))
+    return ""
+
+
+def _bridge() -> str:
+    _ask(rtnetlink.new_bridge("probe2", 12, "02:00:00:00:00:03", 1500))
+    return ""
+
+
+def _tun() -> str:
+    tun.create("probe3")
+    return f"/dev/net/tun has mode {os.stat('/dev/net/tun').st_mode & 0o777:04o}"
+
+
+def _nftables() -> str:
+    complaints = libnftables.load(_RULES)
+    if complaints:
+        raise _Refused(complaints[0].text)
+    return "NAT and connection tracking"
+
+
+def _netem() -> str:
+    head = struct.pack("=BxxxiIII", 0, 1, 0, TC_H_ROOT, 0)
+    options = struct.pack("=6I", 0, 1000, 0, 0, 0, 0)  # latency, limit, loss, gap, dup, jitter
+    kind = rtnetlink.attribute(TCA_KIND, b"netem\0")
+    flags = rtnetlink.NLM_F_CREATE | rtnetlink.NLM_F_EXCL
+    body = head + kind + rtnetlink.attribute(TCA_OPTIONS, options)
+    _ask(rtnetlink.Request(RTM_NEWQDISC, flags, body))
+    return ""
+
+
+def _bpf() -> str:
+    """Load ``return 0`` as a raw tracepoint program (bpf(2))."""
+    if not os.path.exists("/sys/kernel/btf/vmlinux"):
+        raise _Refused("the kernel has no BTF (/sys/kernel/btf/vmlinux)")
+    number = _BPF_SYSCALL.get(platform.machine())
+    if number is None:
+        raise _Refused(f"unknown machine {platform.machine()}")
+    instructions = ctypes.create_string_buffer(
+        struct.pack("=BBhi", 0xB7, 0, 0, 0) + struct.pack("=BBhi", 0x95, 0, 0, 0)
+    )
+    licence = ctypes.create_string_buffer(b"GPL")
+    attributes = struct.pack(
+        "=IIQQ",
+        BPF_PROG_TYPE_RAW_TRACEPOINT,
+        2,
+        ctypes.addressof(instructions),
+        ctypes.addressof(licence),
+    ).ljust(128, b"\0")
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.syscall(number, BPF_PROG_LOAD, attributes, len(attributes))
+    if fd < 0:
+        raise _Refused(os.strerror(ctypes.get_errno()))
+    os.close(fd)
+    return "raw tracepoints, BTF"
+
+
+def why_no_bpf() -> str:
+    """Why the kernel does not tell us its reasons for dropping packets; empty if it does."""
+    try:
+        _bpf()
+    except _Refused as refused:
+        return str(refused)
+    return ""
+
+
+def _descriptors() -> str:
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        return "no limit"
+    if hard < 1024:
+        raise _Refused(f"at most {hard} open files")
+    return f"about {hard - 100} nodes in a lab"
+
+
+class _Probe(NamedTuple):
+    name: str
+    attempt: Callable[[], str]
+    lost: str
+    remedy: str
+
+
+PROBES = (
+    _Probe(
+        "namespaces",
+        _namespace,
+        "labs: nothing works without them",
+        "use sudo; in a container: --cap-add SYS_ADMIN,NET_ADMIN",
+    ),
+    _Probe(
+        "user namespaces",
+        _ordinary_users,
+        "labs of ordinary users; root is not concerned",
+        "sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04),"
+        " kernel.unprivileged_userns_clone=1 (older Debian), user.max_user_namespaces > 0",
+    ),
+    _Probe("veth", _veth, "wires between nodes", "modprobe veth"),
+    _Probe("bridge", _bridge, "LANs", "modprobe bridge"),
+    _Probe(
+        "TUN",
+        _tun,
+        "userspace TCP/IP stacks in a node",
+        "modprobe tun; for ordinary users chmod 666 /dev/net/tun",
+    ),
+    _Probe(
+        "nftables",
+        _nftables,
+        "NAT and firewalls",
+        "modprobe nf_tables nft_chain_nat nft_masq; apt install libnftables1",
+    ),
+    _Probe(
+        "netem",
+        _netem,
+        "nothing: delay, loss and rate are made by netlab's own wire, a program, on every machine",
+        "not needed; for use of your own modprobe sch_netem (Debian's cloud kernels lack it)",
+    ),
+    _Probe(
+        "BPF",
+        _bpf,
+        "the kernel's own reason for each dropped packet",
+        "run as root on a kernel with CONFIG_DEBUG_INFO_BTF",
+    ),
+    _Probe("open files", _descriptors, "labs of more than some 900 nodes", "raise `ulimit -Hn`"),
+)
+
+
+def probe() -> list[Fact]:
+    """Try everything, in a process of its own, and say what came of it."""
+    import subprocess
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "netlab.lab.doctor"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.PIPE,
+        timeout=TIMEOUT,
+        check=True,
+    )
+    return [Fact(*fields) for fields in json.loads(ran.stdout)]
+
+
+def _try(probe: _Probe) -> Fact:
+    try:
+        detail, ok = probe.attempt(), True
+    except _Refused as refused:
+        detail, ok = str(refused), False
+    except NetlabError as error:
+        detail, ok = error.diagnostics[0].message, False
+    except OSError as error:
+        detail, ok = os.strerror(error.errno or 0), False
+    return Fact(probe.name, ok, detail, probe.lost, probe.remedy)
+
+
+def _try_all() -> list[Fact]:
+    users = _try(PROBES[1])  # before this process becomes another user itself
+    facts = []
+    try:
+        if rootless.is_needed():
+            rootless.enter()
+        namespaces.unshare(namespaces.CLONE_NEWNET)
+    except (OSError, NetlabError) as error:
+        why = error.diagnostics[0].message if isinstance(error, NetlabError) else str(error)
+        facts = [Fact(p.name, False, why, p.lost, p.remedy) for p in PROBES]
+    else:
+        facts = [_try(p) for p in PROBES]
+    facts[1] = users
+    return facts
+
+
+if __name__ == "__main__":
+    print(json.dumps(_try_all()))

@@ -1,0 +1,106 @@
+"""Commands in nodes: become one, or start one.
+
+A command sees its node's network, the node's files and the node's devices under /sys/class/net.
+It carries the lab's mark in its environment, see ``marks``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from netlab.errors import Diagnostic, LabError
+from netlab.lab import files, processes
+from netlab.linux import namespaces
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping, Sequence
+
+    from netlab.lab.record import Lab
+
+
+def enter(lab: Lab, node: str) -> None:
+    """Make the calling thread a part of ``node``: network, files and /sys, for good."""
+    if node not in lab.record.nodes:
+        known = " ".join(lab.record.nodes)
+        raise LabError(
+            Diagnostic("E404", f"lab {lab.name} has no node {node}", hint=f"nodes: {known}")
+        )
+    try:
+        network = namespaces.open_namespace(lab.namespace(node))
+    except FileNotFoundError:
+        message = f"the namespace of {node} is gone"
+        raise LabError(Diagnostic("E404", message, hint=f"netlab down {lab.name}")) from None
+    try:
+        namespaces.unshare(namespaces.CLONE_NEWNS)
+        namespaces.propagation("/", namespaces.MS_SLAVE | namespaces.MS_REC)
+        namespaces.setns(network, namespaces.CLONE_NEWNET)
+    finally:
+        os.close(network)
+    files.show(lab.files(node))
+    _show_devices(f"{lab.directory}/sys")
+
+
+def _show_devices(place: str) -> None:
+    """Make /sys/class/net that of the current network namespace, and leave the rest of /sys."""
+    try:
+        namespaces.mount("netlab", place, "sysfs", namespaces.MS_NOSUID | namespaces.MS_NODEV)
+        for part in ("class/net", "devices/virtual/net"):
+            namespaces.bind(f"{place}/{part}", f"/sys/{part}")
+    except OSError:
+        pass  # a container may forbid it; then /sys shows the machine's devices, as without us
+
+
+def variables(
+    lab: Lab, node: str, extra: Mapping[str, str], base: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The environment of a program: ``base`` (default: our own), ``extra``, and the mark."""
+    return {
+        **(os.environ if base is None else base),
+        **extra,
+        **processes.environment(lab, node),
+    }
+
+
+def execute(lab: Lab, node: str, argv: Sequence[str], extra: Mapping[str, str]) -> NoReturn:
+    """Become ``argv`` in ``node``: terminal, signals and exit code are the command's own."""
+    enter(lab, node)
+    try:
+        os.execvpe(argv[0], list(argv), variables(lab, node, extra))  # noqa: S606 - that is the point
+    except OSError as error:
+        raise cannot_run(argv[0], node, error) from None
+
+
+def spawn(
+    lab: Lab,
+    node: str,
+    argv: Sequence[str],
+    extra: Mapping[str, str] | None = None,
+    **options: Any,
+) -> subprocess.Popen[Any]:
+    """Start ``argv`` in ``node``; ``options`` are those of ``subprocess.Popen``.
+
+    The program gets a session of its own unless ``start_new_session=False`` is given. The
+    caller's threads stay where they are: a new process inherits the namespaces of the thread
+    that starts it, and that is one of our own.
+    """
+    import subprocess
+
+    options.setdefault("start_new_session", True)
+    options["env"] = variables(lab, node, extra or {}, options.get("env"))
+
+    def start() -> subprocess.Popen[Any]:
+        enter(lab, node)
+        return subprocess.Popen(argv, **options)
+
+    try:
+        return namespaces.aside(start)
+    except OSError as error:
+        raise cannot_run(argv[0], node, error) from None
+
+
+def cannot_run(program: str, node: str, error: OSError) -> LabError:
+    """What to say of a command that could not be started."""
+    message = f"cannot run {program} in {node}: {error.strerror or error}"
+    return LabError(Diagnostic("E410", message))

@@ -1,0 +1,98 @@
+"""Files that only the programs of one node see.
+
+They are kept in the lab's directory and bound over their paths in the private mount namespace
+of each program; the machine's own files are never written. A path that the machine does not have
+is made by mirroring the nearest directory that exists: a tmpfs takes its place in which every
+entry is bound back, so there is room for one more. What a program itself creates in a mirrored
+directory it alone sees.
+"""
+
+from __future__ import annotations
+
+import os
+
+from netlab.errors import Diagnostic, LabError
+from netlab.linux import namespaces
+
+_REFUSED = ("/proc", "/sys", "/dev")
+
+
+def check(path: str) -> None:
+    """Raise ``LabError`` if no file can be shown at ``path``."""
+    real = os.path.realpath(path)
+    problem = ""
+    if not os.path.isabs(path) or os.path.normpath(path) != path:
+        problem = "is not an absolute, normal path"
+    elif real.startswith(tuple(f"{root}/" for root in _REFUSED)):
+        problem = "lies where the kernel's own files are"
+    elif os.path.isdir(real):
+        problem = "is a directory on this machine"
+    elif not os.path.exists(real) and _existing_parent(real) == "/":
+        problem = "lies in a directory that this machine does not have"
+    if problem:
+        hint = "choose a file below /etc, /srv, /opt, /usr or /var"
+        raise LabError(Diagnostic("E411", f"{path} {problem}", hint=hint))
+
+
+def store(tree: str, path: str, content: str, same: str = "") -> str:
+    """Keep ``content`` for ``path`` in the tree of a node; returns the file that holds it.
+
+    ``same`` is a file that holds this content already: a thousand nodes have one /etc/hosts.
+    """
+    check(path)
+    kept = tree + path
+    os.makedirs(os.path.dirname(kept), exist_ok=True)
+    if same:
+        os.link(same, kept)
+    else:
+        with open(kept, "w", encoding="utf-8") as stream:
+            stream.write(content)
+    return kept
+
+
+def show(tree: str) -> None:
+    """Bind every file of ``tree`` over its path, in the calling thread's own mount namespace."""
+    mirrored: set[str] = set()
+    for directory, _, names in os.walk(tree):
+        for name in names:
+            kept = f"{directory}/{name}"
+            target = os.path.realpath(kept[len(tree) :])
+            if not os.path.exists(target):
+                parent = _existing_parent(target)
+                if parent not in mirrored:
+                    _mirror(parent)
+                    mirrored.add(parent)
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                mirrored.add(os.path.dirname(target))
+                open(target, "x").close()
+            namespaces.bind(kept, target)
+
+
+def _existing_parent(path: str) -> str:
+    parent = os.path.dirname(path)
+    while not os.path.isdir(parent):
+        parent = os.path.dirname(parent)
+    return parent
+
+
+def _mirror(directory: str) -> None:
+    """Put a tmpfs in the place of ``directory`` that holds the same entries."""
+    mode = os.stat(directory).st_mode & 0o7777
+    original = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        namespaces.mount("netlab", directory, "tmpfs", 0, f"mode={mode:o}")
+        behind = f"/proc/thread-self/fd/{original}"
+        with os.scandir(original) as entries:
+            for entry in entries:
+                place = f"{directory}/{entry.name}"
+                if entry.is_symlink():
+                    os.symlink(os.readlink(entry.name, dir_fd=original), place)
+                    continue
+                is_directory = entry.is_dir(follow_symlinks=False)
+                if is_directory:
+                    os.mkdir(place)
+                else:
+                    open(place, "x").close()
+                namespaces.bind(f"{behind}/{entry.name}", place, recursive=is_directory)
+    finally:
+        os.close(original)

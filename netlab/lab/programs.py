@@ -1,0 +1,165 @@
+"""The programs of a topology: started with the lab, ready before it is.
+
+They are started by posix_spawn, not ``subprocess``, whose import would take as long as building
+a small lab.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from netlab.errors import Diagnostic, LabError
+from netlab.lab import enter
+from netlab.linux import namespaces, sock_diag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from netlab.lab.record import Lab
+
+SHORTEST_PAUSE = 0.0003
+LONGEST_PAUSE = 0.02
+"""Seconds between two looks at what cannot be waited for: a listening port, a log."""
+
+_LOG_TAIL = 2000
+
+
+class Program:
+    """A program of the lab that runs, or has run, as a child of this process."""
+
+    def __init__(self, node: str, name: str, log: str, pid: int) -> None:
+        self.node = node
+        self.name = name
+        self.log = log
+        """The file that holds what it printed."""
+        self.pid = pid
+        self.returncode: int | None = None
+        """As ``subprocess`` has it: None while it runs, minus the signal that ended it."""
+
+    def poll(self) -> int | None:
+        """Look whether it has ended."""
+        return self._reap(os.WNOHANG)
+
+    def wait(self) -> int | None:
+        """Wait for its end."""
+        return self._reap(0)
+
+    def _reap(self, options: int) -> int | None:
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, options)
+            except ChildProcessError:
+                self.returncode = 0  # somebody else waited for it; the code is lost
+            else:
+                if pid:
+                    self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+
+def start(lab: Lab, node: str, name: str, argv: Sequence[str], extra: Mapping[str, str]) -> Program:
+    """Start a program, which prints to its log and reads nothing."""
+    path = lab.log(node, name)
+    environment = enter.variables(lab, node, {**extra, "NETLAB_PROGRAM": name})
+
+    def spawn() -> int:
+        enter.enter(lab, node)
+        os.chdir("/")  # of this thread only, which has left the others' file system context
+        return _spawn(argv, environment, path)
+
+    try:
+        return Program(node, name, path, namespaces.aside(spawn))
+    except OSError as error:
+        raise enter.cannot_run(argv[0], node, error) from None
+
+
+def _spawn(argv: Sequence[str], environment: Mapping[str, str], log: str) -> int:
+    """The process id of ``argv``, looked for along its own PATH."""
+    return os.posix_spawn(
+        _executable(argv[0], environment),
+        list(argv),
+        environment,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them
+    )
+
+
+def _executable(name: str, environment: Mapping[str, str]) -> str:
+    """The file that ``execvp`` would find, without a new process for each directory."""
+    if "/" in name:
+        return name
+    files = [os.path.join(place, name) for place in os.get_exec_path(environment)]
+    files = [file for file in files if os.path.isfile(file)]
+    if not files:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return next((file for file in files if os.access(file, os.X_OK)), files[0])
+
+
+def wait_ready(
+    lab: Lab,
+    program: Program,
+    ready: str,
+    timeout: float,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Wait until a program is ready: ``port tcp 80``, ``log REGEX``, ``exit 0`` or nothing.
+
+    A port counts as open when the kernel lists a socket for it, so nothing is sent. Raises
+    ``LabError`` with the end of the program's log if it ends before or ``timeout`` seconds pass,
+    and returns early if ``stopped`` says so.
+    """
+    kind, _, detail = ready.partition(" ")
+    if not kind:
+        return
+    is_ready = _CONDITIONS[kind]
+    deadline = time.monotonic() + timeout
+    pause = SHORTEST_PAUSE
+    while not stopped():
+        # The exit is looked at first: what the program did before it ended still counts.
+        code = program.poll()
+        if is_ready(lab, program, detail):
+            return
+        if code is not None:
+            raise _not_ready(program, f"ended with exit code {code} before it was ready", ready)
+        if time.monotonic() >= deadline:
+            raise _not_ready(program, f"was not ready after {timeout:g} s", ready)
+        time.sleep(pause)
+        pause = min(1.25 * pause, LONGEST_PAUSE)
+
+
+def _not_ready(program: Program, what: str, ready: str) -> LabError:
+    with open(program.log, "rb") as stream:
+        text = stream.read().decode(errors="replace")[-_LOG_TAIL:].strip()
+    message = f"program {program.name} in {program.node} {what} ({ready})"
+    if text:
+        message += "\n  it printed:\n" + "\n".join(f"    {line}" for line in text.splitlines())
+    return LabError(Diagnostic("E410", message))
+
+
+def _exited(_: Lab, program: Program, code: str) -> bool:
+    return program.returncode == int(code)
+
+
+def _logged(_: Lab, program: Program, pattern: str) -> bool:
+    import re
+
+    with open(program.log, encoding="utf-8", errors="replace") as stream:
+        return re.search(pattern, stream.read(), re.MULTILINE) is not None
+
+
+def _listening(lab: Lab, program: Program, endpoint: str) -> bool:
+    protocol, port = endpoint.split()
+    return namespaces.inside(
+        lab.namespace(program.node), lambda: sock_diag.is_open(protocol, int(port))
+    )
+
+
+_CONDITIONS = {"exit": _exited, "log": _logged, "port": _listening}

@@ -1,0 +1,1 @@
+"""nft's language: rules are built, lexed, listed and evaluated here."""

@@ -1,0 +1,97 @@
+"""The ``nat:`` of the file, where it describes a behaviour -> Translator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netlab.topology import presets
+from netlab.topology.nat import Timeouts, Translator, problems
+from netlab.topology.problems import nearest
+
+if TYPE_CHECKING:
+    from netlab.topology.builder import Draft, Wiring
+    from netlab.topology.schema import NatForm
+
+FIELDS = (
+    "mapping",
+    "filtering",
+    "ports",
+    "port_range",
+    "pooling",
+    "hairpinning",
+    "inbound_refresh",
+    "icmp_errors",
+    "unknown_protocols",
+    "unsolicited",
+    "ipv6",
+    "sessions_per_subscriber",
+    "preset",
+)
+
+
+def translator(draft: Draft, wiring: Wiring, name: str, interface: str) -> Translator | None:
+    """What the NAT is at one outside interface: the preset, and over it what the file says."""
+    form = draft.form.nodes[name].nat
+    assert form is not None
+    path = ("nodes", name, "nat")
+    given: dict[str, Any] = {}
+    if form.preset is not None:
+        known = presets.names()
+        if form.preset not in known:
+            draft.problems.add(
+                "E266",
+                f"there is no preset `{form.preset}`",
+                draft.at(*path, "preset"),
+                nearest(form.preset, known),
+            )
+            return None
+        given = behaviour(presets.load(form.preset).nat)
+    own = behaviour(form)
+    if "timeouts" in given and "timeouts" in own:
+        own["timeouts"] = given["timeouts"] | own["timeouts"]
+    given |= own
+    given["timeouts"] = Timeouts(**given.get("timeouts", {}))
+    end = wiring.end(name, interface)
+    assert end is not None
+    if not _are_owned(draft, wiring, name, interface):
+        return None
+    has = [a.ip for a in end.addresses if a.version == 4]
+    wanted = tuple(a for a in form.addresses if a in has) or tuple(has[:1])
+    if not wanted and name in draft.incomplete:
+        return None
+    made = Translator(interface, wanted, **given, origin=draft.origin_key(*path))
+    before = len(draft.problems)
+    for problem in problems(made):
+        draft.problems.add("E265", problem.message, draft.at(*path, problem.key), problem.hint)
+    return None if len(draft.problems) > before else made
+
+
+def behaviour(form: NatForm) -> dict[str, Any]:
+    """What a form says of the behaviour, as fields of a Translator; timeouts still as a dict."""
+    given = {f: getattr(form, f) for f in FIELDS if getattr(form, f) is not None}
+    if form.timeouts:
+        given["timeouts"] = form.timeouts.model_dump(exclude_none=True)
+    return given
+
+
+def _are_owned(draft: Draft, wiring: Wiring, name: str, interface: str) -> bool:
+    form = draft.form.nodes[name].nat
+    assert form is not None
+    owned = {a.ip for e in wiring.by_node[name] for a in e.addresses}
+    good = True
+    for i, address in enumerate(form.addresses):
+        if address.version != 4:
+            message = f"{address} is not an IPv4 address"
+        elif address not in owned:
+            message = f"nobody owns the outside address {address}"
+        else:
+            continue
+        good = False
+        if name not in draft.incomplete:
+            draft.problems.add(
+                "E265",
+                message,
+                draft.at("nodes", name, "nat", "addresses", i),
+                f"it must be a free address of the subnet of {name}:{interface}",
+            )
+    return good

@@ -1,0 +1,88 @@
+"""The whole way: evidence -> tracks -> fates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netlab.trace.box_events import told
+from netlab.trace.correlate import follow
+from netlab.trace.model import Fate, Fates, Hop
+from netlab.trace.nat_bindings import Bindings
+from netlab.trace.verdict import Judge
+from netlab.wire import address
+from netlab.wire.diff import TRANSPORT_NAMES, changes
+from netlab.wire.view import ICMP, ICMPV6, MALFORMED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netlab.capture.evidence import Evidence
+    from netlab.trace.track import Track
+    from netlab.wire.view import View
+
+
+def join(evidence: Evidence) -> Fates:
+    """The fate of every packet that the evidence knows of."""
+    bindings = Bindings(evidence.flows)
+    tracks = follow(evidence, bindings)
+    numbers = {id(track): number for number, track in enumerate(tracks, 1)}
+    judge = Judge(evidence, tracks, bindings)
+    return Fates((_fate(track, numbers, judge, bindings) for track in tracks), evidence.gaps)
+
+
+def _fate(track: Track, numbers: dict[int, int], judge: Judge, bindings: Bindings) -> Fate:
+    end = judge.verdict(track)
+    return Fate(
+        numbers[id(track)],
+        label(track.begins),
+        track.begins.protocol,
+        end.disposition,
+        end.node,
+        end.interface,
+        end.reason,
+        tuple(_hops(track, bindings)),
+        track.begins,
+        tuple(seen.frame for seen in track.sightings),
+        tuple(numbers[id(parent)] for parent in track.parents),
+        tuple(numbers[id(child)] for child in track.children),
+        track.becoming == "copied",
+    )
+
+
+def _hops(track: Track, bindings: Bindings) -> Iterator[Hop]:
+    before = track.begins
+    for number, seen in enumerate(track.sightings):
+        carriage = track.carriages.get(number)
+        changed = changes(before, seen.view)
+        yield Hop(
+            seen.node,
+            seen.interface,
+            seen.direction,
+            seen.time_ns,
+            changed,
+            told(carriage) if carriage else (),
+            bindings.translated(seen.node, before, seen.view) if changed else "",
+        )
+        before = seen.view
+
+
+def label(packet: View) -> str:
+    """A packet in a few words: ``UDP 10.0.0.2:4000 > 10.0.1.2:80, 20 octets``."""
+    if packet.protocol == MALFORMED:
+        return f"malformed IPv{packet.version} packet, {packet.length} octets"
+    source, destination = address.text(packet.source), address.text(packet.destination)
+    name = TRANSPORT_NAMES.get(packet.protocol, "")
+    if packet.protocol in (ICMP, ICMPV6):
+        name = "ICMP" if packet.protocol == ICMP else "ICMPv6"
+        name += f" {packet.transport[0]}/{packet.transport[1]}" if len(packet.transport) > 1 else ""
+    if name in TRANSPORT_NAMES.values() and not packet.fragment_offset:
+        six = packet.version == 6
+        source = f"[{source}]" if six else source
+        destination = f"[{destination}]" if six else destination
+        source += f":{packet.source_port}"
+        destination += f":{packet.destination_port}"
+    piece = f" fragment at {packet.fragment_offset}" if packet.is_fragment else ""
+    return (
+        f"{name or f'protocol {packet.protocol}'}{piece} {source} > {destination},"
+        f" {packet.payload_length} octets"
+    )

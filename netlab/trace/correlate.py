@@ -1,0 +1,419 @@
+"""Follow every packet through the lab: from frames, passages and drops to tracks.
+
+Everything is taken in order of time. A packet is always in one of two kinds of room: inside a
+node, or on a wire towards the interface at its other end.
+
+                 ┌────────────┐   out    ┌──────────────┐   in    ┌────────────┐
+      made here ─► inside A   ├──────────► wire to B:if ├─────────► inside B   │
+                 └────────────┘          └──────────────┘         └────────────┘
+
+Wires do not change packets, nodes may. What is seen and was expected by nobody was made there,
+cut from or merged of what was expected, or it is a copy.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING
+
+from netlab.trace.box_events import Carriages
+from netlab.trace.pending import Room, carried
+from netlab.trace.rule_trace import Passages
+from netlab.trace.track import Sighting, Track
+from netlab.wire.view import ICMP, ICMPV6, TCP, UDP, frame_view, illegible, view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from netlab.capture.evidence import Carriage, Evidence, Frame, KernelDrop
+    from netlab.trace.nat_bindings import Bindings
+    from netlab.trace.rule_trace import Passage
+    from netlab.wire.view import Key, View
+
+INNER_KINDS = frozenset({"bridge"})
+"""Interfaces that lead to another interface of the same node."""
+
+LATE_REASONS = frozenset({"NEIGH_FAILED", "NEIGH_QUEUEFULL"})
+"""The kernel held such a packet in a queue first: it is the oldest that fits, not the newest."""
+
+COPIES = ("tpacket_rcv", "packet_rcv", "packet_rcv_spkt", "ping_rcv")
+"""What is freed there is a copy: for AF_PACKET, or of an echo reply for the unprivileged ping
+sockets, which a ``ping`` of root does not use."""
+
+COPIED_TO_RAW = frozenset({ICMP, TCP, UDP, ICMPV6})
+"""Raw sockets get a copy of these; of all other protocols they get the packet itself (raw(7))."""
+
+BEFORE_CONTENT = 8
+"""Octets that a NAT may change in a transport header: ports and UDP's checksum."""
+
+LEAST_ALIKE = 8
+"""Octets of content that make two first fragments those of one datagram."""
+
+LEAST_MTU = 1280 - 40
+"""Octets that IPv6 carries everywhere without cutting (RFC 8200 section 5)."""
+
+NOT_DEATHS = frozenset({"QUEUE_PURGE", "CONSUMED", "NOT_DROPPED_YET"})
+"""A socket was closed with packets in its buffer: those had arrived."""
+
+
+def follow(evidence: Evidence, bindings: Bindings) -> list[Track]:
+    """Every packet of the evidence, in the order in which they were first seen."""
+    follower = _Follower(evidence, Passages(evidence.verdicts), bindings)
+    events: list[tuple[int, int, int, Callable[[], None]]] = []
+    for i, frame in enumerate(evidence.frames):
+        events.append((frame.time_ns, 0, i, partial(follower.frame, frame, i)))
+    for i, drop in enumerate(evidence.drops):
+        events.append((drop.time_ns, 1, i, partial(follower.drop, drop)))
+    events.sort(key=lambda event: event[:3])
+    for *_, happens in events:
+        happens()
+    follower.never_seen()
+    return sorted(follower.tracks, key=lambda track: track.time_ns)
+
+
+class _Follower:
+    """The rooms, and the rules by which tracks move between them."""
+
+    def __init__(self, evidence: Evidence, passages: Passages, bindings: Bindings) -> None:
+        self.tracks: list[Track] = []
+        self._arrivals_only = evidence.arrivals_only
+        self._frames = evidence.frames
+        self._passages = passages
+        self._carriages = Carriages(evidence.carriages)
+        self._bindings = bindings
+        self._peers: dict[tuple[str, str], tuple[str, str]] = {}
+        self._inner: set[tuple[str, str]] = set()
+        self._own: dict[str, set[bytes]] = {}
+        self._interfaces: dict[str, list[tuple[str, str]]] = {}
+        for node, place in evidence.surroundings.items():
+            self._own[node] = {a for i in place.interfaces for a in i.addresses}
+            self._peers[node, "lo"] = (node, "lo")
+            for i in place.interfaces:
+                if i.peer:
+                    self._peers[node, i.name] = i.peer
+                elif i.kind in INNER_KINDS:
+                    self._inner.add((node, i.name))
+            self._interfaces[node] = [(node, i.name) for i in place.interfaces] + [(node, "lo")]
+        self._carriers = {n for n, p in evidence.surroundings.items() if p.kind == "wire"}
+        self._inside: dict[str, Room] = defaultdict(Room)
+        self._wires: dict[tuple[str, str], Room] = defaultdict(Room)
+        self._under_way: dict[bytes, View] = {}
+        self._gone: dict[tuple[str, Key], Track] = {}
+        self._clock: dict[str, list[tuple[int, int]]] = {}
+        self._numbers: dict[tuple[str, tuple[bytes, bytes, int, int]], int] = {}
+
+    def _node(self, node: str) -> Room:
+        return self._inside[node]
+
+    def _wire(self, end: tuple[str, str]) -> Room:
+        return self._wires[end]
+
+    # Frames
+
+    def frame(self, frame: Frame, index: int) -> None:
+        """One frame: in or out of a node."""
+        packet = self._view(frame)
+        if packet is None:
+            return
+        seen = Sighting(frame.time_ns, frame.node, frame.interface, frame.direction, packet, index)
+        if frame.direction == "in":
+            self._comes_in(seen)
+        else:
+            self._goes_out(seen)
+
+    def _view(self, frame: Frame) -> View | None:
+        """The packet of a frame. What leaves one end of a wire comes in at the other as it was."""
+        if frame.direction == "in" and frame.data in self._under_way:
+            return self._under_way.pop(frame.data)
+        packet = frame_view(frame.data, ethernet=frame.ethernet)
+        if packet and frame.direction == "out":
+            self._under_way[frame.data] = packet
+        return packet
+
+    def _comes_in(self, seen: Sighting) -> None:
+        wire = self._wire((seen.node, seen.interface))
+        track = wire.find(seen.view)
+        if track is None and self._arrivals_only:
+            track = self._implied(wire, seen)
+        if track is None:
+            track = self._related(wire, seen)
+        if track is None:
+            # A switch's port hands a frame to the bridge device: in once more, same node.
+            track = self._node(seen.node).find(
+                seen.view, lambda t: t.last is not None and t.last.interface != seen.interface
+            )
+        if track is None:
+            track = self._begin(seen.view, seen.node, seen.time_ns)
+        self._move(track, seen)
+        self._claim(track, self._passages.arriving(seen.node, seen.view))
+        self._node(seen.node).add(track)
+        if seen.node in self._carriers:
+            track.carriage = self._carriages.coming(self._frames[seen.frame])
+            if track.carriage:
+                self._carriages.follow(track.carriage, track)
+
+    def _goes_out(self, seen: Sighting) -> None:
+        room = self._node(seen.node)
+        carriage, track = self._carried(room, seen)
+        if track is None:
+            weigh = self._bindings.weight(seen.node, seen.view)
+            track = room.find(seen.view, lambda t: self._may_go_on(t, seen), weigh=weigh)
+        if track is None:
+            track = self._copied(seen)
+        if track is None:
+            track = self._related(room, seen)
+        if track is None:
+            track = self._rewritten(room, seen)
+        if track is None:
+            track = self._begin(seen.view, seen.node, seen.time_ns)
+            self._claim(track, self._passages.leaving(seen.node, seen.view))
+        elif track.last and track.last.node == seen.node:
+            self._gone[seen.node, track.view.key] = track
+        self._move(track, seen)
+        if carriage:
+            track.carriage = None
+            track.carriages[len(track.sightings) - 1] = carriage
+        here = (seen.node, seen.interface)
+        if here in self._inner:
+            room.add(track)
+        elif here in self._peers:
+            self._wire(self._peers[here]).add(track)
+
+    def _begin(self, packet: View, node: str, time_ns: int) -> Track:
+        track = Track(packet, node, time_ns)
+        self.tracks.append(track)
+        return track
+
+    def _leave_rooms(self, track: Track) -> None:
+        self._node(track.node).remove(track)
+        last = track.last
+        if last and last.direction == "out":
+            end = self._peers.get((last.node, last.interface))
+            if end:
+                self._wire(end).remove(track)
+
+    def _move(self, track: Track, seen: Sighting) -> None:
+        self._leave_rooms(track)
+        track.sightings.append(seen)
+        track.node = seen.node
+
+    def _may_go_on(self, track: Track, seen: Sighting) -> bool:
+        """Whether what goes out can be what came in, and not an answer of the same content."""
+        if track.is_dead:
+            return False
+        came = track.view
+        own = self._own.get(seen.node, set())
+        if came.destination in own and seen.view.source in own:
+            # An echo, unless a NAT turned the packet around: then it lost one from its TTL.
+            return seen.view.ttl == came.ttl - 1
+        return True
+
+    def _carried(self, room: Room, seen: Sighting) -> tuple[Carriage | None, Track | None]:
+        """What the boxes of a wire know of a packet that goes out there, and whose it is."""
+        if seen.node not in self._carriers:
+            return None, None
+        frame = self._frames[seen.frame]
+        carriage = self._carriages.leaving(seen.node, seen.interface, frame)
+        if carriage is None:
+            return None, None
+        if carriage.came is None:
+            if not carriage.deeds:
+                return carriage, None  # it had come before anybody looked
+            # Made there, be it of what the box had kept or of nothing.
+            made = self._related(room, seen) or self._begin(seen.view, seen.node, seen.time_ns)
+            return carriage, made
+        track = self._carriages.track_of(carriage)
+        if track is None or any(deed.what in ("cut", "merged") for deed in carriage.deeds):
+            return carriage, None
+        if track in room:
+            return carriage, track
+        return carriage, self._copy(track, seen)
+
+    # What was not expected as it came
+
+    def _implied(self, wire: Room, seen: Sighting) -> Track | None:
+        """It went out at the other end of the wire, where nobody looked."""
+        end = self._peers.get((seen.node, seen.interface))
+        if end is None:
+            return None
+        node, interface = end
+        self._goes_out(seen._replace(node=node, interface=interface, direction="out"))
+        return wire.find(seen.view)
+
+    def _copied(self, seen: Sighting) -> Track | None:
+        """A second time out of a node that the packet entered once: the node made a copy."""
+        first = self._gone.get((seen.node, seen.view.key))
+        if first is None or first.is_dead:
+            return None
+        out = next(
+            (s for s in first.sightings if s.node == seen.node and s.direction == "out"), None
+        )
+        if out is None or (out.view.identification, out.view.ttl, out.view.transport[:20]) != (
+            seen.view.identification,
+            seen.view.ttl,
+            seen.view.transport[:20],
+        ):
+            return None
+        return self._copy(first, seen)
+
+    def _copy(self, first: Track, seen: Sighting) -> Track:
+        copy = self._begin(seen.view, seen.node, seen.time_ns)
+        copy.parents.append(first)
+        copy.becoming = "copied"
+        first.children.append(copy)
+        return copy
+
+    def _related(self, room: Room, seen: Sighting) -> Track | None:
+        """A piece of what was expected, or several of them in one."""
+        fit = self._overlapping(room, seen, seen.view)
+        renumbered = None if fit else self._renumbered(room, seen)
+        if renumbered:
+            fit = self._overlapping(room, seen, renumbered)
+        if not fit:
+            return None
+        track = self._begin(seen.view, seen.node, seen.time_ns)
+        for parent, amount in fit:
+            track.parents.append(parent)
+            parent.children.append(track)
+            whole = carried(parent.view)
+            parent.becoming = "merged" if amount == whole else "cut"
+            parent.covered += amount
+            if parent.covered >= whole:
+                self._leave_rooms(parent)
+        return track
+
+    def _overlapping(self, room: Room, seen: Sighting, packet: View) -> list[tuple[Track, int]]:
+        return [(t, amount) for t, amount in room.overlapping(packet) if self._may_go_on(t, seen)]
+
+    def _renumbered(self, room: Room, seen: Sighting) -> View | None:
+        """A fragment as it was numbered before the node gave its datagram another number.
+
+        The first fragment tells by its content which datagram it is of; the others follow.
+        """
+        packet = seen.view
+        if not packet.is_fragment:
+            return None
+        flow = (packet.source, packet.destination, *packet.datagram)
+        if packet.fragment_offset == 0:
+            start = packet.transport[BEFORE_CONTENT:]
+            for track in reversed(room.latest()):
+                came = track.view
+                both = min(len(start), len(came.transport) - BEFORE_CONTENT)
+                if (
+                    (came.protocol, came.fragment_offset) == (packet.protocol, 0)
+                    and both >= LEAST_ALIKE
+                    and came.transport[BEFORE_CONTENT:][:both] == start[:both]
+                ):
+                    self._numbers[seen.node, flow] = came.identification
+                    break
+        before = self._numbers.get((seen.node, flow))
+        return None if before is None else packet._replace(identification=before)
+
+    def _rewritten(self, room: Room, seen: Sighting) -> Track | None:
+        """The same packet with its sequence numbers, options or payload rewritten by a box."""
+        own = self._own.get(seen.node, set())
+        for track in room.latest():
+            came = track.view
+            if came.destination in own or not self._may_go_on(track, seen):
+                continue
+            if came.protocol != seen.view.protocol or came.is_fragment or seen.view.is_fragment:
+                continue
+            same_flow = came.flow == seen.view.flow and came.identification == (
+                seen.view.identification
+            )
+            start = came.header_length
+            same_payload = (
+                came.payload_length == seen.view.payload_length >= 8
+                and came.transport[start:] == seen.view.transport[seen.view.header_length :]
+                and bool(came.transport[start:])
+            )
+            if (same_flow or same_payload) and came.flags & 0x3F == seen.view.flags & 0x3F:
+                return track
+        return None
+
+    # Other evidence
+
+    def drop(self, drop: KernelDrop) -> None:
+        """End the track of a packet that the kernel freed."""
+        if drop.reason in NOT_DEATHS or drop.function.startswith(COPIES):
+            return
+        if drop.node in self._carriers:
+            return  # programs took it by packet socket; what the kernel drops there is a copy
+        packet = view(drop.data)
+        if packet and packet.protocol in COPIED_TO_RAW and drop.function.startswith("raw"):
+            return
+        if packet is None:
+            # Not IP, or only said to be: then a frame of it was seen.
+            found = [self._dropped(drop, packet) for packet in illegible(drop.data)]
+            tracks = found[0] or found[1]
+        else:
+            tracks = self._dropped(drop, packet)
+        if packet and not tracks:
+            track = self._begin(packet, drop.node, drop.time_ns)
+            self._claim(track, self._passages.dying(drop.node, packet))
+            tracks = [track]
+        for track in tracks:
+            track.drop = drop
+            if track.node != drop.node:
+                self._leave_rooms(track)
+                track.node = drop.node
+
+    def _dropped(self, drop: KernelDrop, packet: View) -> list[Track]:
+        def lives(track: Track) -> bool:
+            return track.drop is None
+
+        newest = drop.reason not in LATE_REASONS
+        room = self._node(drop.node)
+        found = room.find(packet, lives, newest=newest)
+        if found:
+            return [found]
+        for place in self._interfaces.get(drop.node, []):
+            # Before it was seen to come in, or after it was seen to go out.
+            for end in dict.fromkeys((place, self._peers.get(place, place))):
+                found = self._wire(end).find(packet, lives, newest=newest)
+                if found:
+                    return [found]
+        # Reassembled, or not yet cut: all that belongs to it.
+        return [track for track, _ in room.overlapping(packet) if lives(track)]
+
+    def never_seen(self) -> None:
+        """Packets that only nft met: made in a node and gone before they reached an interface."""
+        cut = {
+            (first.node, *trait)
+            for first in (track.sightings[0] for track in self.tracks if track.sightings)
+            for trait in _beginnings(first.view)
+        }
+        for order in self._clock.values():
+            order.sort()
+        for passage in sorted(self._passages.rest(), key=lambda p: p.number):
+            packet = passage.arrived
+            if packet is None or not passage.local:
+                continue
+            known = any((passage.node, *trait) in cut for trait in _beginnings(packet))
+            if known and not passage.dropped:
+                continue  # nft met it whole, the wire saw its pieces
+            self._begin(packet, passage.node, self._time_of(passage)).passages.append(passage)
+
+    def _claim(self, track: Track, passage: Passage | None) -> None:
+        if passage:
+            track.passages.append(passage)
+            self._clock.setdefault(track.node, []).append((passage.number, track.time_ns))
+
+    def _time_of(self, passage: Passage) -> int:
+        """A time for it: nft tells order only, so just after the passage before."""
+        known = self._clock.get(passage.node, [])
+        before = bisect_left(known, (passage.number, 0))
+        return known[before - 1][1] + 1 if before else 0
+
+
+def _beginnings(packet: View) -> Iterator[tuple[object, ...]]:
+    """What a packet has in common with the first piece that it is cut into on its way out."""
+    who = packet.flow[:3]
+    if packet.version == 4:
+        yield (*who, packet.identification)
+    elif packet.is_fragment or packet.length > LEAST_MTU:
+        yield (*who, "pieces")  # IPv6 numbers a datagram only when it cuts it
+    if packet.protocol == TCP:
+        yield (*packet.flow, packet.sequence)

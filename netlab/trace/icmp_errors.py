@@ -1,0 +1,118 @@
+"""Answers tell on packets: an ICMP error quotes the one that it is about, a RST names it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from netlab.trace.disposition import Disposition
+from netlab.wire import icmp, tcp
+from netlab.wire.view import ICMP, TCP, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlab.trace.track import Track
+    from netlab.wire.view import View
+
+_Quote: TypeAlias = tuple[str, bytes, bytes, int, int, int, bytes]
+
+_D = Disposition
+
+_ICMP = {
+    (icmp.UNREACHABLE, 0): (_D.NO_ROUTE, "network unreachable"),
+    (icmp.UNREACHABLE, 1): (_D.NEIGHBOUR_UNKNOWN, "host unreachable"),
+    (icmp.UNREACHABLE, 2): (_D.NO_LISTENER, "protocol unreachable"),
+    (icmp.UNREACHABLE, 3): (_D.NO_LISTENER, "port unreachable"),
+    (icmp.UNREACHABLE, 4): (_D.TOO_BIG, "fragmentation needed"),
+    (icmp.UNREACHABLE, 9): (_D.DENIED, "network prohibited"),
+    (icmp.UNREACHABLE, 10): (_D.DENIED, "host prohibited"),
+    (icmp.UNREACHABLE, 13): (_D.DENIED, "administratively prohibited"),
+    (icmp.TIME_EXCEEDED, 0): (_D.TTL_EXPIRED, "time exceeded"),
+    (icmp.PARAMETER_PROBLEM, 0): (_D.MALFORMED, "parameter problem"),
+}
+_ICMPV6 = {
+    (icmp.V6_UNREACHABLE, 0): (_D.NO_ROUTE, "no route"),
+    (icmp.V6_UNREACHABLE, 1): (_D.DENIED, "administratively prohibited"),
+    (icmp.V6_UNREACHABLE, 3): (_D.NEIGHBOUR_UNKNOWN, "address unreachable"),
+    (icmp.V6_UNREACHABLE, 4): (_D.NO_LISTENER, "port unreachable"),
+    (icmp.V6_PACKET_TOO_BIG, 0): (_D.TOO_BIG, "packet too big"),
+    (icmp.V6_TIME_EXCEEDED, 0): (_D.TTL_EXPIRED, "time exceeded"),
+    (icmp.V6_PARAMETER_PROBLEM, 1): (_D.NO_LISTENER, "unrecognized next header"),
+}
+
+
+class Answer(NamedTuple):
+    """What an answer says of the packet that provoked it."""
+
+    disposition: Disposition
+    text: str
+
+
+class Answers:
+    """All answers among some tracks, by the packet that they are about."""
+
+    def __init__(self, tracks: Sequence[Track]) -> None:
+        self._errors: dict[_Quote, list[Answer]] = {}
+        self._resets: dict[tuple[object, ...], list[Answer]] = {}
+        self._reset: dict[int, Answer] = {}
+        asked: dict[tuple[object, ...], list[Track]] = {}
+        for track in tracks:
+            if track.view.protocol == TCP and track.view.flags & tcp.ACK:
+                which = (track.node, *track.view.flow, track.view.acknowledgement)
+                asked.setdefault(which, []).append(track)
+        for track in tracks:
+            if not track.sightings:
+                continue
+            packet, node = track.begins, track.sightings[0].node
+            about = quoted(packet)
+            if about:
+                table = _ICMP if packet.protocol == ICMP else _ICMPV6
+                kind, code = packet.transport[0], packet.transport[1]
+                disposition, name = table.get((kind, code), (_D.REFUSED, f"type {kind}/{code}"))
+                said = Answer(disposition, f"answered by {node} with ICMP: {name}")
+                self._errors.setdefault(_quote(node, about), []).append(said)
+            elif packet.protocol == TCP and packet.flags & tcp.RST:
+                said = Answer(_D.NO_LISTENER, f"answered by {node} with a RST")
+                if packet.flags & tcp.ACK:
+                    tried = (node, *_reverse(packet), packet.acknowledgement)
+                    self._resets.setdefault(tried, []).append(said)
+                    continue
+                # It begins where the segment that it answers ended: the last one before it.
+                asking = (node, *_reverse(packet), packet.sequence)
+                before = [t for t in asked.get(asking, ()) if t.time_at_end < track.time_ns]
+                if before:
+                    self._reset[id(max(before, key=lambda t: t.time_at_end))] = said
+
+    def of(self, track: Track) -> Answer | None:
+        """What answered this packet at the node where it ended; each answer serves once.
+
+        A SYN is refused by a RST that acknowledges it, what came for a connection that is gone by
+        one that acknowledges nothing (RFC 9293 section 3.5.2).
+        """
+        packet = track.view
+        found = self._errors.get(_quote(track.node, packet))
+        if not found and packet.protocol == TCP:
+            if packet.flags & tcp.ACK:
+                return self._reset.get(id(track))
+            if packet.flags & tcp.SYN:
+                after = packet.sequence + packet.payload_length + 1 & 0xFFFFFFFF
+                found = self._resets.get((track.node, *packet.flow, after))
+        return found.pop(0) if found else None
+
+
+def _quote(node: str, packet: View) -> _Quote:
+    """The packet as the node saw it; eight octets of its transport are in every quote."""
+    return (
+        node,
+        packet.source,
+        packet.destination,
+        packet.protocol,
+        packet.identification if packet.version == 4 else 0,
+        packet.fragment_offset,
+        packet.transport[:8],
+    )
+
+
+def _reverse(packet: View) -> tuple[object, ...]:
+    source, destination, protocol, source_port, destination_port = packet.flow
+    return (destination, source, protocol, destination_port, source_port)

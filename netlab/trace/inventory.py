@@ -1,0 +1,66 @@
+"""Where evidence is collected, from a lab's plan."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from netlab.capture.evidence import Interface, Place
+from netlab.plan.operations import CreateBridge, CreateTun, CreateVeth, StartProgram
+from netlab.wire.address import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netlab.plan.operations import Plan
+
+
+def surroundings(plan: Plan) -> dict[str, Place]:
+    """Every node with its interfaces and what they are wired to."""
+    kinds = {
+        (operation.node, operation.name): kind
+        for operation in plan.operations
+        for type_, kind in ((CreateBridge, "bridge"), (CreateTun, "tun"))
+        if isinstance(operation, type_)
+    }
+    wires = peers(plan)
+    boxes = {
+        operation.node: _boxes(operation.argv)
+        for operation in plan.operations
+        if isinstance(operation, StartProgram)
+    }
+    return {
+        node.name: Place(
+            node.kind,
+            tuple(
+                Interface(
+                    i.name,
+                    kinds.get((node.name, i.name), "veth"),
+                    tuple(packed(a.partition("/")[0]) for a in i.addresses),
+                    wires.get((node.name, i.name)),
+                )
+                for i in node.interfaces
+            ),
+            boxes.get(node.name, ()) if node.kind == "wire" else (),
+        )
+        for node in plan.nodes
+    }
+
+
+def peers(plan: Plan) -> dict[tuple[str, str], tuple[str, str]]:
+    """What is at the other end of each veth, be it a node or a wire with boxes."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for operation in plan.operations:
+        if isinstance(operation, CreateVeth):
+            a, b = ((end.node, end.name) for end in (operation.a, operation.b))
+            found |= {a: b, b: a}
+    return found
+
+
+def _boxes(argv: Sequence[str]) -> tuple[str, ...]:
+    """The kinds of boxes that a wire's program is told of, in its last argument."""
+    try:
+        described = json.loads(argv[-1])
+        return tuple(str(box.get("kind") or box["python"]) for box in described)
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return ()

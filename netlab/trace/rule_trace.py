@@ -1,0 +1,120 @@
+"""A packet's passage through the rules of one node: nft's trace, put back together.
+
+nft tells of each step in a message of its own, without time and with the packet's headers only at
+the start of a chain. What makes a passage of them is the trace id and the rule by which our own
+table switched tracing on: no other comes before it, so it marks the beginning.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from netlab.wire.view import view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from netlab.capture.evidence import RuleVerdict
+    from netlab.wire.view import Key, View
+
+OBSERVER_TABLE = "netlab_observe"
+
+MOST_ALIKE = 64
+"""So many packets that look the same are told apart; beyond, order alone decides."""
+
+
+class Passage:
+    """The steps of one packet in one node.
+
+    ``arrived`` is the packet as it met the first rule, ``last_seen`` as it met the last chain.
+    """
+
+    __slots__ = ("arrived", "dropped", "last_seen", "local", "node", "number", "steps")
+
+    def __init__(self, node: str, number: int, *, local: bool) -> None:
+        self.node = node
+        self.number = number
+        self.local = local
+        self.arrived: View | None = None
+        self.last_seen: View | None = None
+        self.steps: list[RuleVerdict] = []
+        self.dropped: RuleVerdict | None = None
+
+    def add(self, verdict: RuleVerdict) -> None:
+        """One more step; those of the observer's own table count only for their headers."""
+        if verdict.headers:
+            self.last_seen = view(verdict.headers)
+            self.arrived = self.arrived or self.last_seen
+        if verdict.table == OBSERVER_TABLE:
+            return
+        self.steps.append(verdict)
+        if verdict.verdict == "drop":
+            self.dropped = verdict
+
+    @property
+    def taken(self) -> RuleVerdict | None:
+        """The last step, if a rule kept the packet (synproxy), or gave it to a program (queue)."""
+        last = self.steps[-1] if self.steps else None
+        return last if last and last.verdict in ("stolen", "queue") else None
+
+
+def passages(verdicts: Iterable[RuleVerdict]) -> list[Passage]:
+    """All passages, in the order in which they began."""
+    begun: list[Passage] = []
+    current: dict[tuple[str, int], Passage] = {}
+    for verdict in verdicts:
+        which = (verdict.node, verdict.trace_id)
+        ours = verdict.table == OBSERVER_TABLE
+        marks = ours and (verdict.kind, verdict.verdict) == ("rule", "accept")
+        passage = current.get(which)
+        if passage is None or marks:
+            passage = Passage(verdict.node, len(begun), local=verdict.hook == "output")
+            current[which] = passage
+            begun.append(passage)
+        passage.add(verdict)
+    return begun
+
+
+class Passages:
+    """Passages that wait for the frame that they belong to."""
+
+    def __init__(self, verdicts: Iterable[RuleVerdict]) -> None:
+        self._waiting: dict[tuple[str, bool, Key], deque[Passage]] = {}
+        for passage in passages(verdicts):
+            if passage.arrived:
+                where = (passage.node, passage.local, passage.arrived.exact)
+                self._waiting.setdefault(where, deque()).append(passage)
+
+    def arriving(self, node: str, packet: View) -> Passage | None:
+        """The passage of a packet that came in: frames and passages keep the same order."""
+        return self._take((node, False, packet.exact), packet)
+
+    def leaving(self, node: str, packet: View) -> Passage | None:
+        """The passage of a packet that was made in the node and came out of it."""
+        return self._take((node, True, packet.exact), packet, alive=True)
+
+    def dying(self, node: str, packet: View) -> Passage | None:
+        """The passage of a packet that was made in the node and never came out of it."""
+        return self._take((node, True, packet.exact), packet)
+
+    def _take(
+        self, where: tuple[str, bool, Key], packet: View, *, alive: bool = False
+    ) -> Passage | None:
+        queue = self._waiting.get(where)
+        if not queue:
+            return None
+        fit = [p for p in islice(queue, MOST_ALIKE) if not (alive and p.dropped)]
+        if not fit:
+            return None
+        # Equal so far; the transport's checksum, if it is already there, tells payloads apart.
+        start = packet.transport[:20]
+        taken = next((p for p in fit if p.arrived and p.arrived.transport == start), fit[0])
+        queue.remove(taken)
+        return taken
+
+    def rest(self) -> Iterator[Passage]:
+        """The passages that no frame claimed."""
+        for queue in self._waiting.values():
+            yield from queue

@@ -1,0 +1,89 @@
+"""The track of one packet: every place where it was seen, and what it is to other packets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from netlab.capture.evidence import Carriage, Direction, KernelDrop
+    from netlab.trace.rule_trace import Passage
+    from netlab.wire.view import View
+
+
+class Sighting(NamedTuple):
+    """A packet at an interface; ``frame`` is its index among the frames of the evidence."""
+
+    time_ns: int
+    node: str
+    interface: str
+    direction: Direction
+    view: View
+    frame: int
+
+
+class Track:
+    """One packet from where it was first seen to where it was seen last.
+
+    ``begins`` is the packet as first seen and ``node`` where it is now, also for a packet that
+    never reached an interface. ``children`` are the packets that it became: the pieces that it
+    was cut into, its copies, or the one that it was merged into (``becoming`` says which).
+    """
+
+    __slots__ = (
+        "becoming",
+        "begins",
+        "carriage",
+        "carriages",
+        "children",
+        "covered",
+        "drop",
+        "node",
+        "parents",
+        "passages",
+        "sightings",
+        "time_ns",
+    )
+
+    def __init__(self, begins: View, node: str, time_ns: int) -> None:
+        self.begins = begins
+        self.node = node
+        self.time_ns = time_ns
+        self.sightings: list[Sighting] = []
+        self.passages: list[Passage] = []
+        self.drop: KernelDrop | None = None
+        self.carriage: Carriage | None = None
+        """What the boxes of the wire did with it, if that is where it is."""
+        self.carriages: dict[int, Carriage] = {}
+        """The same for each sighting where it left a wire, by its index."""
+        self.parents: list[Track] = []
+        self.children: list[Track] = []
+        self.becoming: Literal["", "cut", "merged", "copied"] = ""
+        self.covered = 0
+        """Octets of this packet that have gone on as pieces."""
+
+    @property
+    def last(self) -> Sighting | None:
+        """Where it was seen last."""
+        return self.sightings[-1] if self.sightings else None
+
+    @property
+    def time_at_end(self) -> int:
+        """When it was seen last."""
+        return self.sightings[-1].time_ns if self.sightings else self.time_ns
+
+    @property
+    def view(self) -> View:
+        """The packet as it was last seen."""
+        return self.sightings[-1].view if self.sightings else self.begins
+
+    @property
+    def passage(self) -> Passage | None:
+        """Its passage through the rules of the node where it is, if that was traced."""
+        if self.passages and self.passages[-1].node == self.node:
+            return self.passages[-1]
+        return None
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether a rule or the kernel is known to have ended it."""
+        return self.drop is not None or any(p.dropped for p in self.passages)

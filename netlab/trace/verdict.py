@@ -1,0 +1,247 @@
+"""From a track to its end: who saw it, what that means, and how sure it is.
+
+Witnesses are heard in this order, the first that knows decides:
+
+    nft         a rule or a policy dropped it
+    the kernel  freed it for a reason
+    a wire      took it in and did not give it out: its boxes say why, or it is inferred
+    the place   it reached its destination, or a wire that nobody watches
+    answers     an ICMP error or a RST that quotes it               from here on: inferred
+    counters    rose by no less than the packets in question
+    nobody      unknown
+
+A witness that was missing makes an arrival doubtful only where it alone could have contradicted:
+without drop reasons a packet that reached its node counts as delivered unless an answer or a
+counter speaks against it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from netlab.capture.evidence import MISSED
+from netlab.trace.box_events import by_box, kept
+from netlab.trace.counters import suspicions
+from netlab.trace.disposition import Disposition, of_kernel
+from netlab.trace.icmp_errors import Answers
+from netlab.trace.model import Reason
+from netlab.trace.pending import carried
+from netlab.wire import address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from netlab.capture.evidence import Evidence, RuleVerdict
+    from netlab.trace.icmp_errors import Answer
+    from netlab.trace.nat_bindings import Bindings
+    from netlab.trace.track import Track
+
+
+End: TypeAlias = tuple[Disposition, Reason]
+
+
+NOT_OURS = frozenset(
+    {Disposition.NOT_FORWARDING, Disposition.NO_ROUTE, Disposition.WRONG_WAY, Disposition.UNKNOWN}
+)
+"""Ends of packets that a node's kernel does not take for its own."""
+
+
+class Verdict(NamedTuple):
+    """The end of a track."""
+
+    disposition: Disposition
+    reason: Reason
+    node: str
+    interface: str
+
+
+class Judge:
+    """Judges the tracks of one body of evidence."""
+
+    def __init__(self, evidence: Evidence, tracks: Sequence[Track], bindings: Bindings) -> None:
+        self._evidence = evidence
+        self._bindings = bindings
+        self._places = evidence.surroundings
+        self._own = {
+            node: {a for i in place.interfaces for a in i.addresses}
+            for node, place in self._places.items()
+        }
+        self._blind = {gap.collector for gap in evidence.gaps if not gap.node}
+        self._blind_at = {(gap.collector, gap.node) for gap in evidence.gaps}
+        self._overrun = {c.node for c in evidence.counts if c.name == MISSED}
+        blind = {node for collector, node in self._blind_at if collector == "boxes"}
+        self._telling = {carriage.node for carriage in evidence.carriages} - blind
+        self._clashes = {
+            c.node
+            for c in evidence.counts
+            if c.name in ("conntrack.insert_failed", "conntrack.drop")
+        }
+        self._programs = set(self._spoken_for(tracks))
+        self._known: dict[int, End] = {}
+        doubtful = []
+        answers = Answers(tracks)
+        for track in tracks:
+            end = self._certain(track)
+            if end is None or (track.drop and end[0].arrived):
+                # What TIME-WAIT takes it may still refuse.
+                end = answered(answers.of(track)) or end
+            if end:
+                self._known[id(track)] = end
+            else:
+                doubtful.append(track)
+        explained = Counter(
+            (track.node, self._known[id(track)][0]) for track in tracks if id(track) in self._known
+        )
+        # Where the kernel's reasons are known, no arrival needs a counter's word.
+        asked = [t for t in doubtful if not (self._is_at_home(t) and self._sees_drops(t.node))]
+        for number, said in suspicions(evidence, asked, explained, self._is_at_home).items():
+            self._known[number] = said.disposition, Reason(said.source, said.text)
+
+    def verdict(self, track: Track) -> Verdict:
+        """How this one ended."""
+        last = track.last
+        interface = last.interface if last and last.node == track.node else ""
+        disposition, reason = self._known.get(id(track)) or self._by_place(track)
+        if disposition in NOT_OURS and (track.node, *track.view.flow) in self._programs:
+            # The kernel has no use for it, but a packet socket got it before.
+            text = f"a program at {track.node} speaks for {address.text(track.view.destination)}"
+            disposition, reason = Disposition.DELIVERED, Reason("inferred", text)
+        lives = disposition.arrived or disposition.lives_on
+        if last and not lives and self._bindings.has_gone(track.node, track.view, last.time_ns):
+            reason = reason._replace(text=f"{reason.text}; conntrack had let go of its flow")
+        return Verdict(disposition, reason, track.node, interface)
+
+    def _spoken_for(self, tracks: Sequence[Track]) -> Iterator[tuple[object, ...]]:
+        """Flows to foreign addresses for which a node sends all the same: a program does."""
+        for track in tracks:
+            if not track.sightings or track.parents or track.sightings[0].direction == "in":
+                continue
+            node = track.sightings[0].node
+            source, destination, protocol, source_port, port = track.begins.flow
+            if source and source not in self._own.get(node, ()):
+                yield node, destination, source, protocol, port, source_port
+
+    def _is_at_home(self, track: Track) -> bool:
+        """Whether it came in to the node that it was for."""
+        last = track.last
+        if last is None or last.direction != "in" or last.node != track.node:
+            return False
+        frame = self._evidence.frames[last.frame]
+        return (
+            last.view.destination in self._own.get(last.node, ())
+            or last.interface == "lo"
+            # Broadcast and multicast, by the lowest bit of the Ethernet address (IEEE 802.3).
+            or (frame.ethernet and bool(frame.data[0] & 1))
+        )
+
+    # Somebody saw it
+
+    def _certain(self, track: Track) -> End | None:
+        dropped = next((p.dropped for p in reversed(track.passages) if p.dropped), None)
+        if dropped:
+            return Disposition.DENIED, by_rule(dropped)
+        taken = track.passage.taken if track.passage else None
+        if taken:
+            return Disposition.CONSUMED, by_rule(taken)
+        if track.drop:
+            return self._by_kernel(track)
+        if track.children and track.becoming:
+            end = Disposition.MERGED if track.becoming == "merged" else Disposition.CUT
+            if track.becoming == "merged" or track.covered >= carried(track.view):
+                word = "merged into another" if track.becoming == "merged" else "cut into pieces"
+                return end, by_box(track, word) or Reason("inferred", f"{word} at {track.node}")
+        last = track.last
+        if last and last.direction == "out":
+            return self._left(track)
+        place = self._places.get(track.node)
+        if track.carriage:
+            return kept(track.carriage, track.node)
+        if place and place.kind == "wire" and track.node in self._telling:
+            # It tells of every packet that it takes in.
+            if track.node in self._overrun:
+                text = "came faster than the wire's program could take it in"
+                return Disposition.QUEUE_FULL, Reason("inferred", text)
+            return Disposition.STILL_QUEUED, Reason("inferred", "waits for the wire's program")
+        if place and place.kind == "wire":
+            boxes = " or ".join(place.boxes) or "a program"
+            text = f"went into {boxes} on the wire and did not come out"
+            return Disposition.CONSUMED, Reason("inferred", text)
+        return None
+
+    def _by_kernel(self, track: Track) -> End:
+        drop = track.drop
+        assert drop
+        disposition, text = of_kernel(drop.reason, drop.function, track.view)
+        said = f"{text} [{drop.reason} in {drop.function}]" if drop.function else text
+        if drop.reason != "NETFILTER_DROP":
+            return disposition, Reason("kernel", said)
+        # nft's own drops happen in nft_do_chain; what passes every chain and dies all the same
+        # dies when conntrack confirms its entry, for which only a counter stands witness.
+        beyond_rules = drop.function != "nft_do_chain"
+        if beyond_rules and drop.node in self._clashes:
+            return Disposition.NAT_CLASH, Reason("conntrack", CLASH)
+        return disposition, Reason("kernel", said)
+
+    def _left(self, track: Track) -> End:
+        last = track.last
+        assert last
+        place = self._places.get(last.node)
+        interface = next(
+            (i for i in place.interfaces if i.name == last.interface) if place else iter(()), None
+        )
+        if interface and interface.peer:
+            if ("capture", interface.peer[0]) in self._blind_at or "capture" in self._blind:
+                text = f"left {last.node}; {interface.peer[0]} could not be watched well enough"
+                return Disposition.UNKNOWN, Reason("inferred", text)
+            text = f"left by {last.interface} and never came in at {':'.join(interface.peer)}"
+            return Disposition.LOST_ON_WIRE, Reason("inferred", text)
+        if interface and interface.kind == "tun":
+            text = f"taken by the program behind {last.interface}"
+            if place and place.kind == "stack":
+                return Disposition.DELIVERED, Reason("inferred", text)
+            return Disposition.CONSUMED, Reason("inferred", text)
+        text = f"left by {last.interface}, whose other end is not part of the lab"
+        return Disposition.UNKNOWN, Reason("inferred", text)
+
+    def _sees_drops(self, node: str) -> bool:
+        return "drops" not in self._blind and ("drops", node) not in self._blind_at
+
+    def _by_place(self, track: Track) -> End:
+        """Nobody said anything: then it arrived, if it was in the right place."""
+        if self._is_at_home(track):
+            if self._sees_drops(track.node):
+                return Disposition.DELIVERED, Reason("kernel", "reached its destination")
+            text = "reached its destination, as far as can be seen"
+            return Disposition.DELIVERED, Reason("inferred", text)
+        return Disposition.UNKNOWN, Reason("inferred", f"never left {track.node}; nobody saw why")
+
+
+def answered(answer: Answer | None) -> End | None:
+    """What an answer says, if there is one."""
+    return (answer.disposition, Reason("inferred", answer.text)) if answer else None
+
+
+CLASH = "its translation is taken: conntrack could not confirm the entry (insert_failed)"
+
+
+def by_rule(verdict: RuleVerdict) -> Reason:
+    """What nft says: the rule, and where it came from by its comment ``LABEL FILE:LINE``."""
+    label, topology = split_comment(verdict.comment)
+    where = f"{verdict.hook or verdict.chain} chain"
+    if verdict.kind == "policy":
+        text = f"{where}, policy drop"
+    elif label:
+        text = f'{where}, rule "{label}"'
+    else:
+        text = f"{where}, rule `{verdict.rule}`" if verdict.rule else f"{where}, a rule"
+    return Reason("nft", text, verdict.rule, topology, label, verdict.chain)
+
+
+def split_comment(comment: str) -> tuple[str, str]:
+    """Label and ``file:line`` of a rule's comment; either may be empty."""
+    label, _, place = comment.rpartition(" ")
+    file, colon, line = place.rpartition(":")
+    if colon and file and line.isdigit():
+        return label, place
+    return comment, ""

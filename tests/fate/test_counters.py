@@ -1,9 +1,0 @@
-from collections import Counter
-
-from netlab.fate.counters import suspicions
-from netlab.observe.evidence import Count, Evidence
-
-
-def test_names_of_snmp6_have_no_dot():
-    evidence = Evidence({}, (), counts=(Count("home", "Icmp6InMsgs", 1),))
-    assert suspicions(evidence, [], Counter(), lambda _: True) == {}

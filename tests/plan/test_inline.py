@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+
+from netlab.plan import inline
+from netlab.plan.build import build
+from netlab.plan.operations import CreateVeth, DisableOffloads, StartProgram
+from netlab.topology import loads
+
+FILE = """
+nodes: {client: {}, wire1: {kind: router}, server: {kind: router}}
+links:
+  - [client:eth0, wire1:a]
+  - {ends: [client:eth1, server:eth0], loss: 3/20, seed: 7, inbound: {rate: 1mbit}, middleboxes: [split]}
+  - {ends: [wire1:b, server:eth1], delay: 1ms}
+"""  # noqa: E501 - a file is what it is
+
+
+def test_a_link_with_boxes_becomes_two_and_a_node_with_a_free_name():
+    topology = inline.spread(loads(FILE))
+    assert [n.name for n in topology.nodes] == ["client", "wire1", "server", "wire2", "wire3"]
+    assert [(link.a, link.b) for link in topology.links] == [
+        (("client", "eth0"), ("wire1", "a")),
+        (("client", "eth1"), ("wire2", "a")),
+        (("wire2", "b"), ("server", "eth0")),
+        (("wire1", "b"), ("wire3", "a")),
+        (("wire3", "b"), ("server", "eth1")),
+    ]
+
+
+def test_only_the_far_ends_lose_their_offloads():
+    plan = build(loads(FILE))
+    plain = [(o.node, o.name) for o in plan.operations if isinstance(o, DisableOffloads)]
+    assert plain == [
+        ("client", "eth1"),
+        ("wire1", "b"),
+        ("server", "eth0"),
+        ("server", "eth1"),
+    ]
+
+
+def test_the_program_is_told_its_boxes_as_json():
+    plan = build(loads(FILE, "wires.yaml"))
+    first, _ = (o for o in plan.operations if isinstance(o, StartProgram))
+    assert first.node == "wire2"
+    assert first.ready == "log ^ready$"
+    assert json.loads(first.argv[-1]) == [
+        {
+            "kind": "impair",
+            "parameters": {"loss": "3/20", "direction": "outbound", "seed": 7},
+            "seed": 0,
+            "topology": "wires.yaml:5",
+        },
+        {
+            "kind": "impair",
+            "parameters": {"rate": "1mbit", "loss": "3/20", "direction": "inbound", "seed": 7},
+            "seed": 0,
+            "topology": "wires.yaml:5",
+        },
+        {"kind": "split", "parameters": {}, "seed": 0, "topology": "wires.yaml:5"},
+    ]
+
+
+def test_without_boxes_nothing_changes():
+    topology = loads("nodes: {a: {}, b: {}}\nlinks: [[a:eth0, b:eth0]]")
+    assert inline.spread(topology) is topology
+    assert sum(isinstance(o, CreateVeth) for o in build(topology).operations) == 1
