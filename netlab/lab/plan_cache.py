@@ -93,7 +93,7 @@ def _remember(entry: str, file: str, text: str, plan: Plan) -> None:
 
 def _maker() -> str:
     """The version, and when a file of the code that makes plans was last changed."""
-    package = os.path.dirname(__file__)
+    package = os.path.dirname(os.path.dirname(__file__))
     latest = 0
     for room in ("topology", "plan", "middlebox"):
         with os.scandir(os.path.join(package, room)) as files:
