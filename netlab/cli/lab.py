@@ -9,6 +9,7 @@ from netlab.cli import console
 from netlab.errors import Diagnostic, LabError
 from netlab.lab import lab as labs
 from netlab.plan.operations import StartProgram
+from netlab.topology import shipped
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +28,9 @@ def up(parser: argparse.ArgumentParser) -> None:
         "  netlab up topologies/nat.yaml\n"
         "  netlab up topologies/nat.yaml --name second"
     )
-    parser.add_argument("file", metavar="FILE", help="a topology file")
+    parser.add_argument(
+        "file", metavar="FILE", help="a topology file, or the name of one that ships"
+    )
     parser.add_argument("--name", metavar="N", help="the lab's name (default: the file's)")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
     parser.add_argument(
@@ -38,7 +41,7 @@ def up(parser: argparse.ArgumentParser) -> None:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    lab = labs.Lab(arguments.file, name=arguments.name)
+    lab = labs.Lab(shipped.find(arguments.file), name=arguments.name)
     if arguments.dry_run:
         from netlab.plan.text import text
 

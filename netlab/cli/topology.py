@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING
 
 from netlab.cli import console
 from netlab.errors import InputError
+from netlab.topology import shipped
 
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.errors import Diagnostic
+
 
 def check(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab check``."""
-    parser.epilog = "example:\n  netlab check topologies/nat.yaml"
-    parser.add_argument("file", metavar="FILE", help="a topology file")
+    parser.epilog = "examples:\n  netlab check topologies/nat.yaml\n  netlab check labs/*.yaml"
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="a topology file, or the name of one that ships"
+    )
     parser.add_argument("--json", action="store_true", help="print the diagnostics as JSON")
     parser.set_defaults(run=_check)
 
@@ -22,19 +27,22 @@ def check(parser: argparse.ArgumentParser) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from netlab.topology import load
 
-    try:
-        topology = load(arguments.file)
-    except InputError as error:
-        if not arguments.json:
-            raise
-        diagnostics = [d.to_json() for d in error.diagnostics]
-        console.print_json({"ok": False, "diagnostics": diagnostics})
-        return error.exit_code
+    diagnostics: list[Diagnostic] = []
+    for file in arguments.files:
+        try:
+            topology = load(shipped.find(file))
+        except InputError as error:
+            diagnostics += error.diagnostics
+        else:
+            nodes, links = len(topology.nodes), len(topology.links)
+            if not arguments.json:
+                print(f"{file}: fine ({nodes} nodes, {links} links)")
     if arguments.json:
-        console.print_json({"ok": True, "diagnostics": []})
-    else:
-        nodes, links = len(topology.nodes), len(topology.links)
-        print(f"{arguments.file}: fine ({nodes} nodes, {links} links)")
+        problems = [diagnostic.to_json() for diagnostic in diagnostics]
+        console.print_json({"ok": not diagnostics, "diagnostics": problems})
+        return InputError.exit_code if diagnostics else 0
+    if diagnostics:
+        raise InputError(*diagnostics)
     return 0
 
 
@@ -45,7 +53,9 @@ def plan(parser: argparse.ArgumentParser) -> None:
         "  netlab plan topologies/nat.yaml\n"
         "  netlab plan topologies/nat.yaml --format sh > nat.sh && sudo sh nat.sh"
     )
-    parser.add_argument("file", metavar="FILE", help="a topology file")
+    parser.add_argument(
+        "file", metavar="FILE", help="a topology file, or the name of one that ships"
+    )
     parser.add_argument(
         "--format",
         choices=("text", "sh", "json"),
@@ -59,7 +69,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from netlab.plan.build import build
     from netlab.topology import load
 
-    made = build(load(arguments.file))
+    made = build(load(shipped.find(arguments.file)))
     if arguments.format == "json":
         from netlab.plan.codec import to_json
 
@@ -82,7 +92,9 @@ def graph(parser: argparse.ArgumentParser) -> None:
         "  netlab graph topologies/nat.yaml\n"
         "  netlab graph topologies/nat.yaml --format svg > nat.svg"
     )
-    parser.add_argument("file", metavar="FILE", help="a topology file")
+    parser.add_argument(
+        "file", metavar="FILE", help="a topology file, or the name of one that ships"
+    )
     parser.add_argument(
         "--format",
         choices=("text", "dot", "mermaid", "svg"),
@@ -96,7 +108,7 @@ def _graph(arguments: argparse.Namespace) -> int:
     from netlab.diagram import graph as drawings
     from netlab.topology import load
 
-    print(getattr(drawings, arguments.format)(load(arguments.file)).rstrip("\n"))
+    print(getattr(drawings, arguments.format)(load(shipped.find(arguments.file))).rstrip("\n"))
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.cli import console
 from netlab.errors import Diagnostic, InputError
+from netlab.topology import shipped
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +33,9 @@ def verify(parser: argparse.ArgumentParser) -> None:
         "  netlab verify --together topologies/carrier-grade.yaml\n"
         "  netlab verify carrier-grade                       # a lab that runs"
     )
-    parser.add_argument("target", metavar="FILE|LAB", help="a topology file, or a running lab")
+    parser.add_argument(
+        "target", metavar="FILE|LAB", help="a topology file, one that ships, or a running lab"
+    )
     parser.add_argument("--together", action="store_true", help="probe the lab as a whole, too")
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
     parser.set_defaults(run=_verify)
@@ -77,14 +80,18 @@ def _checks(arguments: argparse.Namespace) -> list[Check]:
         from netlab.lab.lab import Lab
 
         return room.verify_running(Lab.attach(arguments.target))
-    topology = load(arguments.target)
+    topology = load(shipped.find(arguments.target))
     together = room.verify_together(topology) if arguments.together else []
     return [*room.verify(topology), *together]
 
 
 def _is_lab(target: str) -> bool:
-    """Whether it can only be the name of a lab; one that does not run is told of as such."""
-    return not (target.endswith((".yaml", ".yml")) or "/" in target or Path(target).exists())
+    """Whether it names a lab: a running one, or nothing else that we know of."""
+    if target.endswith(shipped.SUFFIXES) or "/" in target or Path(target).exists():
+        return False
+    from netlab.lab import record
+
+    return shipped.path(target) is None or target in (lab.name for lab in record.labs())
 
 
 def _shown(value: Any) -> str:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from netlab.errors import Diagnostic, InputError
+from netlab.topology import shipped
 from netlab.topology.problems import nearest
 
 
 def directory() -> Path:
-    """Where they are: in the package when it is installed, else beside it in the source tree.
-
-    Topologies lie beside the scenarios in both, so that their relative paths hold.
-    """
-    package = Path(__file__).parents[1]
-    installed = package / "shipped" / "scenarios"
-    return installed if installed.is_dir() else package.parent / "scenarios"
+    """Where they are: in the package when it is installed, else beside it in the source tree."""
+    return Path(shipped.root()) / "scenarios"
 
 
 def names() -> list[str]:

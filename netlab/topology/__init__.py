@@ -1,5 +1,6 @@
 """PURE: from the text of a topology file to a checked, frozen model.
 
+shipped.py      the topologies that ship, by name
 source.py       YAML text -> tree of values that know their line and column
 expand.py       templates and defaults merged into the nodes
 schema.py       the file's form: keys, types, short forms (and the JSON Schema)

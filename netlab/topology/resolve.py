@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from netlab.topology import names, nat64, nptv6, source
+from netlab.topology import names, nat64, nptv6, shipped, source
 from netlab.topology.addressing import give_addresses
 from netlab.topology.boxes import link_boxes, node_boxes
 from netlab.topology.builder import BRIDGE, TUN, Draft
@@ -46,7 +47,9 @@ def load(path: str | Path, settings: Mapping[str, str] | None = None) -> Topolog
     ``settings`` replace single values of nodes, see ``amend``.
     """
     problems = Problems(str(path))
-    return _resolve(source.read(Path(path), problems), problems, Path(path).stem, settings)
+    return _resolve(
+        source.read(Path(path), problems), problems, shipped.stem(os.fspath(path)), settings
+    )
 
 
 def loads(text: str, file: str = "<string>") -> Topology:
@@ -54,7 +57,7 @@ def loads(text: str, file: str = "<string>") -> Topology:
     problems = Problems(file)
     # A lone surrogate becomes bytes that are not UTF-8, and is refused as such.
     text = source.decode(text.encode("utf-8", "surrogatepass"), problems)
-    return _resolve(text, problems, Path(file).stem)
+    return _resolve(text, problems, shipped.stem(file))
 
 
 def json_schema() -> dict[str, Any]:

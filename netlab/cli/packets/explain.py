@@ -9,6 +9,7 @@ from netlab.cli import console
 from netlab.cli.packets.target import sender
 from netlab.errors import Diagnostic, InputError, LabError
 from netlab.lab import lab as labs
+from netlab.topology import shipped
 
 if TYPE_CHECKING:
     import argparse
@@ -155,7 +156,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     from netlab.trace.model import Fates
 
     if arguments.file:
-        lab, source = labs.Lab(arguments.file), arguments.source
+        lab, source = labs.Lab(shipped.find(arguments.file)), arguments.source
         lab[source]  # which says so if there is no such node
     else:
         lab, node = sender(arguments.source)
