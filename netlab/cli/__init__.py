@@ -97,8 +97,9 @@ def entry() -> NoReturn:
 def _run(argv: list[str]) -> int:
     if argv == ["--version"]:
         from netlab import __version__
+        from netlab.cli.whose import first_in_path
 
-        print(f"netlab {__version__}")
+        print(f"netlab {__version__}\n{first_in_path()}")
         return 0
     if argv and argv[0] in COMMANDS:
         # Only the parser that is needed: describing all of them would cost as much as a lab.
@@ -123,10 +124,10 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def full_parser() -> argparse.ArgumentParser:
+def full_parser(prog: str = "netlab") -> argparse.ArgumentParser:
     """The parser of everything: for the overall help, unknown commands and completion."""
     parser = argparse.ArgumentParser(
-        prog="netlab",
+        prog=prog,
         description="Network labs of Linux namespaces that can say why a packet died.",
         epilog="example:\n  netlab up topologies/nat.yaml\n  netlab exec client -- ping -c1 server",
         formatter_class=_Help,

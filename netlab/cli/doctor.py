@@ -10,6 +10,8 @@ from netlab.cli import console
 if TYPE_CHECKING:
     import argparse
 
+    from netlab.lab.doctor import Fact
+
 NEEDED = ("namespaces", "veth", "nftables")
 """Without these there is no lab at all, and `doctor` ends with 1."""
 
@@ -24,10 +26,24 @@ def doctor(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_doctor)
 
 
+def _command(fact: type[Fact]) -> Fact:
+    """Whose command ``netlab`` is."""
+    from netlab.cli.whose import first_in_path
+
+    command = first_in_path()
+    return fact(
+        "command",
+        command.is_ours,
+        str(command),
+        "nothing; but the word `netlab` does not start this program",
+        "type `netlab-lab`, or put this one's directory first in PATH",
+    )
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     from netlab.lab import doctor as facts
 
-    found = facts.probe()
+    found = [*facts.probe(), _command(facts.Fact)]
     if arguments.json:
         console.print_json([fact._asdict() for fact in found])
     else:

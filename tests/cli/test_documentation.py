@@ -53,7 +53,7 @@ def test_an_unknown_command_is_wrong_usage(capsys):
     assert "upp" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 def test_completion_scripts_know_the_commands(shell, capsys):
     assert main(["completion", shell]) == 0
     printed = capsys.readouterr().out
