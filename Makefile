@@ -13,7 +13,7 @@ BIN    := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-user soak docs check check-vagrant bench clean
+.PHONY: help install demo test test-user soak docs check check-vagrant bench clean dist
 
 help: ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -60,3 +60,8 @@ check-vagrant: ## the Vagrantfile, without starting a machine
 	@scripts/install-debian "$(SUDO)" vagrant ruby
 	ruby -c Vagrantfile
 	vagrant validate --ignore-provider
+
+dist: install ## the sdist and the wheel of a release, in dist/
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
