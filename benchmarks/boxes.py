@@ -184,7 +184,7 @@ def _wire_process(lab: Lab) -> int:
         except OSError:
             continue
         if b"netlab.io.inline.bridge" in words and inside == namespaces.inode(
-            lab["wire1"].namespace
+            lab["client~server"].namespace
         ):
             return int(path.parent.name)
     raise RuntimeError("no program in the wire")

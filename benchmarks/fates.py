@@ -150,7 +150,7 @@ def _times(lab: Lab, count: int) -> Iterator[Row]:
     with lab.observe() as watch:
         flood(lab, count)
     began = time.process_time()
-    arrived = len(watch.fates.where(port=PORT).arrived)
+    arrived = len(watch.traces.where(port=PORT).arrived)
     took = (time.process_time() - began) * 1_000_000 / len(watch.evidence.frames)
     yield more_is_better("fates of packets that arrived", arrived, "sent", count, "packets")
     yield less_is_better("to judge a frame", took, "a second for 20,000", 50, "us")

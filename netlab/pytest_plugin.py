@@ -212,5 +212,5 @@ def _packets(lab: Lab, factory: pytest.TempPathFactory) -> Iterator[tuple[str, s
 
         file = factory.mktemp("packets") / f"{lab.name}.{number}.pcapng"
         with file.open("wb") as stream:
-            stream.writelines(pcapng.blocks(watch.evidence, watch.fates))
-        yield f"netlab packets, {file}", trace_text.text(watch.fates)
+            stream.writelines(pcapng.blocks(watch.evidence, watch.traces))
+        yield f"netlab packets, {file}", trace_text.text(watch.traces)

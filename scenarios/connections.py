@@ -76,7 +76,7 @@ def _row(lab: Lab, way: Way) -> dict[str, object]:
         client.settimeout(way.patience)
         large = _echoed(client, LARGE)
         options, segment = _agreed(client)
-    [syn] = [f for f in watch.fates.where(proto=6) if f.packet.flags & 0x12 == 0x02][:1]
+    [syn] = [f for f in watch.traces.where(proto=6) if f.packet.flags & 0x12 == 0x02][:1]
     changes = {change.partition(" ")[0] for hop in syn.hops for change in hop.changes}
     return {
         "on the way": way.name,

@@ -42,9 +42,9 @@ def transaction(lab: Lab, _: random.Random) -> list[dict[str, object]]:
             _closed(lab, server[1])
             watch.settle()
         packets = [
-            f"{what(fate)} from the {fate.origin}"
-            for fate in watch.fates.where(proto=6, port=server[1])
-            if fate.packet.flags & 3 or fate.packet.payload_length
+            f"{what(packet_trace)} from the {packet_trace.origin}"
+            for packet_trace in watch.traces.where(proto=6, port=server[1])
+            if packet_trace.packet.flags & 3 or packet_trace.packet.payload_length
         ]
         rows += [
             {"server": name, "number": number, "packet": packet}
@@ -198,12 +198,12 @@ def flood(lab: Lab, rng: random.Random) -> list[dict[str, str]]:
 def _send_syns(lab: Lab, server: tuple[str, int], rng: random.Random) -> None:
     target = socket.inet_aton(server[0])
     mss = tcp.encode_options(tcp.Options(mss=1460))
-    with lab["router"].socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as mouth:
+    with lab["router"].socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as tx:
         for number in range(SYNS):
             source = (10 << 24 | rng.randrange(1 << 24)).to_bytes(4, "big")
             port = 1024 + number
             syn = Segment(source, target, port, server[1], number, 0, SYN, 65535, b"", mss)
-            mouth.sendto(encode(syn), (server[0], 0))
+            tx.sendto(encode(syn), (server[0], 0))
 
 
 @contextlib.contextmanager

@@ -44,12 +44,12 @@ def _trace(lab: Lab, rng: random.Random) -> list[dict[str, object]]:
     names = {address: node.name for node in lab for address in node.addresses}
     rows: list[dict[str, object]] = []
     with Probe(lab) as probe:
-        mouth = probe.open("client", socket.SOCK_RAW, socket.IPPROTO_RAW)
-        ear = probe.open("client", socket.SOCK_RAW, icmp.PROTOCOL)
+        tx = probe.open("client", socket.SOCK_RAW, socket.IPPROTO_RAW)
+        rx = probe.open("client", socket.SOCK_RAW, icmp.PROTOCOL)
         for hop in range(1, HOPS + 1):
             sent = _syn(lab, rng.randrange(1024, 30_000), hop)
-            mouth.sendto(sent.octets, (lab["server"].address, 0))
-            router, quote = _quoted(ear)
+            tx.sendto(sent.octets, (lab["server"].address, 0))
+            router, quote = _quoted(rx)
             rows.append({"hop": hop, "router": names[router], **_changes(sent, quote)})
     return rows
 
@@ -62,10 +62,10 @@ def _syn(lab: Lab, port: int, ttl: int) -> Packet:
     return Packet(ipv4.encode(ip, tcp.encode(head, b"", a, b)))
 
 
-def _quoted(ear: socket.socket) -> tuple[str, bytes]:
+def _quoted(rx: socket.socket) -> tuple[str, bytes]:
     """Who sent the next error, and what it quotes."""
-    assert select.select([ear], [], [], SECONDS)[0], "no answer"
-    error = ear.recv(65_535)
+    assert select.select([rx], [], [], SECONDS)[0], "no answer"
+    error = rx.recv(65_535)
     header = ipv4.parse(error)
     return text(header.source), error[header.header_length + 8 :]
 

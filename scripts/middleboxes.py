@@ -67,17 +67,17 @@ without root over a simulated wire:
 ```python
 # test_boxes.py, for pytest
 from boxes import EverySecond
-from netlab.middlebox import Wire, datagram
+from netlab.middlebox import SimulatedLink, datagram
 
 
 def test_every_second_packet_is_dropped():
-    wire = Wire(EverySecond())
-    wire.send("outbound", [datagram(b"1"), datagram(b"2"), datagram(b"3")])
-    arrived = wire.run()  # time, direction and packet of each
+    link = SimulatedLink(EverySecond())
+    link.send("outbound", [datagram(b"1"), datagram(b"2"), datagram(b"3")])
+    arrived = link.run()  # time, direction and packet of each
     assert [a.packet.payload for a in arrived] == [b"1", b"3"]
 ```
 
-There is `segment` for TCP as well; `wire.advance(seconds)` lets some time pass, `run` all that is
+There is `segment` for TCP as well; `link.advance(seconds)` lets some time pass, `run` all that is
 needed.
 """
 

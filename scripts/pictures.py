@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from netlab.diagram import graph, trace_text
 from netlab.plan.build import build
-from netlab.plan.inline import spread
+from netlab.plan.inline import insert_inline_nodes
 from netlab.scenario import bundled
 from netlab.scenario.read import read
 from netlab.scenario.run import play
@@ -52,8 +52,10 @@ def ways(scene: Scene) -> str:
     run = play(replace(scenario, steps=scenario.steps[: names.index(scene.step) + 1]))
     done = run.done[-1]
     topology = load(scenario.topology)
-    found = trace_text.ways(done.fates or (), build(topology), done.numbers)
-    return graph.svg(replace(spread(topology), name=scene.title, description=""), found)
+    found = trace_text.ways(done.traces or (), build(topology), done.numbers)
+    return graph.svg(
+        replace(insert_inline_nodes(topology), name=scene.title, description=""), found
+    )
 
 
 def pictures() -> dict[str, str]:

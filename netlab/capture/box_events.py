@@ -7,14 +7,14 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab.capture.evidence import MISSED, Carriage, Count, Deed, Gap
+from netlab.capture.evidence import MISSED, BoxAction, BoxEvent, Count, Gap
 from netlab.middlebox.recorder import Came, Did, Left, Made
 from netlab.middlebox.report import ADDRESS, LARGEST, NOTHING, Lost, Missed, decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from netlab.capture.collector import Inside
+    from netlab.capture.collector import RunInNetns
     from netlab.middlebox import Direction
     from netlab.middlebox.recorder import Event
 
@@ -28,7 +28,7 @@ LEFT_BY: dict[Direction, str] = {"outbound": "b", "inbound": "a"}
 class Boxes:
     """What is told in all of ``wires``. A wire whose program is gone is a gap of its own."""
 
-    def __init__(self, wires: Sequence[str], inside: Inside) -> None:
+    def __init__(self, wires: Sequence[str], inside: RunInNetns) -> None:
         self.gaps: list[Gap] = []
         self._wires = wires
         self._inside = inside
@@ -103,9 +103,9 @@ class Boxes:
         """How many packets came to a wire faster than it took them in."""
         return self._missed
 
-    def carriages(self) -> list[Carriage]:
+    def box_events(self) -> list[BoxEvent]:
         """Every packet that a wire told of, wire by wire in the order in which they came."""
-        return [carriage for log in self._logs for carriage in log.carriages()]
+        return [box_event for log in self._logs for box_event in log.box_events()]
 
 
 def _connect() -> socket.socket:
@@ -145,22 +145,22 @@ class _Log:
                     end = (LEFT_BY[event.direction], event.octets)
                     self._left.setdefault(event.number, []).append(end)
 
-    def carriages(self) -> list[Carriage]:
+    def box_events(self) -> list[BoxEvent]:
         """Each packet."""
         return [self._carriage(number) for number in self._numbers]
 
-    def _carriage(self, number: int) -> Carriage:
+    def _carriage(self, number: int) -> BoxEvent:
         came, made = self._came.get(number), self._made.get(number)
         did = self._did.get(number, [])
         if came:
             # A box tells only when those behind it have: back into the order of the boxes.
             step = 1 if came.direction == "outbound" else -1
             did = sorted(did, key=lambda d: d.box * step)
-        deeds = [Deed(made.name, made.topology, made.what)] if made else []
-        deeds += [Deed(d.name, d.topology, d.what, d.text) for d in did]
-        return Carriage(
+        actions = [BoxAction(made.name, made.topology, made.what)] if made else []
+        actions += [BoxAction(d.name, d.topology, d.what, d.text) for d in did]
+        return BoxEvent(
             self._wire,
             (CAME_BY[came.direction], came.octets) if came else None,
-            tuple(deeds),
+            tuple(actions),
             tuple(self._left.get(number, ())),
         )

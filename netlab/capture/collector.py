@@ -24,7 +24,7 @@ REST = 0.02
 """Seconds between two rounds of reading."""
 
 
-class Inside(Protocol):
+class RunInNetns(Protocol):
     """Runs an action in the network namespace of a node and returns its result."""
 
     def __call__(self, node: str, action: Callable[[], T], /) -> T:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from socket import socket
 
-    from netlab.capture.collector import Inside
+    from netlab.capture.collector import RunInNetns
 
 NEW, UPDATE, DESTROY = 1, 2, 3
 """NFNLGRP_CONNTRACK_...: the groups that are listened to."""
@@ -39,7 +39,7 @@ _IDENTIFIERS = (4, 7)
 class Conntrack:
     """Every entry of conntrack in all ``nodes`` that came, changed or went."""
 
-    def __init__(self, nodes: Sequence[str], inside: Inside) -> None:
+    def __init__(self, nodes: Sequence[str], inside: RunInNetns) -> None:
         self.gaps: list[Gap] = []
         self._inside = inside
         self._nodes = nodes

@@ -18,7 +18,7 @@ from netlab.linux import netlink
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from netlab.capture.collector import Inside
+    from netlab.capture.collector import RunInNetns
 
 # enum ctattr_stats_cpu, include/uapi/linux/netfilter/nfnetlink_conntrack.h
 CONNTRACK = {
@@ -36,7 +36,7 @@ FILES = ("snmp", "netstat", "snmp6")
 class Counters:
     """Counters of all ``nodes`` that rose between ``start`` and ``stop``."""
 
-    def __init__(self, nodes: Sequence[str], inside: Inside) -> None:
+    def __init__(self, nodes: Sequence[str], inside: RunInNetns) -> None:
         self.gaps: list[Gap] = []
         self._inside = inside
         self._nodes = nodes

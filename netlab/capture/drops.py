@@ -32,7 +32,7 @@ from netlab.linux.btf import running_kernel
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from netlab.capture.collector import Inside
+    from netlab.capture.collector import RunInNetns
 
 BUFFER = 1 << 24
 """Octets of the ring buffer: some 70,000 drops."""
@@ -48,7 +48,7 @@ _PREFIX = "SKB_DROP_REASON_"
 class Drops:
     """Packets that the kernel dropped in any of ``nodes``."""
 
-    def __init__(self, nodes: Sequence[str], inside: Inside) -> None:
+    def __init__(self, nodes: Sequence[str], inside: RunInNetns) -> None:
         self.gaps: list[Gap] = []
         self._inside = inside
         self._nodes = nodes

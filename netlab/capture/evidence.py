@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Direction: TypeAlias = Literal["in", "out"]
-Witness: TypeAlias = Literal["capture", "nft", "drops", "conntrack", "counters", "boxes"]
+Source: TypeAlias = Literal["capture", "nft", "drops", "conntrack", "counters", "boxes"]
 
 
 class Frame(NamedTuple):
@@ -128,7 +128,7 @@ MISSED = "wire.missed"
 """Packets that came faster than the program in a wire took them in."""
 
 
-class Deed(NamedTuple):
+class BoxAction(NamedTuple):
     """Something that a box did with a packet other than to pass it on.
 
     ``box`` is its kind or its class, ``topology`` the ``file:line`` that put it on the wire.
@@ -141,7 +141,7 @@ class Deed(NamedTuple):
     text: str = ""
 
 
-class Carriage(NamedTuple):
+class BoxEvent(NamedTuple):
     """One packet in a wire: how it came in, what the boxes did with it in order, how it went out.
 
     ``came`` and each of ``left`` are an interface of ``node`` and the first octets from the IP
@@ -151,14 +151,14 @@ class Carriage(NamedTuple):
 
     node: str
     came: tuple[str, bytes] | None
-    deeds: tuple[Deed, ...] = ()
+    actions: tuple[BoxAction, ...] = ()
     left: tuple[tuple[str, bytes], ...] = ()
 
 
 class Gap(NamedTuple):
     """Something that this collector did not see; ``node`` is empty where it concerns them all."""
 
-    collector: Witness
+    collector: Source
     text: str
     node: str = ""
 
@@ -172,7 +172,7 @@ class Interface(NamedTuple):
     peer: tuple[str, str] | None = None
 
 
-class Place(NamedTuple):
+class NodeInfo(NamedTuple):
     """A node as the evidence needs it. ``kind`` as in the topology, or ``wire``.
 
     A ``wire`` is where programs carry each packet from one interface to the other: ``boxes`` are
@@ -187,7 +187,7 @@ class Place(NamedTuple):
 class Evidence(NamedTuple):
     """All that was collected. The order within each kind is the order of arrival."""
 
-    surroundings: Mapping[str, Place]
+    inventory: Mapping[str, NodeInfo]
     frames: tuple[Frame, ...] = ()
     verdicts: tuple[RuleVerdict, ...] = ()
     drops: tuple[KernelDrop, ...] = ()
@@ -196,4 +196,4 @@ class Evidence(NamedTuple):
     flows: tuple[FlowEvent, ...] = ()
     arrivals_only: bool = False
     """Frames were captured only where they came in: what comes in by a wire had gone out before."""
-    carriages: tuple[Carriage, ...] = ()
+    box_events: tuple[BoxEvent, ...] = ()

@@ -24,7 +24,7 @@ from netlab.nft import listing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from netlab.capture.collector import Inside
+    from netlab.capture.collector import RunInNetns
 
 NFNLGRP_NFTRACE = 9
 BUFFER = 1 << 25
@@ -51,7 +51,7 @@ _observers = itertools.count()
 class NftTrace:
     """The steps of every packet in every node that has rules."""
 
-    def __init__(self, nodes: Sequence[str], inside: Inside) -> None:
+    def __init__(self, nodes: Sequence[str], inside: RunInNetns) -> None:
         self.gaps: list[Gap] = []
         self._inside = inside
         self._nodes = nodes

@@ -28,7 +28,7 @@ from netlab.capture.evidence import Frame, Gap
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from netlab.capture.collector import Inside
+    from netlab.capture.collector import RunInNetns
 
 SOL_PACKET = 263
 PACKET_RX_RING = 5
@@ -77,7 +77,7 @@ class Capture:
     """
 
     def __init__(
-        self, nodes: Sequence[str], inside: Inside, arrivals: Collection[str] = ()
+        self, nodes: Sequence[str], inside: RunInNetns, arrivals: Collection[str] = ()
     ) -> None:
         self.gaps: list[Gap] = []
         self._arrivals = arrivals

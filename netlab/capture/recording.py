@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netlab.capture.evidence import (
-    Carriage,
+    BoxAction,
+    BoxEvent,
     Count,
-    Deed,
     Evidence,
     Flow,
     FlowEvent,
@@ -20,7 +20,7 @@ from netlab.capture.evidence import (
     Gap,
     Interface,
     KernelDrop,
-    Place,
+    NodeInfo,
     RuleVerdict,
 )
 from netlab.errors import Diagnostic, InputError
@@ -34,14 +34,14 @@ _KINDS: dict[str, Any] = {
     "drop": KernelDrop,
     "flow": FlowEvent,
     "count": Count,
-    "carriage": Carriage,
+    "box_event": BoxEvent,
     "gap": Gap,
 }
 
 
 def write(evidence: Evidence) -> Iterator[str]:
     """The lines of a file, without their ends."""
-    for node, place in evidence.surroundings.items():
+    for node, place in evidence.inventory.items():
         interfaces = [
             {**i._asdict(), "addresses": [a.hex() for a in i.addresses]} for i in place.interfaces
         ]
@@ -54,7 +54,7 @@ def write(evidence: Evidence) -> Iterator[str]:
         ("drop", evidence.drops),
         ("flow", evidence.flows),
         ("count", evidence.counts),
-        ("carriage", evidence.carriages),
+        ("box_event", evidence.box_events),
         ("gap", evidence.gaps),
     ):
         for record in records:
@@ -64,7 +64,7 @@ def write(evidence: Evidence) -> Iterator[str]:
 
 def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
     """The evidence of such a file; ``InputError`` names the line that is none."""
-    places: dict[str, Place] = {}
+    places: dict[str, NodeInfo] = {}
     arrivals_only = False
     found: dict[str, list[Any]] = {kind: [] for kind in _KINDS}
     for number, line in enumerate(lines, 1):
@@ -78,7 +78,7 @@ def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
                 places[entry["place"]] = _place(entry)
             else:
                 [(kind, fields)] = entry.items()
-                read_one = _carriage if kind == "carriage" else partial(_record, _KINDS[kind])
+                read_one = _box_event if kind == "box_event" else partial(_record, _KINDS[kind])
                 found[kind].append(read_one(fields))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             message = f"{file}:{number}: not a record of evidence: {error}"
@@ -92,7 +92,7 @@ def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
         tuple(found["gap"]),
         tuple(found["flow"]),
         arrivals_only,
-        tuple(found["carriage"]),
+        tuple(found["box_event"]),
     )
 
 
@@ -121,21 +121,21 @@ def _read(name: str, value: Any) -> Any:
     return value
 
 
-def _carriage(fields: dict[str, Any]) -> Carriage:
+def _box_event(fields: dict[str, Any]) -> BoxEvent:
     def passed(end: list[str]) -> tuple[str, bytes]:
         interface, octets = end
         return interface, bytes.fromhex(octets)
 
-    return Carriage(
+    return BoxEvent(
         fields["node"],
         passed(fields["came"]) if fields["came"] else None,
-        tuple(Deed(*deed) for deed in fields["deeds"]),
+        tuple(BoxAction(*action) for action in fields["actions"]),
         tuple(passed(end) for end in fields["left"]),
     )
 
 
-def _place(entry: dict[str, Any]) -> Place:
-    return Place(
+def _place(entry: dict[str, Any]) -> NodeInfo:
+    return NodeInfo(
         entry["kind"],
         tuple(
             Interface(

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from types import TracebackType
 
-    from netlab.capture.collector import Collector, Inside
-    from netlab.capture.evidence import Frame, Place, Witness
+    from netlab.capture.collector import Collector, RunInNetns
+    from netlab.capture.evidence import Frame, NodeInfo, Source
 
 Kind = Literal["capture", "arrivals", "nft", "drops", "conntrack", "counters", "boxes"]
-ALL: tuple[Witness, ...] = ("counters", "drops", "conntrack", "nft", "boxes", "capture")
+ALL: tuple[Source, ...] = ("counters", "drops", "conntrack", "nft", "boxes", "capture")
 """In the order in which they start: the backbone last, so that nothing is seen halfway."""
 
 
 class Observation:
-    """What happens in the nodes of ``surroundings``; ``evidence`` is there after the block.
+    """What happens in the nodes of ``inventory``; ``evidence`` is there after the block.
 
     A collector that this machine or user does not allow is a ``Gap`` in the evidence, not an
     error. Nothing stays behind, whatever ends the block.
@@ -34,24 +34,24 @@ class Observation:
 
     def __init__(
         self,
-        surroundings: Mapping[str, Place],
-        inside: Inside,
+        inventory: Mapping[str, NodeInfo],
+        inside: RunInNetns,
         kinds: Collection[Kind] = (),
     ) -> None:
-        nodes = tuple(surroundings)
+        nodes = tuple(inventory)
         wanted = {"capture" if kind == "arrivals" else kind for kind in kinds or ALL}
-        self._surroundings = surroundings
+        self._inventory = inventory
         self._gaps: list[Gap] = []
         self._arrivals_only = "arrivals" in kinds
-        arrivals = [n for n in nodes if self._arrivals_only and _is_wired(surroundings[n])]
+        arrivals = [n for n in nodes if self._arrivals_only and _is_wired(inventory[n])]
         self._capture = Capture(nodes, inside, arrivals)
         self._nft = NftTrace(nodes, inside)
         self._drops = Drops(nodes, inside)
         self._conntrack = Conntrack(nodes, inside)
         self._counters = Counters(nodes, inside)
-        wires = [node for node, place in surroundings.items() if place.kind == "wire"]
+        wires = [node for node, place in inventory.items() if place.kind == "inline"]
         self._boxes = Boxes(wires, inside)
-        made: dict[Witness, Collector] = {
+        made: dict[Source, Collector] = {
             "counters": self._counters,
             "drops": self._drops,
             "conntrack": self._conntrack,
@@ -111,7 +111,7 @@ class Observation:
         """What was collected; read once, then kept."""
         if self._evidence is None:
             self._evidence = Evidence(
-                self._surroundings,
+                self._inventory,
                 tuple(self._capture.frames()),
                 tuple(self._nft.verdicts()),
                 tuple(self._drops.drops()),
@@ -119,11 +119,11 @@ class Observation:
                 gaps=tuple(self._gaps),
                 flows=tuple(self._conntrack.events()),
                 arrivals_only=self._arrivals_only,
-                carriages=tuple(self._boxes.carriages()),
+                box_events=tuple(self._boxes.box_events()),
             )
         return self._evidence
 
 
-def _is_wired(place: Place) -> bool:
+def _is_wired(place: NodeInfo) -> bool:
     """Whether all that goes out of a node comes in at another."""
     return all(interface.peer for interface in place.interfaces)

@@ -105,7 +105,7 @@ def _table(plan: Plan) -> str:
 
 def _how_to_enter(plan: Plan) -> str:
     # Wires come last and have no address to be reached at.
-    nodes = [node.name for node in plan.nodes if node.kind != "wire"]
+    nodes = [node.name for node in plan.nodes if node.kind != "inline"]
     first, last = nodes[0], nodes[-1]
     return (
         f"enter:  netlab shell {plan.name}/{first}\n"
@@ -207,7 +207,7 @@ def _described(lab: record.Lab) -> dict[str, Any]:
 
 def _wire_of(lab: record.Lab, node: NodeSummary) -> dict[str, Any]:
     """For a wire: by what means it does what to packets, as its program says now."""
-    if node.kind != "wire":
+    if node.kind != "inline":
         return {}
     from netlab.lab import reconfigure
     from netlab.lab.lab import Lab
@@ -216,7 +216,7 @@ def _wire_of(lab: record.Lab, node: NodeSummary) -> dict[str, Any]:
         boxes = reconfigure.wire_state(Lab.attach(lab.name), node.name)["boxes"]
     except LabError:
         return {}
-    return {"wire": {"by": "userspace", "boxes": boxes}}
+    return {"inline": {"by": "userspace", "boxes": boxes}}
 
 
 def _stopped(plan: Plan, running: list[marks.Process]) -> list[str]:
@@ -250,8 +250,8 @@ def _show(described: dict[str, Any]) -> None:
 
 def _told(process: dict[str, Any], node: dict[str, Any]) -> str:
     """A command; of a wire's program what it does, which its command says at greater length."""
-    wire = node.get("wire")
-    if not wire or process["program"] != "wire":
+    wire = node.get("inline")
+    if not wire or process["program"] != "inline":
         return str(process["command"])
     from netlab.middlebox.impairing import phrases
 

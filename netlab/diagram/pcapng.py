@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from netlab.capture.evidence import Evidence
-    from netlab.trace.model import Fate, Fates
+    from netlab.trace.model import PacketTrace, Traces
 
 
-def blocks(evidence: Evidence, fates: Fates | None = None) -> Iterator[bytes]:
-    """The file, block by block; with ``fates`` each packet says what became of it."""
-    about = comments(fates) if fates is not None else {}
+def blocks(evidence: Evidence, traces: Traces | None = None) -> Iterator[bytes]:
+    """The file, block by block; with ``traces`` each packet says what became of it."""
+    about = comments(traces) if traces is not None else {}
     yield pcapng.section(f"netlab {__version__}")
     interfaces: dict[tuple[str, str], int] = {}
     for index, frame in enumerate(evidence.frames):
@@ -39,16 +39,15 @@ def blocks(evidence: Evidence, fates: Fates | None = None) -> Iterator[bytes]:
         )
 
 
-def comments(fates: Iterable[Fate]) -> Mapping[int, str]:
+def comments(traces: Iterable[PacketTrace]) -> Mapping[int, str]:
     """What to say at each frame, by its index: the packet, what changed here, its end."""
     found = {}
-    for fate in fates:
-        for hop, frame in zip(fate.hops, fate.frames, strict=True):
+    for packet_trace in traces:
+        for hop, frame in zip(packet_trace.hops, packet_trace.frames, strict=True):
             here = hop.changes + hop.boxes
             changed = f"; here {', '.join(here)}" if here else ""
             if frame in found and not changed:
                 continue  # the frame stands for both ends of its wire
-            found[frame] = (
-                f"#{fate.id} {fate.disposition} in {fate.node}: {because(fate.reason)}{changed}"
-            )
+            end = f"{packet_trace.disposition} in {packet_trace.node}"
+            found[frame] = f"#{packet_trace.id} {end}: {because(packet_trace.reason)}{changed}"
     return found

@@ -18,24 +18,27 @@ if TYPE_CHECKING:
     from netlab.diagram.paths import Ending
     from netlab.diagram.sequence.model import State
     from netlab.plan.operations import NodeSummary, Plan
-    from netlab.trace.model import Fate, Fates, Hop
+    from netlab.trace.model import Hop, PacketTrace, Traces
 
 
-def text(fates: Fates, numbers: Mapping[int, int] | None = None) -> str:
+def text(traces: Traces, numbers: Mapping[int, int] | None = None) -> str:
     """Every packet's journey, hop by hop, and its end; by its id, or its number if it has one."""
     known = numbers or {}
-    blocks = ["\n".join(_journey(fate, known.get(fate.id, fate.id))) for fate in fates]
+    blocks = [
+        "\n".join(_journey(packet_trace, known.get(packet_trace.id, packet_trace.id)))
+        for packet_trace in traces
+    ]
     blocks += [f"not everything could be seen: {gap.node or 'everywhere'}, {gap.collector}: "
-               f"{gap.text}" for gap in fates.gaps]  # fmt: skip
+               f"{gap.text}" for gap in traces.gaps]  # fmt: skip
     return "\n\n".join(blocks) + "\n" if blocks else "no packets\n"
 
 
-def _journey(fate: Fate, number: int) -> Iterator[str]:
-    yield f"#{number}  {fate.label}{_relation(fate)}"
-    width = max((len(hop.node) for hop in fate.hops), default=0)
-    ports = max((len(hop.interface) for hop in fate.hops), default=0)
-    start, node = (fate.hops[0].time_ns if fate.hops else 0), ""
-    for hop in fate.hops:
+def _journey(packet_trace: PacketTrace, number: int) -> Iterator[str]:
+    yield f"#{number}  {packet_trace.label}{_relation(packet_trace)}"
+    width = max((len(hop.node) for hop in packet_trace.hops), default=0)
+    ports = max((len(hop.interface) for hop in packet_trace.hops), default=0)
+    start, node = (packet_trace.hops[0].time_ns if packet_trace.hops else 0), ""
+    for hop in packet_trace.hops:
         name, node = (hop.node if hop.node != node else ""), hop.node
         line = (
             f"  {(hop.time_ns - start) / 1000:>9.1f} µs  {name:<{width}}"
@@ -43,38 +46,40 @@ def _journey(fate: Fate, number: int) -> Iterator[str]:
             f"{' [conntrack]' if hop.binding else ''}"
         )
         yield line.rstrip()
-    yield f"  {_mark(fate)} {end(fate)}"
-    if fate.reason.rule and fate.reason.label:
-        yield f"      {fate.reason.rule}"
+    yield f"  {_mark(packet_trace)} {end(packet_trace)}"
+    if packet_trace.reason.rule and packet_trace.reason.label:
+        yield f"      {packet_trace.reason.rule}"
 
 
-def _relation(fate: Fate) -> str:
-    if not fate.parents:
+def _relation(packet_trace: PacketTrace) -> str:
+    if not packet_trace.parents:
         return ""
-    of = " ".join(f"#{parent}" for parent in fate.parents)
-    return f"  (a copy of {of})" if fate.copied else f"  (of {of})"
+    of = " ".join(f"#{parent}" for parent in packet_trace.parents)
+    return f"  (a copy of {of})" if packet_trace.copied else f"  (of {of})"
 
 
-def _mark(fate: Fate) -> str:
-    if fate.arrived:
+def _mark(packet_trace: PacketTrace) -> str:
+    if packet_trace.arrived:
         return "✓"
-    return "…" if fate.disposition.lives_on else "✗"
+    return "…" if packet_trace.disposition.lives_on else "✗"
 
 
-def end(fate: Fate) -> str:
+def end(packet_trace: PacketTrace) -> str:
     """The end in a line: ``denied in nat: forward chain, rule "x" (nat.yaml:23)``."""
-    return f"{fate.disposition} in {fate.node}: {because(fate.reason)}"
+    return f"{packet_trace.disposition} in {packet_trace.node}: {because(packet_trace.reason)}"
 
 
 def ladder(
-    fates: Fates, plan: Plan, title: str = "", numbers: Mapping[int, int] | None = None
+    traces: Traces, plan: Plan, title: str = "", numbers: Mapping[int, int] | None = None
 ) -> Ladder:
-    """The packets of ``fates`` as a ladder over the nodes that they touched.
+    """The packets of ``traces`` as a ladder over the nodes that they touched.
 
     ``numbers`` (fate id to number) are shown at those packets that have one.
     """
     ends = {end: node for end, (node, _) in peers(plan).items()}
-    touched = {hop.node for fate in fates for hop in fate.hops} | {f.node for f in fates}
+    touched = {hop.node for packet_trace in traces for hop in packet_trace.hops} | {
+        f.node for f in traces
+    }
     columns = tuple(
         Column(node.name, node.kind, _address(node.interfaces))  # type: ignore[arg-type]
         for node in _in_order(plan, ends)
@@ -83,11 +88,11 @@ def ladder(
     names = {column.name for column in columns}
     arrows = tuple(
         arrow
-        for fate in fates
-        for arrow in _arrows(fate, ends, (numbers or {}).get(fate.id, 0))
+        for packet_trace in traces
+        for arrow in _arrows(packet_trace, ends, (numbers or {}).get(packet_trace.id, 0))
         if _known(arrow, names)
     )
-    description = "" if fates.complete else "not everything could be seen"
+    description = "" if traces.complete else "not everything could be seen"
     return Ladder(title, columns, arrows, (), description)
 
 
@@ -96,20 +101,22 @@ def _in_order(plan: Plan, ends: Mapping[tuple[str, str], str]) -> list[NodeSumma
     places = {node.name: float(place) for place, node in enumerate(plan.nodes)}
     for node in plan.nodes:
         joined = [ends[node.name, i.name] for i in node.interfaces if (node.name, i.name) in ends]
-        if node.kind == "wire" and joined:
+        if node.kind == "inline" and joined:
             places[node.name] = sum(places[name] for name in joined) / len(joined)
     return sorted(plan.nodes, key=lambda node: places[node.name])
 
 
-def ways(fates: Iterable[Fate], plan: Plan, numbers: Mapping[int, int] | None = None) -> list[Way]:
+def ways(
+    traces: Iterable[PacketTrace], plan: Plan, numbers: Mapping[int, int] | None = None
+) -> list[Way]:
     """The ways of the packets, each with all the packets that went it, by their ``numbers``."""
     ends = {end: node for end, (node, _) in peers(plan).items()}
     groups: dict[tuple[object, ...], list[tuple[Way, int]]] = {}
-    for fate in fates:
-        way = _way(fate, ends)
+    for packet_trace in traces:
+        way = _way(packet_trace, ends)
         fields = tuple((node, _fields(what)) for node, what in way.rewrites)
         key = (way.legs, way.node, way.ending, way.reason, fields)
-        groups.setdefault(key, []).append((way, (numbers or {}).get(fate.id, 0)))
+        groups.setdefault(key, []).append((way, (numbers or {}).get(packet_trace.id, 0)))
     found = []
     for group in groups.values():
         first = group[0][0]
@@ -122,23 +129,23 @@ def ways(fates: Iterable[Fate], plan: Plan, numbers: Mapping[int, int] | None = 
     return sorted(found, key=lambda way: way.numbers or (len(numbers or {}) + 1,))
 
 
-def _way(fate: Fate, ends: Mapping[tuple[str, str], str]) -> Way:
+def _way(packet_trace: PacketTrace, ends: Mapping[tuple[str, str], str]) -> Way:
     legs, rewrites = [], []
-    for hop in fate.hops:
+    for hop in packet_trace.hops:
         changed = ", ".join(_telling(hop))
         if changed:
             rewrites.append((hop.node, changed))
         if hop.direction == "out" and (hop.node, hop.interface) in ends:
             legs.append(Leg(hop.node, hop.interface, bool(rewrites)))
     ending: Ending = "dropped"
-    if fate.arrived:
+    if packet_trace.arrived:
         ending = "arrived"
-    elif fate.disposition.lives_on:
+    elif packet_trace.disposition.lives_on:
         ending = "onward"
-    elif fate.disposition is Disposition.LOST_ON_WIRE:
+    elif packet_trace.disposition is Disposition.LOST_ON_LINK:
         ending = "lost"
-    reason = "" if ending in ("arrived", "onward") else because(fate.reason)
-    return Way((), tuple(legs), fate.node, ending, reason, tuple(rewrites))
+    reason = "" if ending in ("arrived", "onward") else because(packet_trace.reason)
+    return Way((), tuple(legs), packet_trace.node, ending, reason, tuple(rewrites))
 
 
 def _fields(changes: str) -> str:
@@ -157,17 +164,20 @@ def _address(interfaces: Iterable[object]) -> str:
     return ""
 
 
-def _arrows(fate: Fate, ends: Mapping[tuple[str, str], str], number: int) -> Iterator[Arrow]:
+def _arrows(
+    packet_trace: PacketTrace, ends: Mapping[tuple[str, str], str], number: int
+) -> Iterator[Arrow]:
     """An arrow for each wire that the packet crossed, the last one with its end."""
-    label, detail = _names(fate)
+    label, detail = _names(packet_trace)
     if number:
         label = f"#{number} {label}"
-    hops = [hop for hop in fate.hops if hop.direction == "out"]
-    dead = not fate.arrived and not fate.disposition.lives_on
+    hops = [hop for hop in packet_trace.hops if hop.direction == "out"]
+    dead = not packet_trace.arrived and not packet_trace.disposition.lives_on
     if not hops:
         if dead:
-            yield Arrow(0 if not fate.hops else fate.hops[0].time_ns, fate.node, fate.node, label,
-                        detail, "dropped", "", because(fate.reason), number)  # fmt: skip
+            node, reason = packet_trace.node, because(packet_trace.reason)
+            start = packet_trace.hops[0].time_ns if packet_trace.hops else 0
+            yield Arrow(start, node, node, label, detail, "dropped", "", reason, number)
         return
     for index, hop in enumerate(hops):
         target = ends.get((hop.node, hop.interface), hop.node)
@@ -175,9 +185,9 @@ def _arrows(fate: Fate, ends: Mapping[tuple[str, str], str], number: int) -> Ite
         state: State = "rewritten" if rewritten else "delivered"
         at, note = "", rewritten
         if dead and index == len(hops) - 1:
-            lost = fate.disposition is Disposition.LOST_ON_WIRE
+            lost = packet_trace.disposition is Disposition.LOST_ON_LINK
             state, at = ("lost", "") if lost else ("dropped", target)
-            note = because(fate.reason)
+            note = because(packet_trace.reason)
         yield Arrow(hop.time_ns, hop.node, target, label, detail, state, at, note, number)
 
 
@@ -186,11 +196,11 @@ def _telling(hop: Hop) -> list[str]:
     return [change for change in hop.changes if not change.startswith("IP::TTL")]
 
 
-def _names(fate: Fate) -> tuple[str, str]:
+def _names(packet_trace: PacketTrace) -> tuple[str, str]:
     """What an arrow says: ``SYN``, ``UDP``, ``ICMP 8/0``, ``protocol 255``; and how much."""
-    packet = fate.packet
+    packet = packet_trace.packet
     amount = f"{packet.payload_length} octets" if packet.payload_length else ""
-    head, _, rest = fate.label.partition(" ")
+    head, _, rest = packet_trace.label.partition(" ")
     if packet.protocol == TCP:
         flags = ("FIN", "SYN", "RST", "PSH", "ACK")
         head = "+".join(n for bit, n in enumerate(flags) if packet.flags >> bit & 1) or "TCP"

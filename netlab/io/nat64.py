@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
 from netlab.io.tcp.tun import Tun
-from netlab.siit import Embedding, Lending, Translator
+from netlab.siit import AddressPool, Embedding, Translator
 from netlab.tcp.ip import Packet
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     told = json.loads(argv[0])
     translator = Translator(
         Embedding(IPv6Network(told["prefix"])),
-        Lending(IPv4Network(told["lent"])),
+        AddressPool(IPv4Network(told["lent"])),
         IPv4Address(told["own"]).packed,
         told["mtu"],
     )

@@ -32,13 +32,13 @@ PORT = 33434
 LEAST = 8
 """Octets of payload: the mark."""
 
-PATIENCE = 1.0
+TIMEOUT = 1.0
 """Seconds for a TCP connection to be made or refused."""
 
 _MARK = struct.Struct("!4sI")
 
 
-class Inside(Protocol):
+class RunInNetns(Protocol):
     """Runs an action in the sender's network namespace."""
 
     def __call__(self, action: Callable[[], T], /) -> T:
@@ -77,7 +77,7 @@ class Probes:
         self._token = os.urandom(4)
         self._ports: dict[int, int] = {}
 
-    def send(self, inside: Inside) -> None:
+    def send(self, inside: RunInNetns) -> None:
         """Send them all, one after the other."""
         if self.proto == TCP:
             for number in range(1, self.count + 1):
@@ -134,13 +134,13 @@ class Probes:
         # The ICMPv6 checksum covers addresses that only the kernel knows; it fills it in.
         return icmp.encode(message, bytes(4), bytes(4))
 
-    def _connect(self, inside: Inside, number: int) -> None:
+    def _connect(self, inside: RunInNetns, number: int) -> None:
         family = socket.AF_INET if self.family == 4 else socket.AF_INET6
         with inside(lambda: socket.socket(family, socket.SOCK_STREAM)) as trying:
             trying.setblocking(False)
             code = trying.connect_ex((self.target, self.port))
             self._ports[trying.getsockname()[1]] = number
-            if code and not select.select([], [trying], [], PATIENCE)[1]:
+            if code and not select.select([], [trying], [], TIMEOUT)[1]:
                 return
             refusal = trying.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if refusal and not trying.getsockname()[1]:

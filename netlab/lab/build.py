@@ -99,7 +99,7 @@ def build(plan: Plan, claim: Claim, progress: Progress | None = None) -> tuple[P
         try:
             if lab.record.rootless:
                 _go_rootless(lab)
-            namespaces.aside(builder.run)
+            namespaces.in_thread(builder.run)
             signals.check()
             record.mark_ready(lab)
         except BaseException:
@@ -146,7 +146,7 @@ class _Builder:
 
     def run(self) -> None:
         try:
-            namespaces.mount_shelf(self._lab.shelf)
+            namespaces.mount_netns_dir(self._lab.netns_dir)
             if self._lab.record.listed:
                 netns_names.show(self._lab)
         except OSError as error:
@@ -191,7 +191,7 @@ class _Builder:
         pending, self._pending = self._pending, []
         if self._route is None:
             self._route = rtnetlink.open_route_socket()
-        answer = rtnetlink.converse(self._route, [request for _, request in pending])
+        answer = rtnetlink.talk(self._route, [request for _, request in pending])
         if answer:
             raise errors.of_operation(pending[answer.position][0], answer.errno, answer.text)
 

@@ -64,7 +64,7 @@ class _Refused(Exception):
 def _ask(*requests: rtnetlink.Request) -> None:
     route = rtnetlink.open_route_socket()
     try:
-        refusal = rtnetlink.converse(route, requests)
+        refusal = rtnetlink.talk(route, requests)
     finally:
         route.close()
     if refusal:

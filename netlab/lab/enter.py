@@ -95,7 +95,7 @@ def spawn(
         return subprocess.Popen(argv, **options)
 
     try:
-        return namespaces.aside(start)
+        return namespaces.in_thread(start)
     except OSError as error:
         raise cannot_run(argv[0], node, error) from None
 

@@ -135,7 +135,7 @@ class Lab:
         ``capture`` frames are captured only where they come in, at half the cost to the lab.
         """
         from netlab.linux import namespaces
-        from netlab.trace.inventory import surroundings
+        from netlab.trace.inventory import inventory
         from netlab.trace.watch import Watch
 
         running = self.running  # which may be gone when the block ends
@@ -143,7 +143,7 @@ class Lab:
         def inside(node: str, action: Callable[[], T], /) -> T:
             return namespaces.inside(running.namespace(node), action)
 
-        watch = Watch(surroundings(self.plan), inside, kinds)
+        watch = Watch(inventory(self.plan), inside, kinds)
         self.watches.append(watch)
         return watch
 

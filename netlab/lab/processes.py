@@ -162,8 +162,8 @@ def stop(is_target: Callable[[int], bool], grace: float = GRACE) -> set[int]:
     return stopped
 
 
-def _round(is_target: Callable[[int], bool], signals: tuple[int, ...], patience: float) -> set[int]:
-    """Signal every target once and wait up to ``patience`` seconds for all of them to end."""
+def _round(is_target: Callable[[int], bool], signals: tuple[int, ...], timeout: float) -> set[int]:
+    """Signal every target once and wait up to ``timeout`` seconds for all of them to end."""
     handles: dict[int, int] = {}
     try:
         for pid in pids():
@@ -184,19 +184,19 @@ def _round(is_target: Callable[[int], bool], signals: tuple[int, ...], patience:
                     signal.pidfd_send_signal(handle, number)
                 except ProcessLookupError:
                     break
-        _await_end(handles, patience)
+        _await_end(handles, timeout)
         return set(handles.values())
     finally:
         for handle in handles:
             os.close(handle)
 
 
-def _await_end(handles: Mapping[int, int], patience: float) -> None:
+def _await_end(handles: Mapping[int, int], timeout: float) -> None:
     poll = select.poll()
     for handle in handles:
         poll.register(handle, select.POLLIN)
     waiting = len(handles)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while waiting and (left := deadline - time.monotonic()) > 0:
         for handle, _ in poll.poll(left * 1000):
             poll.unregister(handle)

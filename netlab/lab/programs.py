@@ -71,7 +71,7 @@ def start(lab: Lab, node: str, name: str, argv: Sequence[str], extra: Mapping[st
         return _spawn(argv, environment, path)
 
     try:
-        return Program(node, name, path, namespaces.aside(spawn))
+        return Program(node, name, path, namespaces.in_thread(spawn))
     except OSError as error:
         raise enter.cannot_run(argv[0], node, error) from None
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 WAIT = 'read -r word || exec "$@"'
-PATIENCE = 60
+TIMEOUT = 60
 """Seconds for a killed process's files to be closed; a child that it forked may hold them."""
 
 
@@ -51,13 +51,13 @@ class Undertaker:
                 self._process.communicate(b"done\n")
 
 
-def bury(name: str) -> None:
+def reap(name: str) -> None:
     """Remove what is left of the lab ``name`` and of others whose owner is dead."""
     import signal
 
     from netlab.lab import record, remove
 
-    signal.alarm(PATIENCE)
+    signal.alarm(TIMEOUT)
     # The kernel closes a dead process's files one after the other: the pipe may go before the lock.
     with contextlib.suppress(OSError):
         directory = os.open(f"{record.state_directory()}/{name}", os.O_RDONLY | os.O_CLOEXEC)
@@ -67,4 +67,4 @@ def bury(name: str) -> None:
 
 
 if __name__ == "__main__":
-    bury(sys.argv[1])
+    reap(sys.argv[1])

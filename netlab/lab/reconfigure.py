@@ -220,7 +220,7 @@ def _wire(lab: Lab, node: str, interface: str) -> str:
     _interface(lab[node].summary, interface)
     for summary in lab.plan.nodes:
         peers = [i.peer for i in summary.interfaces]
-        if summary.kind == "wire" and f"{node}:{interface}" in peers:
+        if summary.kind == "inline" and f"{node}:{interface}" in peers:
             return summary.name
     raise LabError(
         Diagnostic(

@@ -75,7 +75,7 @@ class Lab(NamedTuple):
         return self.record.name
 
     @property
-    def shelf(self) -> str:
+    def netns_dir(self) -> str:
         """Where the namespaces are kept."""
         return f"{self.directory}/ns"
 
@@ -85,7 +85,7 @@ class Lab(NamedTuple):
 
     def files(self, node: str) -> str:
         """The tree of files that programs in ``node`` see at ``/``."""
-        return f"{self.shelf}/.files/{node}"
+        return f"{self.netns_dir}/.files/{node}"
 
     def log(self, node: str, program: str) -> str:
         """What ``program`` in ``node`` printed."""

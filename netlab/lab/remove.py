@@ -71,7 +71,7 @@ def remove(claim: Claim) -> Removed:
         foreign = _residents(inodes)
         if lab.record.listed:
             netns_names.hide(lab)
-        _release(lab.shelf)
+        _release(lab.netns_dir)
         state = os.path.dirname(lab.directory)
         aside = f"{state}/.{lab.name}.{os.getpid()}.{lab.record.token}"
         os.rename(lab.directory, aside)
@@ -87,7 +87,7 @@ def _keeper(lab: Lab) -> int | None:
         return None
     from netlab.lab import rootless
 
-    return rootless.keeper(lab)
+    return rootless.holder(lab)
 
 
 def _residents(inodes: dict[int, str]) -> tuple[processes.Process, ...]:
@@ -100,11 +100,11 @@ def _residents(inodes: dict[int, str]) -> tuple[processes.Process, ...]:
     )
 
 
-def _release(shelf: str) -> None:
+def _release(netns_dir: str) -> None:
     """Let go of all namespaces of a lab at once."""
     try:
-        while os.path.ismount(shelf):
-            namespaces.detach(shelf)
+        while os.path.ismount(netns_dir):
+            namespaces.detach(netns_dir)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
@@ -150,10 +150,10 @@ def _seize_dead(lab: Lab) -> tuple[Claim, str] | None:
 
 def is_alive(lab: Lab) -> bool:
     """Whether the namespaces of a lab exist."""
-    if lab.record.rootless and not os.path.ismount(lab.shelf):
+    if lab.record.rootless and not os.path.ismount(lab.netns_dir):
         return _keeper(lab) is not None
     return len(processes.nodes_by_inode(lab)) == len(lab.record.nodes) and os.path.ismount(
-        lab.shelf
+        lab.netns_dir
     )
 
 

@@ -105,7 +105,7 @@ def keep(lab: Lab) -> None:
         stream.write(f"{pid}\n")
 
 
-def keeper(lab: Lab) -> int | None:
+def holder(lab: Lab) -> int | None:
     """The process id of a lab's living keeper, told by the lab's mark."""
     try:
         with open(f"{lab.directory}/keeper", encoding="ascii") as stream:
@@ -121,9 +121,9 @@ def join(lab: Lab) -> None:
 
     Does nothing for a lab of root, or when we are there already.
     """
-    if not lab.record.rootless or os.path.ismount(lab.shelf):
+    if not lab.record.rootless or os.path.ismount(lab.netns_dir):
         return
-    pid = keeper(lab)
+    pid = holder(lab)
     if pid is None:
         message = f"lab {lab.name} has lost its namespaces"
         raise LabError(Diagnostic("E404", message, hint=f"netlab down {lab.name}"))

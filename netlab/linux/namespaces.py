@@ -1,7 +1,7 @@
 """Namespaces and mounts: every unshare, setns, mount and umount of netlab is in this file.
 
 **The calling thread never moves.** Whatever must happen inside a namespace happens in a
-short-lived thread (``aside``), which enters, does one thing and ends there. Nothing has to be
+short-lived thread (``in_thread``), which enters, does one thing and ends there. Nothing has to be
 restored, so neither an exception nor Ctrl-C can leave a caller stranded in a lab. The one
 exception is a process that is about to become a command of the node (``process.execute``), or
 to become rootless (``rootless.enter``): those change the main thread and mean to.
@@ -89,7 +89,7 @@ def detach(target: str) -> None:
     _check(_libc.umount2(os.fsencode(target), MNT_DETACH), target)
 
 
-def aside(action: Callable[[], T]) -> T:
+def in_thread(action: Callable[[], T]) -> T:
     """Run ``action`` in a thread of its own, which may change its namespaces freely.
 
     Returns what ``action`` returns and raises what it raises. ``_thread`` rather than
@@ -136,7 +136,7 @@ def inside(path: str, action: Callable[[], T]) -> T:
         enter(path)
         return action()
 
-    return aside(there)
+    return in_thread(there)
 
 
 def open_socket(path: str, family: int, kind: int, protocol: int = 0) -> socket.socket:
@@ -159,7 +159,7 @@ def create_network(path: str) -> int:
     return open_namespace("/proc/thread-self/ns/net")
 
 
-def mount_shelf(path: str) -> None:
+def mount_netns_dir(path: str) -> None:
     """Mount the tmpfs at ``path`` on which the namespaces and files of one lab are kept.
 
     It is shared, so that detaching it also empties the copies in mount namespaces that were

@@ -10,7 +10,7 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with(parent: int) -> None:
+def set_pdeathsig(parent: int) -> None:
     """Have SIGTERM sent to this process when ``parent``, who started it, is no more.
 
     It is the thread of the parent that counts: the one that started this process must live as long

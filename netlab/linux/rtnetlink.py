@@ -1,7 +1,7 @@
 """The few rtnetlink messages that building needs, encoded by hand.
 
 A general library spends more time on a message than the kernel does. Each function below gives
-one request; ``converse`` sends many in one system call. Layouts: rtnetlink(7),
+one request; ``talk`` sends many in one system call. Layouts: rtnetlink(7),
 ``<linux/if_link.h>``, ``<linux/rtnetlink.h>``, ``<linux/neighbour.h>``; all values are in host
 order except addresses, which are network order.
 
@@ -266,7 +266,7 @@ def encode(requests: Sequence[Request], first: int = 0) -> bytes:
     return b"".join(parts)
 
 
-def converse(link: socket, requests: Sequence[Request]) -> Refusal | None:
+def talk(link: socket, requests: Sequence[Request]) -> Refusal | None:
     """Send all requests, in as few system calls as is wise; the first refusal, if any."""
     start = 0
     while start < len(requests):

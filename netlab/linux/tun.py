@@ -18,7 +18,7 @@ IFF_VNET_HDR = 0x4000
 TUNSETOFFLOAD = 0x400454D0
 _TUN_F_CSUM_TSO4_TSO6 = 1 | 2 | 4
 
-PATIENCE = 10.0
+CARRIER_TIMEOUT = 10.0
 """Seconds for the kernel to notice a carrier; it takes microseconds on a machine that is idle."""
 
 _POLL = 0.001
@@ -55,15 +55,15 @@ def settle(name: str) -> None:
     it has, what is sent to the device is lost without a word.
 
     Raises:
-        TimeoutError: after ``PATIENCE`` seconds.
+        TimeoutError: after ``CARRIER_TIMEOUT`` seconds.
     """
     link = rtnetlink.open_route_socket()
     try:
         index = socket.if_nametoindex(name)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + CARRIER_TIMEOUT
         while rtnetlink.operational_state(link, index) != rtnetlink.IF_OPER_UP:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the carrier of {name} is not up after {PATIENCE:g} s")
+                raise TimeoutError(f"the carrier of {name} is not up after {CARRIER_TIMEOUT:g} s")
             time.sleep(_POLL)
     finally:
         link.close()

@@ -36,21 +36,21 @@ In a topology file it stands on a link, as ``middleboxes: [{python: "boxes.py:Ev
 from __future__ import annotations
 
 from netlab.middlebox.box import After, Back, Direction, Drop, Middlebox, opposite
-from netlab.middlebox.chain import Line
+from netlab.middlebox.chain import Chain
 from netlab.middlebox.examples import datagram, segment
 from netlab.middlebox.packet import Packet
-from netlab.middlebox.simulated_link import Arrival, Wire
+from netlab.middlebox.simulated_link import Arrival, SimulatedLink
 
 __all__ = [
     "After",
     "Arrival",
     "Back",
+    "Chain",
     "Direction",
     "Drop",
-    "Line",
     "Middlebox",
     "Packet",
-    "Wire",
+    "SimulatedLink",
     "datagram",
     "opposite",
     "segment",

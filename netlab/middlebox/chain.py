@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from netlab.middlebox.box import Verdict
-    from netlab.middlebox.recorder import Witness
+    from netlab.middlebox.recorder import Recorder
 
 
 Leaving: TypeAlias = tuple[Direction, Packet]
@@ -30,17 +30,17 @@ class Name(NamedTuple):
     topology: str = ""
 
 
-class Line:
+class Chain:
     """Any number of boxes; outbound packets meet them in order, inbound ones in reverse.
 
-    ``names`` are those of the boxes, if they are not their classes'. A ``witness``, if there is
+    ``names`` are those of the boxes, if they are not their classes'. A ``recorder``, if there is
     one, is told what becomes of each packet.
     """
 
     def __init__(self, boxes: Sequence[Middlebox] = (), names: Sequence[Name] = ()) -> None:
         self.boxes = tuple(boxes)
         self.names = tuple(names) or tuple(Name(type(box).__name__) for box in boxes)
-        self.witness: Witness | None = None
+        self.recorder: Recorder | None = None
         # (due, arrival number, index of the box that comes next, direction, packet)
         self._waiting: list[tuple[float, int, int, Direction, Packet]] = []
         self._number = 0
@@ -52,8 +52,8 @@ class Line:
     def arrive(self, packet: Packet, direction: Direction, now: float) -> list[Leaving]:
         """A packet comes in at its end; what leaves the line at once."""
         out: list[Leaving] = []
-        if self.witness:
-            self.witness.came(packet, direction)
+        if self.recorder:
+            self.recorder.came(packet, direction)
         first = 0 if direction == "outbound" else len(self.boxes) - 1
         self._pass(first, direction, packet, now, out)
         return out
@@ -75,8 +75,8 @@ class Line:
                 deadline = box.deadline()
                 if deadline is not None and deadline <= at:
                     for way, verdict in box.wake(at):
-                        if self.witness:
-                            self.witness.woke(index, verdict)
+                        if self.recorder:
+                            self.recorder.woke(index, verdict)
                         self._follow(index, way, (verdict,), at, out)
                     self._must_advance(box, at)
 
@@ -86,7 +86,7 @@ class Line:
         if deadline is not None and deadline <= at:
             raise RuntimeError(f"{type(box).__name__}.wake left its deadline in the past")
 
-    def retire(self, successor: Line) -> None:
+    def retire(self, successor: Chain) -> None:
         """Only carry on what is under way; boxes that the successor has too are woken by it."""
         self._timed = [(i, box) for i, box in self._timed if box not in successor.boxes]
 
@@ -107,15 +107,15 @@ class Line:
     ) -> None:
         if 0 <= index < len(self.boxes):
             box = self.boxes[index]
-            if self.witness:
-                verdicts: Iterable[Verdict] = self.witness.ask(index, box, packet, direction, now)
+            if self.recorder:
+                verdicts: Iterable[Verdict] = self.recorder.ask(index, box, packet, direction, now)
             else:
                 verdicts = box.packet(packet, direction, now)
             self._follow(index, direction, verdicts, now, out)
         else:
             out.append((direction, packet))
-            if self.witness:
-                self.witness.left(packet, direction)
+            if self.recorder:
+                self.recorder.left(packet, direction)
 
     def _follow(
         self,

@@ -11,7 +11,7 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from netlab.middlebox.catalogue import CATALOGUE
-from netlab.middlebox.chain import Line, Name
+from netlab.middlebox.chain import Chain, Name
 from netlab.middlebox.simulated_link import seeded
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from netlab.middlebox.box import Middlebox
 
 
-def line(described: Sequence[Mapping[str, Any]]) -> Line:
+def line(described: Sequence[Mapping[str, Any]]) -> Chain:
     """The boxes as a line that knows their names."""
-    return Line(boxes(described), [name(each) for each in described])
+    return Chain(boxes(described), [name(each) for each in described])
 
 
 def changed(
-    now: Line, described: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]
-) -> Line:
+    now: Chain, described: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]
+) -> Chain:
     """The line that is ``wanted`` in place of the one ``described``; equal boxes stay the same.
 
     So a box that does not change knows its connections still.
@@ -39,7 +39,7 @@ def changed(
         if same:
             left.remove(same)
             made[number] = same[1]
-    return Line(made, [name(each) for each in wanted])
+    return Chain(made, [name(each) for each in wanted])
 
 
 def name(described: Mapping[str, Any]) -> Name:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def depends(*_: object, **__: object) -> None:
-    """For a kind whose ``changes`` or ``fate`` no parameter tells."""
+    """For a kind whose ``changes`` or ``arrivals`` no parameter tells."""
 
 
 class Row(NamedTuple):
@@ -42,7 +42,7 @@ class Kind:
 
     For a kind made of rules, ``changes`` tells from the parameters what becomes of a SYN, in the
     notation of ``tracebox`` (nothing, if it is left out; ``None`` if it depends on others), and
-    ``fate`` which of a count of datagrams of one flow arrive (all; ``None`` if it depends on
+    ``arrivals`` which of a count of datagrams of one flow arrive (all; ``None`` if it depends on
     time). Of a program both are known by simulation.
     """
 
@@ -54,7 +54,7 @@ class Kind:
     rules: Callable[..., Rules] | None = None
     box: Callable[..., Middlebox] | None = None
     changes: Callable[..., tuple[str, ...] | None] | None = None
-    fate: Callable[..., list[int] | None] | None = None
+    arrivals: Callable[..., list[int] | None] | None = None
 
     @property
     def is_rules(self) -> bool:
@@ -93,9 +93,9 @@ class Kind:
         """What becomes of a SYN, for parameters that have no ``problems``."""
         return self.changes(**self.values(given)) if self.changes else ()
 
-    def expected_fate(self, count: int, given: Mapping[str, object]) -> list[int] | None:
+    def expected_arrivals(self, count: int, given: Mapping[str, object]) -> list[int] | None:
         """Which of ``count`` numbered datagrams arrive; ``None`` if that depends on time."""
-        return self.fate(count, **self.values(given)) if self.fate else list(range(count))
+        return self.arrivals(count, **self.values(given)) if self.arrivals else list(range(count))
 
     def make_box(self, given: Mapping[str, Any]) -> Middlebox:
         """A new box for parameters that have no ``problems``."""

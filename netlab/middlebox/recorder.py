@@ -82,7 +82,7 @@ class Left(NamedTuple):
 Event: TypeAlias = Came | Did | Made | Left
 
 
-class Witness:
+class Recorder:
     """Tells of one line, whose boxes have ``names``; ``numbers`` is where numbers come from."""
 
     def __init__(

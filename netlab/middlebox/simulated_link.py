@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from netlab.middlebox.chain import Line
+from netlab.middlebox.chain import Chain
 from netlab.middlebox.packet import Packet
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Arrival(NamedTuple):
     packet: Packet
 
 
-class Wire:
+class SimulatedLink:
     """``send`` packets, ``advance`` the clock or ``run`` until nothing is under way.
 
     Each box gets a random source of its own from ``seed`` and its place in the line.
@@ -32,12 +32,12 @@ class Wire:
     def __init__(self, *boxes: Middlebox, seed: int = 0) -> None:
         for number, box in enumerate(boxes):
             box.rng = seeded(seed, number)
-        self._line = Line(boxes)
+        self._line = Chain(boxes)
         self._arrived: list[Arrival] = []
         self.now = 0.0
 
     @classmethod
-    def of(cls, line: Line) -> Self:
+    def of(cls, line: Chain) -> Self:
         """A wire with a line that is there already, random sources and all."""
         wire = cls()
         wire._line = line

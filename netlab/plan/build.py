@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 def build(topology: Topology) -> Plan:
     """The plan of a lab: equal topologies give equal plans."""
-    topology = inline.spread(topology)
+    topology = inline.insert_inline_nodes(topology)
     return Plan(
         name=topology.name,
         topology=topology.file,

@@ -1,8 +1,8 @@
-"""Links with middleboxes: a wire of its own between two pairs, with a program in it.
+"""Links with middleboxes: an inline node between two veth pairs, with a program in it.
 
-``client:eth0 -- server:eth0`` becomes ``client:eth0 -- wire1:a`` and ``wire1:b -- server:eth0``.
-The wire is transparent: both ends keep their addresses, MAC addresses and neighbours, and know
-nothing of it. ``a`` is towards the link's first end.
+``client:eth0 -- server:eth0`` becomes ``client:eth0 -- client~server:a`` and
+``client~server:b -- server:eth0``. The inline node is a bump in the wire: both ends keep their
+addresses, MAC addresses and neighbours. Interface ``a`` faces the link's first end.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
 
     from netlab.topology.model import Box
 
-PROGRAM = "wire"
+PROGRAM = "inline"
 READY = "^ready$"
 READY_SECONDS = 20.0
 
 
-def spread(topology: Topology) -> Topology:
-    """The same lab with each such link as two, and the wires as nodes of their own."""
+def insert_inline_nodes(topology: Topology) -> Topology:
+    """The same lab with each such link split in two around an inline node."""
     if not any(link.middleboxes for link in topology.links):
         return topology
     names = {node.name for node in topology.nodes}
     interfaces = {(n.name, i.name): i for n in topology.nodes for i in n.interfaces}
     links: list[Link] = []
-    wires: list[Node] = []
+    inline: list[Node] = []
     for link in topology.links:
         if not link.middleboxes:
             links.append(link)
             continue
-        name = _name(names)
-        wires.append(_wire(name, link, interfaces[link.a].mtu))
+        name = _name(link, names)
+        inline.append(_inline_node(name, len(inline) + 1, link, interfaces[link.a].mtu))
         links += [
             Link(link.a, (name, "a"), link.networks, link.origin),
             Link((name, "b"), link.b, link.networks, link.origin),
         ]
-    return replace(topology, nodes=(*topology.nodes, *wires), links=tuple(links))
+    return replace(topology, nodes=(*topology.nodes, *inline), links=tuple(links))
 
 
 def outer_ends(topology: Topology) -> list[tuple[str, str]]:
-    """The interfaces at the far ends of wires, of a topology that is ``spread``."""
-    wires = {node.name for node in topology.nodes if node.kind == "wire"}
+    """The interfaces at the far ends of wires, of a topology that is ``insert_inline_nodes``."""
+    wires = {node.name for node in topology.nodes if node.kind == "inline"}
     return [
         end
         for link in topology.links
@@ -77,25 +77,27 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Fraction) else value
 
 
-def _name(taken: set[str]) -> str:
+def _name(link: Link, taken: set[str]) -> str:
+    """Named after the link; a second link between the same nodes is ``client~server~2``."""
+    name = between = f"{link.a[0]}~{link.b[0]}"
     number = 1
-    while (name := f"wire{number}") in taken:
+    while name in taken:
         number += 1
+        name = f"{between}~{number}"
     taken.add(name)
     return name
 
 
-def _wire(name: str, link: Link, mtu: int) -> Node:
-    number = int(name.removeprefix("wire"))
+def _inline_node(name: str, number: int, link: Link, mtu: int) -> Node:
     return Node(
         name,
-        "wire",
+        "inline",
         interfaces=tuple(
             Interface(
                 side,
                 "veth",
                 ifindex,
-                # Never seen on the wire: a packet socket sends with the ends' own addresses.
+                # Never seen on the link: a packet socket sends with the ends' own addresses.
                 f"02:77:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}:00:{ifindex:02x}",
                 mtu,
                 (),

@@ -11,10 +11,10 @@ import pickle
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netlab.capture.evidence import Carriage, Deed
+from netlab.capture.evidence import BoxAction, BoxEvent
 from netlab.middlebox.factory import line
 from netlab.middlebox.packet import Packet
-from netlab.middlebox.recorder import Did, Witness
+from netlab.middlebox.recorder import Did, Recorder
 from netlab.trace.box_events import kept
 from netlab.trace.disposition import Disposition
 from netlab.trace.model import Reason
@@ -24,7 +24,7 @@ from netlab.wire.view import ICMP, ICMPV6, TCP, UDP, view
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from netlab.middlebox import Direction, Line
+    from netlab.middlebox import Chain, Direction
     from netlab.middlebox.recorder import Event
     from netlab.wire.view import View
 
@@ -46,7 +46,7 @@ class Kept(NamedTuple):
     is_silent: bool
 
 
-class Wire:
+class LinkBoxes:
     """The boxes of one wire, as its program is told of them."""
 
     def __init__(self, described: Sequence[Mapping[str, Any]]) -> None:
@@ -54,7 +54,7 @@ class Wire:
         """Whether every packet that the boxes have seen is known."""
         self._described = described
         self._foreign = next((d["python"] for d in described if "python" in d), "")
-        self._line: Line | None = None
+        self._line: Chain | None = None
         self._numbers = count(1)
 
     def carry(
@@ -76,7 +76,7 @@ class Wire:
         if any(deed.what == "cut" for deed in deeds):
             return _unknown("the model does not follow the pieces of a packet")
         if left is None:
-            disposition, reason = kept(Carriage(node, ("", b""), deeds), node)
+            disposition, reason = kept(BoxEvent(node, ("", b""), deeds), node)
             return Kept(disposition, reason._replace(source="inferred"), is_silent=not answered)
         was, now = view(made.octets), view(left.octets)
         if was is None or now is None:
@@ -85,14 +85,14 @@ class Wire:
         return packet._replace(**changed)
 
     def _pass(
-        self, boxes: Line, packet: Packet, direction: Direction
-    ) -> tuple[Packet | None, tuple[Deed, ...], bool]:
+        self, boxes: Chain, packet: Packet, direction: Direction
+    ) -> tuple[Packet | None, tuple[BoxAction, ...], bool]:
         """The packet when it leaves in its direction, or ``None``, and what was done with it.
 
         At last whether anything else left the line.
         """
         events: list[Event] = []
-        boxes.witness = Witness(events.append, boxes.names, self._numbers)
+        boxes.recorder = Recorder(events.append, boxes.names, self._numbers)
         leaving = boxes.arrive(packet, direction, 0.0)
         number = packet.number
 
@@ -107,7 +107,7 @@ class Wire:
             leaving += boxes.due(due)
         did = [event for event in events if isinstance(event, Did) and event.number == number]
         did.sort(key=lambda event: event.box if direction == "outbound" else -event.box)
-        deeds = tuple(Deed(d.name, d.topology, d.what, d.text) for d in did)
+        deeds = tuple(BoxAction(d.name, d.topology, d.what, d.text) for d in did)
         return out(), deeds, any(left is not out() for _, left in leaving)
 
 
@@ -115,7 +115,7 @@ def _unknown(text: str) -> Kept:
     return Kept(Disposition.UNKNOWN, Reason("inferred", text), is_silent=False)
 
 
-def _memory(boxes: Line) -> bytes:
+def _memory(boxes: Chain) -> bytes:
     try:
         return pickle.dumps([vars(box) for box in boxes.boxes])
     except (pickle.PicklingError, AttributeError, TypeError):

@@ -18,7 +18,7 @@ from netlab.plan.operations import (
     SetSysctl,
     StartProgram,
 )
-from netlab.predict.link_boxes import Wire
+from netlab.predict.link_boxes import LinkBoxes
 from netlab.wire.address import packed
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from netlab.wire.view import View
 
 
-class Flow:
+class ConntrackEntry:
     """An entry of conntrack: the packet that made it as it came and as it left."""
 
     def __init__(self, came: View) -> None:
@@ -85,8 +85,8 @@ class Node:
         self.forwards = {4: kind in ("router", "nat", "stack"), 6: False}
         self.chains: list[evaluate.Chain] = []
         self.is_clear = True
-        self.wire: Wire | None = None
-        self.flows: dict[int, Flow] = {}
+        self.wire: LinkBoxes | None = None
+        self.flows: dict[int, ConntrackEntry] = {}
         """Entries of conntrack, by the number that a prediction gives a flow."""
         self.memory = evaluate.Memory()
 
@@ -152,8 +152,8 @@ def nodes(plan: Plan, *, is_fresh: bool) -> dict[str, Node]:
                 found[operation.node].is_clear &= clear
                 found[operation.node].memory.empty |= evaluate.empty_sets(operation.text)
             case StartProgram():
-                if found[operation.node].kind == "wire":
-                    found[operation.node].wire = Wire(json.loads(operation.argv[-1]))
+                if found[operation.node].kind == "inline":
+                    found[operation.node].wire = LinkBoxes(json.loads(operation.argv[-1]))
     if not is_fresh:
         for node in found.values():
             node.doubt()

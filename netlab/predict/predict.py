@@ -17,10 +17,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from netlab.nft import evaluate
-from netlab.predict.node import Flow, nodes
+from netlab.predict.node import ConntrackEntry, nodes
 from netlab.trace.build import label
 from netlab.trace.disposition import Disposition
-from netlab.trace.model import Fate, Hop, Reason
+from netlab.trace.model import Hop, PacketTrace, Reason
 from netlab.trace.verdict import split_comment
 from netlab.wire import tcp
 from netlab.wire.address import packed
@@ -76,7 +76,7 @@ class _Walk:
         self.hops: list[Hop] = []
         self.first: View | None = None
         self.seen: View | None = None
-        self.entry: Flow | None = None
+        self.entry: ConntrackEntry | None = None
         self.turns = False
         """Whether the packet is the other direction of the entry where it is."""
         self.is_silent = False
@@ -90,15 +90,15 @@ class _Walk:
 
     def end(
         self, packet: View, node: str, interface: str, disposition: Disposition, reason: Reason
-    ) -> Fate:
+    ) -> PacketTrace:
         first = self.first or packet
         self.packet = packet
-        return Fate(
+        return PacketTrace(
             1, label(first), first.protocol, disposition, node, interface, reason,
             tuple(self.hops), first,
         )  # fmt: skip
 
-    def run(self) -> Fate:
+    def run(self) -> PacketTrace:
         packet, name, incoming = self.packet, self.name, ""
         for _ in range(LONGEST):
             node = self.nodes[name]
@@ -106,20 +106,20 @@ class _Walk:
             if incoming:
                 self.track(node, packet)
                 moved = self.rules(name, "prerouting", packet, incoming, "")
-                if isinstance(moved, Fate):
+                if isinstance(moved, PacketTrace):
                     return moved
                 packet = moved
             if packet.destination in node.own:
                 if self.entry is None:
                     self.track(node, packet)
                 moved = self.rules(name, "input", packet, incoming or "lo", "")
-                if isinstance(moved, Fate):
+                if isinstance(moved, PacketTrace):
                     return moved
                 self.confirm(moved)
                 reason = _inferred("reaches its destination")
                 return self.end(moved, name, incoming, Disposition.DELIVERED, reason)
             after = self.onward(name, packet, incoming)
-            if isinstance(after, Fate):
+            if isinstance(after, PacketTrace):
                 return after
             packet, name, incoming = after
         text = "goes round in circles"
@@ -132,7 +132,7 @@ class _Walk:
         entry = node.flows.get(self.flow)
         self.turns = bool(entry and entry.is_confirmed and self.is_reply)
         if entry is None or not entry.is_confirmed:
-            entry = node.flows[self.flow] = Flow(packet)
+            entry = node.flows[self.flow] = ConntrackEntry(packet)
         elif self.turns:
             entry.replied = True
         entry.packets += not self.turns
@@ -146,7 +146,7 @@ class _Walk:
 
     # From node to node
 
-    def onward(self, name: str, packet: View, incoming: str) -> Fate | tuple[View, str, str]:
+    def onward(self, name: str, packet: View, incoming: str) -> PacketTrace | tuple[View, str, str]:
         """Out of a node and to the next: what arrives there, and where."""
         node, version = self.nodes[name], packet.version
         if incoming and not node.forwards[version]:
@@ -174,7 +174,7 @@ class _Walk:
             self.track(node, packet)
         for hook in ("forward" if incoming else "output", "postrouting"):
             moved = self.rules(name, hook, packet, incoming, outgoing)
-            if isinstance(moved, Fate):
+            if isinstance(moved, PacketTrace):
                 return moved
             packet = moved
         self.confirm(packet)
@@ -182,7 +182,7 @@ class _Walk:
 
     def across(
         self, name: str, packet: View, outgoing: str, gateway: bytes | None
-    ) -> Fate | tuple[View, str, str]:
+    ) -> PacketTrace | tuple[View, str, str]:
         """Over a wire, and through the switches and boxes on it, to who owns the next hop."""
         node = self.nodes[name]
         self.see(name, outgoing, "out", packet)
@@ -199,11 +199,11 @@ class _Walk:
             if mac == far.macs.get(interface, "") or wanted in far.addresses.get(interface, ()):
                 return self.along(path, packet)
         reason = _inferred("the next hop is not on the wire")
-        return self.end(packet, name, outgoing, Disposition.NEIGHBOUR_UNKNOWN, reason)
+        return self.end(packet, name, outgoing, Disposition.NEIGHBOUR_UNREACHABLE, reason)
 
     def along(
         self, path: list[tuple[str, str, Direction]], packet: View
-    ) -> Fate | tuple[View, str, str]:
+    ) -> PacketTrace | tuple[View, str, str]:
         """From interface to interface; the boxes of a wire see the packet on its way."""
         for place, interface, direction in path:
             self.see(place, interface, direction, packet)
@@ -244,7 +244,7 @@ class _Walk:
 
     def rules(
         self, name: str, hook: str, packet: View, incoming: str, outgoing: str
-    ) -> View | Fate:
+    ) -> View | PacketTrace:
         """The packet after the rules of a hook, or its end."""
         node, entry = self.nodes[name], self.entry
         assert entry
@@ -308,12 +308,12 @@ def _length(packet: View) -> int:
     return packet.length + (20 if packet.version == 4 else 40)
 
 
-def predict(plan: Plan, question: Question) -> Fate:
+def predict(plan: Plan, question: Question) -> PacketTrace:
     """What the model says would happen to the first packet."""
     return next(predictions(plan, question))
 
 
-def predictions(plan: Plan, question: Question) -> Iterator[Fate]:
+def predictions(plan: Plan, question: Question) -> Iterator[PacketTrace]:
     """What the model says would happen to each packet; the source of all reasons is ``inferred``.
 
     The packets are of one flow, but for TCP, where each is a connection that is tried.
@@ -323,16 +323,18 @@ def predictions(plan: Plan, question: Question) -> Iterator[Fate]:
         packet = _packet(question, packed(question.target))
         flow = number if question.proto == TCP else 1
         walk = _Walk(places, question.node, packet, flow)
-        fate = walk.run()._replace(id=number)
-        yield fate
-        if not _is_all(places, walk, fate, question):
+        packet_trace = walk.run()._replace(id=number)
+        yield packet_trace
+        if not _is_all(places, walk, packet_trace, question):
             for place in places.values():
                 place.doubt()
 
 
-def _is_all(places: dict[str, Node], walk: _Walk, fate: Fate, question: Question) -> bool:
+def _is_all(
+    places: dict[str, Node], walk: _Walk, packet_trace: PacketTrace, question: Question
+) -> bool:
     """Whether it is known which packets there are because of one; an echo's reply walks back."""
-    if not fate.arrived:
+    if not packet_trace.arrived:
         return walk.is_silent
     if question.proto not in (ICMP, ICMPV6):
         return question.listens and question.proto != TCP
@@ -340,11 +342,11 @@ def _is_all(places: dict[str, Node], walk: _Walk, fate: Fate, question: Question
     reply = asked._replace(
         source=asked.destination, destination=asked.source, ttl=64, identification=0
     )
-    back = _Walk(places, fate.node, reply, walk.flow, is_reply=True)
+    back = _Walk(places, packet_trace.node, reply, walk.flow, is_reply=True)
     return back.run().arrived or back.is_silent
 
 
-def divergence(predicted: Fate, observed: Fate) -> str:
+def divergence(predicted: PacketTrace, observed: PacketTrace) -> str:
     """Where what was seen first differs from what was predicted; empty if it does not."""
     for number, (one, other) in enumerate(zip(predicted.hops, observed.hops, strict=False)):
         if one[:3] != other[:3]:

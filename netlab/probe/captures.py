@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from netlab.capture.evidence import Place
+from netlab.capture.evidence import NodeInfo
 from netlab.capture.session import Observation
 from netlab.hdp import sweep
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlab.capture.evidence import Evidence, RuleVerdict
-    from netlab.io.hdp.sweep import Inside, Task
+    from netlab.io.hdp.sweep import RunInNetns, Task
 
 
-class Witness:
+class Capture:
     """Filled when the block of ``watching`` ends."""
 
     def __init__(self, task: Task) -> None:
@@ -56,13 +56,13 @@ def _label(step: RuleVerdict) -> str:
 
 
 @contextlib.contextmanager
-def watching(task: Task, inside: Inside) -> Iterator[Witness]:
+def watching(task: Task, inside: RunInNetns) -> Iterator[Capture]:
     """Watch the nodes of ``task`` while the block lasts.
 
     Where the machine or the user allows one of the two witnesses only, the other goes without.
     """
-    witness = Witness(task)
-    places = {node: Place("", ()) for node in task.watched}
+    witness = Capture(task)
+    places = {node: NodeInfo("", ()) for node in task.watched}
     observation = Observation(places, inside, ("nft", "drops"))
     with observation:
         yield witness

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from netlab.scenario.judge import Observation, Verdict
     from netlab.scenario.matrix.perform import Found
     from netlab.scenario.model import Scenario, Step
-    from netlab.trace.model import Fates
+    from netlab.trace.model import Traces
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """A step that was done: what was observed and what was judged.
 
-    ``fates`` are those of its packets with all their hops, if it was watched, and ``numbers``
+    ``traces`` are those of its packets with all their hops, if it was watched, and ``numbers``
     (fate id to number) tell which packet is which.
     """
 
@@ -27,7 +27,7 @@ class Done:
     verdicts: tuple[Verdict, ...]
     commands: tuple[str, ...] = ()
     """What a user types to repeat it."""
-    fates: Fates | None = None
+    traces: Traces | None = None
     numbers: dict[int, int] = field(default_factory=dict)
     cells: tuple[Found, ...] = ()
     """What came of each cell of a matrix."""

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from netlab.scenario.model import Watched
-    from netlab.trace.explain import Outcome
-    from netlab.trace.model import Fate
+    from netlab.trace.explain import ProbeResult
+    from netlab.trace.model import PacketTrace
 
 _FLAGS = ((2, "SYN"), (1, "FIN"), (4, "RST"), (16, "ACK"))
 
@@ -45,7 +45,7 @@ class Packet(NamedTuple):
 NEVER_LEFT = "never-left"
 
 
-def sent(outcomes: Iterable[Outcome]) -> Iterator[Packet]:
+def sent(outcomes: Iterable[ProbeResult]) -> Iterator[Packet]:
     """The packets that a step sent, by their numbers."""
     for outcome in outcomes:
         if outcome.decisive is None:
@@ -55,28 +55,34 @@ def sent(outcomes: Iterable[Outcome]) -> Iterator[Packet]:
             yield _packet(outcome.number, outcome.decisive)
 
 
-def watched(fates: Iterable[Fate], which: Watched) -> Iterator[Packet]:
+def watched(traces: Iterable[PacketTrace], which: Watched) -> Iterator[Packet]:
     """The packets of a command, by their numbers."""
-    for number, fate in chosen(fates, which):
-        yield _packet(number, fate)
+    for number, packet_trace in chosen(traces, which):
+        yield _packet(number, packet_trace)
 
 
-def chosen(fates: Iterable[Fate], which: Watched) -> Iterator[tuple[int, Fate]]:
+def chosen(traces: Iterable[PacketTrace], which: Watched) -> Iterator[tuple[int, PacketTrace]]:
     """The packets that are numbered, in the order in which they were first seen."""
     number = 0
-    for fate in fates:
-        ports = (None, fate.packet.source_port, fate.packet.destination_port)
-        if fate.proto == which.protocol and which.port in ports and not fate.parents:
+    for packet_trace in traces:
+        ports = (None, packet_trace.packet.source_port, packet_trace.packet.destination_port)
+        if (
+            packet_trace.proto == which.protocol
+            and which.port in ports
+            and not packet_trace.parents
+        ):
             number += 1
-            yield number, fate
+            yield number, packet_trace
 
 
-def numbered(fates: Iterable[Fate], ends: Iterable[tuple[int, Fate]]) -> dict[int, int]:
+def numbered(
+    traces: Iterable[PacketTrace], ends: Iterable[tuple[int, PacketTrace]]
+) -> dict[int, int]:
     """The number of each fate by its id; ``ends`` are those that packets were judged by.
 
     What a packet was cut into or merged from shares its number.
     """
-    everything = {fate.id: fate for fate in fates}
+    everything = {packet_trace.id: packet_trace for packet_trace in traces}
     found: dict[int, int] = {}
     for number, end in ends:
         waiting = [end.id]
@@ -89,17 +95,19 @@ def numbered(fates: Iterable[Fate], ends: Iterable[tuple[int, Fate]]) -> dict[in
     return found
 
 
-def _packet(number: int, fate: Fate) -> Packet:
-    reason = fate.reason
+def _packet(number: int, packet_trace: PacketTrace) -> Packet:
+    reason = packet_trace.reason
     return Packet(
         number,
-        what(fate),
-        fate.origin,
-        str(fate.disposition),
-        fate.node,
-        "" if fate.arrived else reason.label or reason.rule or reason.text,
-        tuple(f"{hop.node}:{hop.interface}" for hop in fate.hops),
-        tuple(f"{hop.node} {_field(change)}" for hop in fate.hops for change in hop.changes),
+        what(packet_trace),
+        packet_trace.origin,
+        str(packet_trace.disposition),
+        packet_trace.node,
+        "" if packet_trace.arrived else reason.label or reason.rule or reason.text,
+        tuple(f"{hop.node}:{hop.interface}" for hop in packet_trace.hops),
+        tuple(
+            f"{hop.node} {_field(change)}" for hop in packet_trace.hops for change in hop.changes
+        ),
     )
 
 
@@ -108,15 +116,15 @@ def _field(change: str) -> str:
     return change.partition(" ")[0]
 
 
-def what(fate: Fate) -> str:
+def what(packet_trace: PacketTrace) -> str:
     """``SYN+ACK``, ``UDP``, ``ICMP 3/4``, ``protocol 253``; of TCP also whether it has data."""
-    packet = fate.packet
-    if fate.proto == TCP:
+    packet = packet_trace.packet
+    if packet_trace.proto == TCP:
         names = [name for bit, name in _FLAGS if packet.flags & bit]
         return "+".join(names) + (" data" if packet.payload_length else "")
-    if fate.proto == UDP:
+    if packet_trace.proto == UDP:
         return "UDP"
-    head, _, rest = fate.label.partition(" ")
-    if fate.proto in (ICMP, ICMPV6):
+    head, _, rest = packet_trace.label.partition(" ")
+    if packet_trace.proto in (ICMP, ICMPV6):
         return f"{head} {rest.partition(' ')[0]}"
-    return f"protocol {fate.proto}"
+    return f"protocol {packet_trace.proto}"

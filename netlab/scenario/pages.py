@@ -18,7 +18,7 @@ from netlab.diagram.topology.path_overlay import MOST_LANES
 from netlab.errors import Diagnostic, LabError
 from netlab.scenario import bundled
 from netlab.topology import load
-from netlab.trace.model import Fates
+from netlab.trace.model import Traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -108,13 +108,13 @@ def _unwritten(error: OSError, directory: str) -> LabError:
 def compose(outcome: Outcome) -> Page:
     """The page: verdict, story, the lab, what was published, each step, how to repeat it."""
     from netlab.plan.build import build
-    from netlab.plan.inline import spread
+    from netlab.plan.inline import insert_inline_nodes
 
     scenario, run = outcome.scenario, outcome.telling
     topology = load(scenario.topology)
     plan = build(topology)
     drawn = Picture(graph.svg(topology), f"The lab. {topology.description}", "drawing")
-    stage = Stage(spread(topology), plan)
+    stage = Stage(insert_inline_nodes(topology), plan)
     sections = [
         Section("story", "The story", (Prose(scenario.story),)),
         Section("lab", "The lab", (drawn,)),
@@ -183,8 +183,8 @@ def _step(key: str, done: Done, stage: Stage) -> Iterator[Block]:
             tuple(("✓" if v.passed else "✗", v.text, v.observed) for v in done.verdicts),
             tuple("good" if v.passed else "bad" for v in done.verdicts),
         )
-    if done.fates:
-        yield from _packets(key, done, done.fates, stage)
+    if done.traces:
+        yield from _packets(key, done, done.traces, stage)
     if done.cells:
         yield from _matrix(key, done.cells)
     elif done.seen.table:
@@ -197,13 +197,13 @@ def _step(key: str, done: Done, stage: Stage) -> Iterator[Block]:
         yield Code(done.seen.output.rstrip())
 
 
-def _packets(key: str, done: Done, fates: Fates, stage: Stage) -> Iterator[Block]:
+def _packets(key: str, done: Done, traces: Traces, stage: Stage) -> Iterator[Block]:
     """The ways over the topology, the ladder, the table; each row leads to its drawing."""
     name, numbers = done.step.name, done.numbers
-    ways = trace_text.ways(fates, stage.plan, numbers)
+    ways = trace_text.ways(traces, stage.plan, numbers)
     titled = replace(stage.topology, name="Where they went", description=_left_out(ways))
     yield Picture(graph.svg(titled, ways), f"The ways of the packets: {name}", f"{key}-ways")
-    steps = trace_text.ladder(fates, stage.plan, "In order of time", numbers)
+    steps = trace_text.ladder(traces, stage.plan, "In order of time", numbers)
     yield Picture(draw.svg(steps), f"The packets by time: {name}", f"{key}-ladder")
     packets = done.seen.packets
     yield Grid(
@@ -292,8 +292,12 @@ def journeys(done: Done) -> str:
     """The journeys of the first packets that fared otherwise than expected; empty if none did."""
     wrong = [n for verdict in done.verdicts if not verdict.passed for n in verdict.packets]
     told = sorted(set(wrong))[:MOST_TOLD]
-    chosen = [fate for fate in done.fates or () if done.numbers.get(fate.id) in told]
-    return trace_text.text(Fates(chosen), done.numbers) if chosen else ""
+    chosen = [
+        packet_trace
+        for packet_trace in done.traces or ()
+        if done.numbers.get(packet_trace.id) in told
+    ]
+    return trace_text.text(Traces(chosen), done.numbers) if chosen else ""
 
 
 def markdown(outcome: Outcome) -> str:

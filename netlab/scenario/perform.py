@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netlab.lab.lab import Lab, LabNode
-    from netlab.scenario.matrix.options import How
+    from netlab.scenario.matrix.options import MatrixOptions
     from netlab.scenario.matrix.perform import Found
-    from netlab.trace.model import Fates
+    from netlab.trace.model import Traces
 
 GRACE = 3.0
 """Seconds between asking a program to end and killing it."""
@@ -45,7 +45,7 @@ class Performed(NamedTuple):
     """
 
     seen: Observation
-    fates: Fates | None = None
+    traces: Traces | None = None
     numbers: dict[int, int] = {}  # noqa: RUF012 - it is never written to
     cells: tuple[Found, ...] = ()
 
@@ -54,7 +54,7 @@ class Performer:
     """Carries out steps in one lab; a context, at whose end all programs have ended."""
 
     def __init__(
-        self, lab: Lab, scenario: model.Scenario, seed: int, rng: random.Random, how: How
+        self, lab: Lab, scenario: model.Scenario, seed: int, rng: random.Random, how: MatrixOptions
     ) -> None:
         self.lab = lab
         self.scenario = scenario
@@ -125,10 +125,10 @@ class Performer:
             watch = stack.enter_context(self.lab.observe())
             probes.send(self.lab[send.source].inside)
             watch.settle()
-        fates, outcomes = probed(watch.fates, probes)
+        traces, outcomes = probed(watch.traces, probes)
         ends = [(o.number, o.decisive) for o in outcomes if o.decisive]
         seen = Observation(packets=tuple(packets.sent(outcomes)))
-        return Performed(seen, fates, packets.numbered(fates, ends))
+        return Performed(seen, traces, packets.numbered(traces, ends))
 
     def _target(self, send: model.Send) -> tuple[str, LabNode | None]:
         if send.target not in self.lab:
@@ -145,11 +145,11 @@ class Performer:
         with self.lab.observe() as watch:
             seen = self._run(command, step.timeout, step.expected.table is not None)
             watch.settle()
-        numbered = tuple(packets.watched(watch.fates, step.watched))
+        numbered = tuple(packets.watched(watch.traces, step.watched))
         port = step.watched.port
-        fates = watch.fates.where(proto=step.watched.protocol, port=port)
-        numbers = packets.numbered(fates, packets.chosen(watch.fates, step.watched))
-        return Performed(seen._replace(packets=numbered), fates, numbers)
+        traces = watch.traces.where(proto=step.watched.protocol, port=port)
+        numbers = packets.numbered(traces, packets.chosen(watch.traces, step.watched))
+        return Performed(seen._replace(packets=numbered), traces, numbers)
 
     def _run(self, command: model.Command, timeout: float, table: bool) -> Observation:  # noqa: FBT001
         process = self._popen(command.argv, command.node, stdin=subprocess.PIPE)

@@ -19,7 +19,7 @@ from netlab.lab.plan_cache import plan_of
 from netlab.lab.reaper import Undertaker
 from netlab.plan.operations import CreateTun
 from netlab.scenario.judge import judge
-from netlab.scenario.matrix.options import How
+from netlab.scenario.matrix.options import MatrixOptions
 from netlab.scenario.model import Call, Matrix
 from netlab.scenario.outcome import Done, Outcome, Run
 from netlab.scenario.perform import Performer, commands
@@ -39,7 +39,7 @@ def play(
     *,
     seed: int = 0,
     keep: bool = False,
-    how: How | None = None,
+    how: MatrixOptions | None = None,
     before: Callable[[Step], None] = lambda _: None,
     after: Callable[[Done], None] = lambda _: None,
 ) -> Run:
@@ -50,7 +50,7 @@ def play(
     about the scenario's matrix.
     """
     check_needs(scenario)
-    scenario = _part(scenario, how or How())
+    scenario = _part(scenario, how or MatrixOptions())
     name = scenario.name if keep else f"{scenario.name[:32]}-{secrets.token_hex(4)}"
     lab = Lab(scenario.topology, name=name)
     rng = random.Random(seed)  # noqa: S311 - it is to be repeated, not to be secret
@@ -62,7 +62,7 @@ def play(
             lab.start(keep=keep)
         if not keep:
             stack.callback(lab.stop)
-        performer = stack.enter_context(Performer(lab, scenario, seed, rng, how or How()))
+        performer = stack.enter_context(Performer(lab, scenario, seed, rng, how or MatrixOptions()))
         for step in scenario.steps:
             before(step)
             made = performer.perform(step)
@@ -80,7 +80,7 @@ def repeat(
     times: int,
     *,
     seed: int = 0,
-    how: How | None = None,
+    how: MatrixOptions | None = None,
     after: Callable[[Run], None] = lambda _: None,
 ) -> Outcome:
     """So many runs, each in a lab of its own."""
@@ -91,7 +91,7 @@ def repeat(
     return Outcome(scenario, tuple(runs), seed, environment(scenario, how))
 
 
-def _part(scenario: Scenario, how: How) -> Scenario:
+def _part(scenario: Scenario, how: MatrixOptions) -> Scenario:
     """The scenario with that part of its matrix which is wanted, and can be had."""
     from netlab.scenario.matrix.run import part
     from netlab.scenario.matrix.select import narrow
@@ -138,7 +138,7 @@ def _has_tun(topology: Path) -> bool:
     return any(isinstance(made, CreateTun) for made in plan_of(os.fspath(topology)).operations)
 
 
-def environment(scenario: Scenario, how: How | None = None) -> dict[str, str]:
+def environment(scenario: Scenario, how: MatrixOptions | None = None) -> dict[str, str]:
     """What a run can be replayed from, and where it was made."""
     called = {step.action.file for step in scenario.steps if isinstance(step.action, Call)}
     return {

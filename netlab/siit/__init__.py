@@ -9,8 +9,8 @@ its IPv4 side it is a stateful NAT64 (RFC 6146): IPv6 hosts talk to IPv4 servers
     translator.py   whole packets, fragments and quotes in errors (RFC 7915)
 """
 
-from netlab.siit.address_pool import Lending
+from netlab.siit.address_pool import AddressPool
 from netlab.siit.embedding import Embedding
 from netlab.siit.translator import Translator
 
-__all__ = ["Embedding", "Lending", "Translator"]
+__all__ = ["AddressPool", "Embedding", "Translator"]

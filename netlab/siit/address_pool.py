@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
 
 
-class Lending:
+class AddressPool:
     """Addresses of ``network``, in order, to hosts in the order in which they first speak.
 
     The network's own address and the broadcast address are not lent. When all are, who has been

@@ -1,4 +1,4 @@
-"""IPv4 packets to IPv6 and back (RFC 7915), with the hosts behind as ``Lending`` says.
+"""IPv4 packets to IPv6 and back (RFC 7915), with the hosts behind as ``AddressPool`` says.
 
 Sans-I/O: a packet goes in, the packets that it becomes come out, which may be an error to whoever
 sent it. What cannot be translated becomes nothing.
@@ -24,7 +24,7 @@ from netlab.wire.address import is_unicast
 from netlab.wire.checksum import checksum, pseudo_header, update
 
 if TYPE_CHECKING:
-    from netlab.siit.address_pool import Lending
+    from netlab.siit.address_pool import AddressPool
     from netlab.siit.embedding import Embedding
     from netlab.wire import Buffer
 
@@ -56,7 +56,7 @@ class Translator:
     decisions of one kernel, and together they shall be one hop.
     """
 
-    def __init__(self, embedding: Embedding, lending: Lending, own: bytes, mtu: int) -> None:
+    def __init__(self, embedding: Embedding, lending: AddressPool, own: bytes, mtu: int) -> None:
         self.embedding = embedding
         self.lending = lending
         self.own = own
@@ -185,6 +185,8 @@ class Translator:
         """The start of a packet in an error, in which lengths are those of the whole."""
         header = ipv4.parse(quote[:2] + len(quote).to_bytes(2, "big") + quote[4:])
         whole = int.from_bytes(quote[2:4], "big") - header.header_length
+        if whole < 0:
+            raise Untranslatable("the quoted packet is shorter than its header")
         data = self._upper6(header, quote[header.header_length :], whole, quoted=True)
         fragment = None
         if header.is_fragment:
@@ -292,6 +294,8 @@ class Translator:
         header = ipv6.parse(quote[:4] + there + quote[6:])
         chain = ipv6.upper_layer(quote, header)
         whole = ipv6.HEADER_LENGTH + int.from_bytes(quote[4:6], "big") - chain.offset
+        if whole < 0:
+            raise Untranslatable("the quoted packet is shorter than its headers")
         data = self._upper4(header, chain, quote[chain.offset :], whole, quoted=True)
         return self._header4(header, chain, header.hop_limit, whole) + data
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from netlab.stateless.segment import MODULO
+from netlab.stateless.segment import SEQ_MASK
 
 BURST = 32768
 """Octets. A Linux client offers twice that without window scaling."""
@@ -86,9 +86,9 @@ def wanted(
     if not 0 < acknowledged < length or window < BURST:
         return None
     ahead = [
-        ((left - ack) & MODULO, (right - ack) & MODULO)
+        ((left - ack) & SEQ_MASK, (right - ack) & SEQ_MASK)
         for left, right in sack
-        if (left - ack) & MODULO < 1 << 28
+        if (left - ack) & SEQ_MASK < 1 << 28
     ]
     if ahead:
         end = acknowledged + max(right for _, right in ahead)

@@ -28,7 +28,7 @@ import struct
 from hashlib import blake2s
 from typing import TYPE_CHECKING, NamedTuple
 
-from netlab.stateless.segment import MODULO
+from netlab.stateless.segment import SEQ_MASK
 
 if TYPE_CHECKING:
     from netlab.stateless.segment import Segment
@@ -58,7 +58,7 @@ def initial_sequence_number(syn: Segment, now: float, secret: bytes, mss: int) -
     index = 0
     while index < 7 and SEGMENT_SIZES[index + 1] <= mss:
         index += 1
-    return syn.seq + _key(syn, slot_at(now), secret) + (index << INDEX_SHIFT) & MODULO
+    return syn.seq + _key(syn, slot_at(now), secret) + (index << INDEX_SHIFT) & SEQ_MASK
 
 
 def position(
@@ -73,7 +73,7 @@ def position(
     difference = segment.ack - segment.seq
     for candidate in (slot, slot - 1):
         # The balance may be negative, so the index is read as if it were rounded to the nearest.
-        raised = difference - _key(segment, candidate, secret) + SIGNED & MODULO
+        raised = difference - _key(segment, candidate, secret) + SIGNED & SEQ_MASK
         balance = (raised & BALANCE) - SIGNED
         if lowest <= balance <= highest:
             return Position(SEGMENT_SIZES[raised >> INDEX_SHIFT], balance)
@@ -87,7 +87,7 @@ def slot_at(now: float) -> int:
 
 def keyed(slot: int, secret: bytes) -> blake2s:
     """The hash that K is, before addresses and ports go into it."""
-    return blake2s((slot & MODULO).to_bytes(4, "big"), key=secret, digest_size=4)
+    return blake2s((slot & SEQ_MASK).to_bytes(4, "big"), key=secret, digest_size=4)
 
 
 def _key(segment: Segment, slot: int, secret: bytes) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from netlab.stateless.cookie import BALANCE, INDEX_SHIFT, SEGMENT_SIZES, SIGNED, keyed
 from netlab.stateless.interfaces import Request
 from netlab.stateless.responder import ADVERTISED_MSS, DEFAULT_MSS, ENOUGH, HIGHEST, LOWEST
-from netlab.stateless.segment import ACK, FIN, MODULO, PSH, RST, SYN, Segment
+from netlab.stateless.segment import ACK, FIN, PSH, RST, SEQ_MASK, SYN, Segment
 
 if TYPE_CHECKING:
     from netlab.stateless.interfaces import Rules
@@ -97,12 +97,12 @@ class Express:
             if option != _MSS_KIND_AND_LENGTH:
                 return None
             index = max(bisect_right(SEGMENT_SIZES, mss or DEFAULT_MSS) - 1, 0)
-            seq, ack = seq + key + (index << INDEX_SHIFT) & MODULO, seq + 1
+            seq, ack = seq + key + (index << INDEX_SHIFT) & SEQ_MASK, seq + 1
             return self._packet((source, ports), seq, ack, _SYN_ACK, 4) + _MSS
         if flags >> 12 != 5:
             return None
         if kind == ACK and total > 40:
-            difference = ack - seq - key & MODULO
+            difference = ack - seq - key & SEQ_MASK
             balance = difference & BALANCE
             if balance > self._latest:
                 return None
@@ -147,7 +147,7 @@ class Express:
         """
         target, ports = to
         length = 20 + follows
-        ack &= MODULO
+        ack &= SEQ_MASK
         mark = (seq ^ ack) & 0xFFFF
         addresses = self._address + target
         return _OUT.pack(

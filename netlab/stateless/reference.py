@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from netlab.stateless.framing import Message
 from netlab.stateless.interfaces import Reaction, Request, Rules, in_one
-from netlab.stateless.segment import ACK, FIN, MODULO, PSH, RST, SYN, Segment
+from netlab.stateless.segment import ACK, FIN, PSH, RST, SEQ_MASK, SYN, Segment
 from netlab.wire import tcp
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def receive(segment: Segment, now: float, secret: bytes, rules: Rules) -> Reacti
     if flags & SYN:
         if flags & ACK:
             return Reaction("flags")
-        isn = int(now * 1_000_000) & MODULO
+        isn = int(now * 1_000_000) & SEQ_MASK
         syn_ack = _to(segment, isn, segment.seq + 1, SYN | ACK)._replace(options=_OPTIONS)
         return Reaction("syn", (syn_ack,))
     if flags & FIN:
@@ -73,8 +73,8 @@ def _to(segment: Segment, seq: int, ack: int, flags: int = ACK, payload: bytes =
         segment.source,
         segment.destination_port,
         segment.source_port,
-        seq & MODULO,
-        ack & MODULO,
+        seq & SEQ_MASK,
+        ack & SEQ_MASK,
         flags,
         payload=payload,
     )

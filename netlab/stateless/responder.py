@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from netlab.stateless import bursts
 from netlab.stateless.cookie import Position, initial_sequence_number, position
 from netlab.stateless.interfaces import Reaction, Request, Rules, in_one
-from netlab.stateless.segment import ACK, FIN, MODULO, PSH, RST, SYN, Segment
+from netlab.stateless.segment import ACK, FIN, PSH, RST, SEQ_MASK, SYN, Segment
 from netlab.wire import tcp
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def reply(request: Request, answers: Sequence[bytes | None], rules: Rules) -> li
             return [_answer(segment)]
         stream = stream[have:]
         ack = segment.seq
-    return [_answer(segment, stream, flags, ack & MODULO, cut=cut)]
+    return [_answer(segment, stream, flags, ack & SEQ_MASK, cut=cut)]
 
 
 respond = in_one(receive, reply)
@@ -171,7 +171,7 @@ def _syn_ack(syn: Segment, now: float, secret: bytes, rules: Rules) -> Segment:
         syn.destination_port,
         syn.source_port,
         initial_sequence_number(syn, now, secret, mss),
-        syn.seq + 1 & MODULO,  # data on the SYN is left for the client to repeat
+        syn.seq + 1 & SEQ_MASK,  # data on the SYN is left for the client to repeat
         SYN | ACK,
         options=options,
     )
@@ -203,7 +203,7 @@ def _answer(
 ) -> Segment:
     """A segment the other way, at the client's SEG.ACK; by default it acknowledges everything."""
     if ack is None:
-        ack = segment.seq + segment.length & MODULO
+        ack = segment.seq + segment.length & SEQ_MASK
     options = b""
     if segment.options:
         timestamps = tcp.parse_options(segment.options).timestamps

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACK", "FIN", "PSH", "RST", "SYN", "Segment", "checksum_holds", "cut", "encode", "parse"]
 
-MODULO = 0xFFFFFFFF
+SEQ_MASK = 0xFFFFFFFF
 IPV4_OVERHEAD = 40
 IPV6_OVERHEAD = 60
 
@@ -169,7 +169,7 @@ def cut(segment: Segment) -> list[Segment]:
     last = (len(payload) - 1) // size
     return [
         segment._replace(
-            seq=segment.seq + number * size & MODULO,
+            seq=segment.seq + number * size & SEQ_MASK,
             flags=segment.flags if number == last else segment.flags & ~(FIN | PSH),
             payload=payload[number * size : (number + 1) * size],
             cut=0,

@@ -53,7 +53,6 @@ class Connection:
         "cwr_point",
         "default_mss",
         "delayed_ack_at",
-        "deserted",
         "ece",
         "ecn",
         "end",
@@ -63,11 +62,10 @@ class Connection:
         "keepalive_probe",
         "keepalive_probes",
         "mss",
+        "orphaned",
         "peer_mss",
         "rcv_up",
         "receiver",
-        "recent",
-        "recent_at",
         "replies",
         "role",
         "scaling",
@@ -78,6 +76,8 @@ class Connection:
         "state",
         "timestamps",
         "trouble",
+        "ts_recent",
+        "ts_recent_at",
         "user_timeout",
         "wait_at",
     )
@@ -117,8 +117,8 @@ class Connection:
         self.scaling = settings.window_scaling
         self.snd_shift = 0
         self.timestamps = settings.timestamps
-        self.recent = 0  # TS.Recent and when it was set (RFC 7323 section 4.3)
-        self.recent_at = 0.0
+        self.ts_recent = 0  # TS.Recent and when it was set (RFC 7323 section 4.3)
+        self.ts_recent_at = 0.0
 
         self.acked = 0  # Last.ACK.sent, as a position
         self.ack_due = False
@@ -126,7 +126,7 @@ class Connection:
         self.challenges: tuple[int, int] = (0, 0)  # the second, and how many ACKs it has seen
 
         self.wait_at = NEVER  # the end of TIME-WAIT, or of a deserted FIN-WAIT-2
-        self.deserted = False
+        self.orphaned = False
         self.keepalive_at = NEVER
         self.keepalive_probe = False
         self.keepalive_probes = 0
@@ -203,7 +203,7 @@ class Connection:
             self.ended(End.NORMAL)
         else:
             self.sender.fin = True
-            self.wait_if_deserted(now)
+            self.wait_if_orphaned(now)
 
     def desert(self, now: float) -> None:
         """Nobody will ``recv`` any more: if data is unread, or comes later, the peer gets an RST.
@@ -211,11 +211,11 @@ class Connection:
         With this, CLOSE also says "I will not listen" (SHLD-3), and a connection whose peer never
         closes does not stay for ever.
         """
-        self.deserted = True
+        self.orphaned = True
         if self.receiver.waiting:
             self.abort()
         else:
-            self.wait_if_deserted(now)
+            self.wait_if_orphaned(now)
 
     def abort(self) -> None:
         """ABORT: forget everything; a peer that knows of us gets an RST."""
@@ -299,7 +299,7 @@ class Connection:
             self.delayed_ack_at = NEVER
             self.ack_due = True
         if sender.retransmit_at <= now:
-            if now - sender.progress_at >= self._patience():
+            if now - sender.progress_at >= self._give_up_after():
                 self.give_up(Event.TIMEOUT, End.TIMED_OUT)
                 return
             sender.on_retransmit_timer(now)
@@ -308,7 +308,7 @@ class Connection:
             if self.settings.black_hole_detection and sender.timeouts == 2:
                 self._suspect_black_hole(now)
         if sender.persist_at <= now:
-            if now - sender.progress_at >= self._patience():
+            if now - sender.progress_at >= self._give_up_after():
                 self.give_up(Event.TIMEOUT, End.TIMED_OUT)
                 return
             sender.on_persist_timer(now)
@@ -319,7 +319,7 @@ class Connection:
         if self.keepalive_at <= now:
             self._keepalive(now)
 
-    def _patience(self) -> float:
+    def _give_up_after(self) -> float:
         """R2 (MUST-20, MUST-23)."""
         if self.sender.una == self.iss:
             return max(self.user_timeout, self.settings.syn_timeout)
@@ -376,7 +376,7 @@ class Connection:
         self.wait_at = now + 2 * self.settings.msl
         self.keepalive_at = NEVER
 
-    def wait_if_deserted(self, now: float) -> None:
+    def wait_if_orphaned(self, now: float) -> None:
         """A FIN-WAIT-2 that nobody listens to ends some day, though the RFC has no timer for it."""
-        if self.deserted and self.state is State.FIN_WAIT_2:
+        if self.orphaned and self.state is State.FIN_WAIT_2:
             self.wait_at = now + 2 * self.settings.msl

@@ -60,7 +60,7 @@ def acknowledgment(connection: Connection, now: float) -> Segment:
     options = NO_OPTIONS
     if receiver.holds or receiver.duplicate is not None:
         blocks = receiver.blocks(3 if stamps else 4)
-        if not isinstance(sender.board, DuplicateAcks):
+        if not isinstance(sender.scoreboard, DuplicateAcks):
             wrapped = tuple((left & MASK, right & MASK) for left, right in blocks)
             options = Options(None, None, False, stamps, wrapped)
         elif stamps:
@@ -82,7 +82,7 @@ def _acknowledged(connection: Connection) -> None:
 
 def timestamps(connection: Connection, now: float) -> tuple[int, int]:
     """TSval, from a clock of milliseconds, and TSecr (RFC 7323 section 5.4)."""
-    return int(now * 1000) + connection.clock_offset & MASK, connection.recent
+    return int(now * 1000) + connection.clock_offset & MASK, connection.ts_recent
 
 
 def _sequenced(connection: Connection, span: Span | None, now: float) -> list[Segment]:
@@ -151,7 +151,7 @@ def _syn(connection: Connection, now: float) -> Segment:
     """SYN, or SYN and ACK, with the options that are offered or granted."""
     settings, receiver = connection.settings, connection.receiver
     active = connection.state is State.SYN_SENT
-    granted_sack = not isinstance(connection.sender.board, DuplicateAcks)
+    granted_sack = not isinstance(connection.sender.scoreboard, DuplicateAcks)
     options = Options(
         connection.mss,
         receiver.shift if connection.scaling else None,

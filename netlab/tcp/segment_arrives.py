@@ -56,7 +56,7 @@ def _expected(c: Connection, segment: Segment, now: float) -> bool:
         or not window
         or stamps is None
         or not c.timestamps
-        or stamps[0] - c.recent & MASK >= HALF
+        or stamps[0] - c.ts_recent & MASK >= HALF
         or receiver.holds
         or options.sack
     ):
@@ -68,7 +68,7 @@ def _expected(c: Connection, segment: Segment, now: float) -> bool:
             advance
             or window != sender.wnd
             or length > receiver.edge - nxt
-            or c.deserted
+            or c.orphaned
             or ecn == CE
         ):
             return False
@@ -86,7 +86,7 @@ def _expected(c: Connection, segment: Segment, now: float) -> bool:
         c.events |= WRITABLE
     sender.wl1, sender.wl2 = nxt, sender.una
     if nxt == c.acked:
-        c.recent, c.recent_at = stamps[0], now
+        c.ts_recent, c.ts_recent_at = stamps[0], now
     if c.settings.keepalive:
         c.heard(now)
     return True
@@ -148,7 +148,7 @@ def _take_syn(c: Connection, segment: Segment, now: float) -> None:
     c.peer_mss = offer.mss
     c.timestamps = settings.timestamps and offer.timestamps is not None
     if offer.timestamps is not None:
-        c.recent, c.recent_at = offer.timestamps[0], now
+        c.ts_recent, c.ts_recent_at = offer.timestamps[0], now
     c.scaling = settings.window_scaling and offer.window_scale is not None
     if c.scaling and offer.window_scale is not None:
         c.snd_shift = min(offer.window_scale, 14)  # RFC 7323 section 2.3
@@ -196,7 +196,7 @@ def _in_any_other_state(c: Connection, segment: Segment, now: float) -> None:
     if not flags & ACK:
         return
     if stamps is not None and seq <= c.acked and c.timestamps:
-        c.recent, c.recent_at = stamps[0], now  # RFC 7323 section 4.3
+        c.ts_recent, c.ts_recent_at = stamps[0], now  # RFC 7323 section 4.3
     if not _take_ack(c, segment, seq, now):
         return
     # Sixth, check the URG bit.
@@ -218,7 +218,7 @@ def _in_time(
     """Protection against wrapped sequence numbers: RFC 7323 section 5.3 R1."""
     if stamps is None:
         return False  # section 3.2: once agreed on, timestamps are in every segment
-    if stamps[0] - c.recent & MASK < HALF or now - c.recent_at > PAWS_IDLE:
+    if stamps[0] - c.ts_recent & MASK < HALF or now - c.ts_recent_at > PAWS_IDLE:
         return True
     _challenge(c, now)
     if length:
@@ -400,7 +400,7 @@ def _after_our_fin(c: Connection, now: float) -> None:
     elif c.state is State.CLOSED:
         c.ended(End.NORMAL)
     else:
-        c.wait_if_deserted(now)
+        c.wait_if_orphaned(now)
 
 
 # -- sixth to eighth: urgent data, text, FIN --
@@ -425,7 +425,7 @@ def _take_text(c: Connection, segment: Segment, seq: int, now: float) -> None:
     end = seq + segment.length
     moved = False
     if segment.length:
-        if c.deserted:
+        if c.orphaned:
             # SHLD-3: data that nobody will read. As if the connection did not exist any more.
             c.step(Event.ABORT)
             c.ended(End.ABORTED)

@@ -51,7 +51,6 @@ class Sender:
         "_timed_at",
         "_timed_end",
         "_timed_out",
-        "board",
         "buffer",
         "congestion",
         "fin",
@@ -68,6 +67,7 @@ class Sender:
         "retransmissions",
         "retransmit_at",
         "rto",
+        "scoreboard",
         "timeouts",
         "una",
         "wl1",
@@ -85,7 +85,7 @@ class Sender:
         self.nagle = settings.nagle
         self.mss = mss
         self.largest = max(settings.largest_segment, mss)
-        self.board: Scoreboard = DuplicateAcks(iss, mss)
+        self.scoreboard: Scoreboard = DuplicateAcks(iss, mss)
         self.congestion = ALGORITHMS[settings.congestion](mss)
         self.rto = RetransmissionTimeout(settings)
         self.retransmit_at = self.persist_at = NEVER
@@ -107,11 +107,11 @@ class Sender:
         if self.timeouts:
             self.congestion.cwnd = mss  # the SYN was lost: RFC 5681 section 3.1
         if sack:
-            self.board = Scoreboard(self.una, mss)
+            self.scoreboard = Scoreboard(self.una, mss)
 
     def set_mss(self, mss: int) -> None:
         """The effective send MSS changed: the peer's option was read, or the path's MTU is less."""
-        self.mss = self.board.mss = self.congestion.mss = mss
+        self.mss = self.scoreboard.mss = self.congestion.mss = mss
         self.largest = max(self._settings.largest_segment // mss * mss, mss)
 
     # -- facts --
@@ -162,10 +162,10 @@ class Sender:
             self._probe_due = False
             self.max = max(self.max, self.nxt + 1)
             return self.nxt, self.nxt + 1
-        if self.board.high_rxt < self.board.lost_below:
+        if self.scoreboard.high_rxt < self.scoreboard.lost_below:
             lost = self._lost_span()
             if lost is not None:
-                self.board.high_rxt = lost[1]
+                self.scoreboard.high_rxt = lost[1]
                 return self._sent(*lost, now)
         if self.una == self.iss:
             # Data waits for the end of the handshake (RFC 9293 section 3.10.2).
@@ -176,13 +176,13 @@ class Sender:
 
     def _lost_span(self) -> Span | None:
         """What loss recovery sends again: RFC 6675 section 5 (4.3) and (C)."""
-        hole = self.board.next_hole(self.una)
+        hole = self.scoreboard.next_hole(self.una)
         if hole is None:
             return None
         start, end = hole
         if start == self.iss:
             return start, start + 1
-        allowed = self.congestion.cwnd - self.board.pipe(self.una, self.nxt)
+        allowed = self.congestion.cwnd - self.scoreboard.pipe(self.una, self.nxt)
         if allowed < min(self.mss, end - start):
             return None
         # A window that shrank is obeyed (SHLD-16), but the octet that it waits for may always go.
@@ -197,7 +197,7 @@ class Sender:
             self.congestion.restart()
         waiting = self.end - start
         window = self.una + self.wnd - start
-        allowed = self.congestion.cwnd - self.board.pipe(self.una, start)
+        allowed = self.congestion.cwnd - self.scoreboard.pipe(self.una, start)
         length = min(waiting, window, self.largest, allowed)
         if length < waiting:
             length = self._worthwhile(length, flight, window, allowed)
@@ -275,21 +275,21 @@ class Sender:
         if octets:
             self._advance(ack, now, echoed)
         if blocks:
-            self.board.update(blocks, self.una, self.nxt)
+            self.scoreboard.update(blocks, self.una, self.nxt)
         elif duplicate:
-            self.board.duplicate(self.una, self.nxt)
+            self.scoreboard.duplicate(self.una, self.nxt)
         if self._recovery_point is not None:
             if self.una >= self._recovery_point:
                 self._recovery_point = None
                 self._timed_out = False
             elif octets and self._timed_out:
                 self.congestion.acknowledged(octets, now, self.rto.srtt)
-            elif octets and self.board.partial(self.una, self.nxt):
+            elif octets and self.scoreboard.partial(self.una, self.nxt):
                 self._forced = (self.una, min(self.una + self.mss, self.nxt))
         elif octets and flight * 2 > self.congestion.cwnd:
             # Only a window that is used may grow (RFC 7661 tells why).
             self.congestion.acknowledged(octets, now, self.rto.srtt)
-        if self._recovery_point is None and self.board.lost_below > self.una:
+        if self._recovery_point is None and self.scoreboard.lost_below > self.una:
             self._enter_recovery(flight, now)
 
     def _advance(self, ack: int, now: float, echoed: float | None) -> None:
@@ -306,7 +306,7 @@ class Sender:
             self.rto.sample(echoed)
         elif self.timeouts and ack == self.iss + 1:
             self.rto.after_syn_loss()
-        self.board.advance(ack, octets)
+        self.scoreboard.advance(ack, octets)
         self.timeouts = 0
         self.progress_at = now
         # RFC 6298 sections 5.2 and 5.3.
@@ -316,12 +316,12 @@ class Sender:
         """Fast retransmit: the first lost segment goes at once, whatever cwnd says."""
         self.congestion.lost(flight, now)
         self._recovery_point = self.nxt
-        self.board.high_rxt = self.una
-        hole = self.board.next_hole(self.una)
+        self.scoreboard.high_rxt = self.una
+        hole = self.scoreboard.next_hole(self.una)
         if hole is not None and self.una > self.iss:
             start, end = hole
             end = min(end, start + self.mss)
-            self.board.high_rxt = end
+            self.scoreboard.high_rxt = end
             self._forced = (start, end)
 
     def update_window(self, seq: int, ack: int, window: int) -> None:
@@ -357,7 +357,7 @@ class Sender:
         self._forced = None
         if self.timeouts == 1:
             self.congestion.timed_out(self.nxt - self.una, now)
-        self.board.lose_all(self.una, self.nxt, forget=self.timeouts > 1)
+        self.scoreboard.lose_all(self.una, self.nxt, forget=self.timeouts > 1)
         self._recovery_point = self.nxt
         self._timed_out = True
 
@@ -383,7 +383,7 @@ class Sender:
     def resend_all(self, now: float) -> None:
         """What is under way was too large for the path: it goes again, and nobody is to blame."""
         if self.nxt > self.una > self.iss:
-            self.board.lose_all(self.una, self.nxt, forget=False)
+            self.scoreboard.lose_all(self.una, self.nxt, forget=False)
             self._recovery_point = self.nxt
             self._timed_out = True
             self._timed_end = None

@@ -6,8 +6,8 @@
     stack.handle_timer(now)
     stack.take_changed()            places whose connection has events, or has just been made
 
-A ``Place`` is where one connection stands in the stack; it is found by the octets in which a packet
-names its socket pair. Whoever calls a method of a connection tells the stack with ``touch``.
+A ``Socket`` holds one connection; it is found by the octets in which a packet names its socket
+pair. Whoever calls a method of a connection must call ``mark_dirty`` afterwards.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BEYOND = 1 << 17
 GOING = frozenset({State.TIME_WAIT, State.CLOSED, State.LISTEN})
 
 
-class Place:
+class Socket:
     """One connection, the envelope for its segments, and the stack's notes about it.
 
     ``user`` belongs to whoever drives the stack; ``listener`` is who the connection came through.
@@ -84,9 +84,9 @@ class Listener:
         self.settings = settings
         self.half_open = 0
         self.cookies_until = -NEVER
-        self.ready: deque[Place] = deque()
+        self.ready: deque[Socket] = deque()
 
-    def accept(self) -> Place | None:
+    def accept(self) -> Socket | None:
         """The connection that waits longest; ``None`` if none waits."""
         return self.ready.popleft() if self.ready else None
 
@@ -105,12 +105,12 @@ class Stack:
         self.settings = settings
         self.counters: Counter[str] = Counter()
         self._key = key
-        self._places: dict[bytes, Place] = {}
+        self._places: dict[bytes, Socket] = {}
         self._listeners: dict[tuple[bytes | None, int], Listener] = {}
-        self._touched: dict[Place, None] = {}
-        self._changed: dict[Place, None] = {}
+        self._touched: dict[Socket, None] = {}
+        self._changed: dict[Socket, None] = {}
         self._packets: list[Packet] = []
-        self._deadlines: list[tuple[float, int, Place]] = []
+        self._deadlines: list[tuple[float, int, Socket]] = []
         self._order = 0
         self._time_wait: dict[bytes, None] = {}
         self._paths: dict[bytes, tuple[int, float]] = {}
@@ -141,7 +141,7 @@ class Stack:
         unaccepted = [p for p in self._places.values() if p.half_open and p.listener is listener]
         for place in (*listener.ready, *unaccepted):
             place.connection.abort()
-            self.touch(place)
+            self.mark_dirty(place)
         listener.ready.clear()
 
     def connect(
@@ -153,7 +153,7 @@ class Stack:
         local: bytes | None = None,
         local_port: int = 0,
         settings: Settings | None = None,
-    ) -> Place:
+    ) -> Socket:
         """An active OPEN; the SYN goes with the next ``to_send``."""
         if not is_unicast(remote):
             raise UserError("remote socket unspecified")  # MUST-46
@@ -168,7 +168,7 @@ class Stack:
             raise UserError("connection already exists")
         place = self._place(key, now, settings or self.settings, None)
         place.connection.open(Role.ACTIVE)
-        self.touch(place)
+        self.mark_dirty(place)
         return place
 
     def _ephemeral(self, remote: bytes, local: bytes, port: int) -> int:
@@ -180,15 +180,15 @@ class Stack:
                 return candidate
         raise UserError("insufficient resources")
 
-    def touch(self, place: Place) -> None:
+    def mark_dirty(self, place: Socket) -> None:
         """A method of this place's connection was called."""
         self._touched[place] = None
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[Socket]:
         """Every connection that exists."""
         return list(self._places.values())
 
-    def take_changed(self) -> list[Place]:
+    def take_changed(self) -> list[Socket]:
         """The places whose connections have events that were not taken."""
         changed = list(self._changed)
         self._changed.clear()
@@ -267,7 +267,7 @@ class Stack:
         place.connection.open(Role.PASSIVE)
         place.connection.receive(segment, now)
         listener.half_open += 1
-        self.touch(place)
+        self.mark_dirty(place)
 
     def _send_cookie(self, listener: Listener, key: bytes, segment: Segment, now: float) -> None:
         """A SYN and ACK without a connection behind it (RFC 4987 section 3.6).
@@ -304,7 +304,7 @@ class Stack:
         connection.to_send(now)  # the SYN and ACK has been sent long ago
         connection.receive(segment, now)
         listener.half_open += 1
-        self.touch(place)
+        self.mark_dirty(place)
 
     # -- packets that are not plain TCP --
 
@@ -319,7 +319,7 @@ class Stack:
                 self._receive_unknown(key, segment, now)
             else:
                 place.connection.receive(segment, now)
-                self.touch(place)
+                self.mark_dirty(place)
             return
         datagram = errors.open_datagram(packet)
         if datagram is None:
@@ -372,7 +372,7 @@ class Stack:
             connection.hard_error(notice.text)
         else:
             connection.soft_error(notice.text)
-        self.touch(place)
+        self.mark_dirty(place)
 
     # -- paths --
 
@@ -386,7 +386,7 @@ class Stack:
     def _path_mss(self, remote: bytes, now: float) -> int:
         return self._path_mtu(remote, now) - IP_AND_TCP[4 if len(remote) == 4 else 6]
 
-    def _learn_mtu(self, place: Place, mtu: int, now: float) -> None:
+    def _learn_mtu(self, place: Socket, mtu: int, now: float) -> None:
         """RFC 1191 and RFC 8201: believe a smaller MTU, down to the least that IP allows."""
         envelope = place.envelope
         mtu = max(mtu, errors.MINIMUM_MTU[envelope.version])
@@ -406,7 +406,7 @@ class Stack:
         settings: Settings,
         listener: Listener | None,
         iss: int | None = None,
-    ) -> Place:
+    ) -> Socket:
         envelope = Envelope(key, settings.ttl, settings.dscp)
         if iss is None:
             iss = isn.initial_sequence_number(self._key, key, now)
@@ -417,10 +417,10 @@ class Stack:
             default_mss=DEFAULT_MSS[envelope.version],
             clock_offset=isn.clock_offset(self._key, key),
         )
-        place = self._places[key] = Place(connection, envelope, listener)
+        place = self._places[key] = Socket(connection, envelope, listener)
         return place
 
-    def _forget(self, place: Place) -> None:
+    def _forget(self, place: Socket) -> None:
         key = place.envelope.key
         if self._places.get(key) is place:
             del self._places[key]
@@ -448,7 +448,7 @@ class Stack:
                 heappush(self._deadlines, (timer, self._order, place))
         return packets
 
-    def _note(self, place: Place) -> None:
+    def _note(self, place: Socket) -> None:
         """Something happened to a connection: tell who has to know, drop it if it is gone."""
         connection = place.connection
         if place.half_open and place.listener is not None:
@@ -490,5 +490,5 @@ def _reopens(old: Connection, segment: Segment) -> bool:
     if segment.flags & (SYN | ACK | RST) != SYN:
         return False
     stamps = segment.options.timestamps
-    newer = stamps is not None and 0 < stamps[0] - old.recent & MASK < HALF
+    newer = stamps is not None and 0 < stamps[0] - old.ts_recent & MASK < HALF
     return newer or unwrap(segment.seq, old.receiver.nxt) > old.receiver.nxt

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.topology.builder import Draft, End, Segment, Wiring
+    from netlab.topology.builder import End, Lan, TopologyBuilder, Wiring
     from netlab.topology.model import Address, InterfaceAddress, Network
-    from netlab.topology.problems import Place
+    from netlab.topology.problems import SourceLocation
 
 POOL4 = IPv4Network("10.0.0.0/8")
 POOL6 = IPv6Network("fd00::/16")
@@ -25,53 +25,53 @@ MIN_IPV6_MTU = 1280
 """RFC 8200 section 5."""
 
 
-def give_addresses(draft: Draft, wiring: Wiring) -> None:
+def give_addresses(builder: TopologyBuilder, wiring: Wiring) -> None:
     """Fill in the networks of all segments and the addresses of all ends."""
-    for segment in wiring.segments:
-        _written_networks(draft, segment)
-    _automatic_networks(draft, wiring)
-    for segment in wiring.segments:
-        _Addresses(draft, wiring, segment).give()
-        _check_mtu(draft, segment)
+    for lan in wiring.lans:
+        _written_networks(builder, lan)
+    _automatic_networks(builder, wiring)
+    for lan in wiring.lans:
+        _Addresses(builder, wiring, lan).give()
+        _check_mtu(builder, lan)
 
 
-def _written_networks(draft: Draft, segment: Segment) -> None:
-    form = draft.form
+def _written_networks(builder: TopologyBuilder, lan: Lan) -> None:
+    form = builder.form
     sources: list[tuple[tuple[str | int, ...], list[Network]]] = [
-        (("nodes", name, "subnet"), form.nodes[name].subnet) for name in segment.bridges
+        (("nodes", name, "subnet"), form.nodes[name].subnet) for name in lan.bridges
     ]
-    for index in segment.links:
+    for index in lan.links:
         written = form.links[index].subnet
-        if segment.bridges and written:
-            draft.problems.add(
+        if lan.bridges and written:
+            builder.problems.add(
                 "E242",
-                f"this wire is a part of {segment.name}, which has the subnet",
-                draft.at_key("links", index, "subnet"),
-                f"write `subnet:` at the bridge {segment.bridges[0]}",
+                f"this wire is a part of {lan.name}, which has the subnet",
+                builder.at_key("links", index, "subnet"),
+                f"write `subnet:` at the bridge {lan.bridges[0]}",
             )
         elif written:
             sources.append((("links", index, "subnet"), written))
     for path, networks in sources:
         for i, network in enumerate(networks):
-            known = segment.networks.setdefault(network.version, network)
+            known = lan.networks.setdefault(network.version, network)
             if known != network or networks.index(network) != i:
-                draft.problems.add(
+                builder.problems.add(
                     "E242",
-                    f"{segment.name} has a second IPv{network.version} subnet",
-                    draft.at(*path, i),
+                    f"{lan.name} has a second IPv{network.version} subnet",
+                    builder.at(*path, i),
                     f"it has {known} already; one a family",
                 )
 
 
-def _automatic_networks(draft: Draft, wiring: Wiring) -> None:
-    form = draft.form
-    written = [n for s in wiring.segments for n in s.networks.values()]
+def _automatic_networks(builder: TopologyBuilder, wiring: Wiring) -> None:
+    form = builder.form
+    written = [n for s in wiring.lans for n in s.networks.values()]
     pools = {4: _Pool(POOL4, 24, written), 6: _Pool(POOL6, 64, written)}
-    for segment in wiring.segments:
-        if not segment.networks:
-            own = [f for i in segment.links for f in form.links[i].families or ()]
+    for lan in wiring.lans:
+        if not lan.networks:
+            own = [f for i in lan.links for f in form.links[i].families or ()]
             for version in sorted({FAMILY[f] for f in own or form.defaults.families}):
-                segment.networks[version] = pools[version].take(len(segment.ends))
+                lan.networks[version] = pools[version].take(len(lan.ends))
 
 
 class _Pool:
@@ -132,48 +132,48 @@ def _is_host(address: Address, network: Network) -> bool:
 class _Addresses:
     """Gives the addresses of one segment; ``taken`` says by whom each is held."""
 
-    def __init__(self, draft: Draft, wiring: Wiring, segment: Segment) -> None:
-        self.draft = draft
+    def __init__(self, builder: TopologyBuilder, wiring: Wiring, lan: Lan) -> None:
+        self.builder = builder
         self.wiring = wiring
-        self.segment = segment
+        self.lan = lan
         self.taken: dict[Address, str] = {}
 
     def give(self) -> None:
         """What is written first, so that no automatic address takes its place."""
-        for index in self.segment.links:
+        for index in self.lan.links:
             self._written(index)
-        for end in self.segment.ends:
+        for end in self.lan.ends:
             self._written_stack(end)
-        translated = {end: self._translated(end) for end in self.segment.ends}
-        for version, network in sorted(self.segment.networks.items()):
+        translated = {end: self._translated(end) for end in self.lan.ends}
+        for version, network in sorted(self.lan.networks.items()):
             self._automatic(version, network)
-        for end in self.segment.ends:
+        for end in self.lan.ends:
             end.addresses.sort(key=lambda a: a.version)
             # With a prefix of full length it is never chosen as the source of own traffic.
             end.addresses += [_interface(a, a.max_prefixlen) for a in translated[end]]
 
     def _written(self, index: int) -> None:
-        ends = {e.node: e for e in self.wiring.links[index] if e.segment}
-        for node, addresses in self.draft.form.links[index].addresses.items():
+        ends = {e.node: e for e in self.wiring.links[index] if e.lan}
+        for node, addresses in self.builder.form.links[index].addresses.items():
             path = ("links", index, "addresses", node)
             if node not in ends:
-                self.draft.problems.add(
+                self.builder.problems.add(
                     "E244",
                     f"`{node}` is no end of this link that has addresses",
-                    self.draft.at_key(*path),
+                    self.builder.at_key(*path),
                     f"ends: {', '.join(ends)}" if ends else "the ports of bridges have none",
                 )
                 continue
             for i, address in enumerate(addresses):
-                if self._claim(address, node, self.draft.at(*path, i)):
-                    prefix = self.segment.networks[address.version].prefixlen
+                if self._claim(address, node, self.builder.at(*path, i)):
+                    prefix = self.lan.networks[address.version].prefixlen
                     ends[node].addresses.append(_interface(address, prefix))
 
     def _written_stack(self, end: End) -> None:
-        stack = self.draft.form.nodes[end.node].stack
+        stack = self.builder.form.nodes[end.node].stack
         for i, address in enumerate(stack.address if stack else ()):
             if self._home(end.node, address) is end:
-                place = self.draft.at("nodes", end.node, "stack", "address", i)
+                place = self.builder.at("nodes", end.node, "stack", "address", i)
                 if self._claim(address, end.node, place):
                     end.answers.append(address)
 
@@ -181,13 +181,13 @@ class _Addresses:
         """The interface on whose subnet ``address`` lies; the first if there is none."""
         ends = self.wiring.by_node[node]
         for end in ends:
-            if end.segment and any(address in n for n in end.segment.networks.values()):
+            if end.lan and any(address in n for n in end.lan.networks.values()):
                 return end
         return ends[0]
 
     def _translated(self, end: End) -> list[Address]:
         """Outside addresses of NAT that lie here: this end must have them, too."""
-        nat = self.draft.form.nodes[end.node].nat
+        nat = self.builder.form.nodes[end.node].nat
         if nat is None:
             return []
         written: list[tuple[Address | None, tuple[str | int, ...]]] = [
@@ -200,33 +200,33 @@ class _Addresses:
                 continue
             if self.taken.get(address) == end.node:
                 continue
-            if self._claim(address, end.node, self.draft.at("nodes", end.node, "nat", *path)):
+            if self._claim(address, end.node, self.builder.at("nodes", end.node, "nat", *path)):
                 found.append(address)
         return found
 
-    def _claim(self, address: Address, node: str, place: Place) -> bool:
+    def _claim(self, address: Address, node: str, place: SourceLocation) -> bool:
         """Take an address that the file gives, if it can be had."""
-        segment = self.segment
-        network = segment.networks.get(address.version)
+        lan = self.lan
+        network = lan.networks.get(address.version)
         if network is None:
-            self.draft.problems.add(
+            self.builder.problems.add(
                 "E243",
-                f"{segment.name} has no IPv{address.version} subnet for {address}",
+                f"{lan.name} has no IPv{address.version} subnet for {address}",
                 place,
                 "add one to `subnet:`",
             )
         elif not _is_host(address, network):
             fault = "is no host's address in" if address in network else "is outside"
-            self.draft.problems.add(
+            self.builder.problems.add(
                 "E243",
                 f"address {address} {fault} {network}",
                 place,
                 f"the first is {next(hosts(network))}",
             )
         elif address in self.taken:
-            self.draft.problems.add(
+            self.builder.problems.add(
                 "E246",
-                f"address {address} is given twice on {segment.name}",
+                f"address {address} is given twice on {lan.name}",
                 place,
                 f"`{self.taken[address]}` has it already",
             )
@@ -237,8 +237,8 @@ class _Addresses:
 
     def _automatic(self, version: int, network: Network) -> None:
         free = (a for a in hosts(network) if a not in self.taken)
-        wanting = [e for e in self.segment.ends if e.address(version) is None]
-        stacks = [e for e in self.segment.ends if self._wants_stack_address(e)]
+        wanting = [e for e in self.lan.ends if e.address(version) is None]
+        stacks = [e for e in self.lan.ends if self._wants_stack_address(e)]
         given = list(zip([*wanting, *stacks], free, strict=False))
         for n, (end, address) in enumerate(given):
             self.taken[address] = end.node
@@ -248,33 +248,35 @@ class _Addresses:
                 end.answers.append(address)
         missing = len(wanting) + len(stacks) - len(given)
         if missing:
-            self.draft.problems.add(
+            self.builder.problems.add(
                 "E245",
-                f"subnet {network} is exhausted: no address for {missing} on {self.segment.name}",
-                network_place(self.draft, self.segment, network),
+                f"subnet {network} is exhausted: no address for {missing} on {self.lan.name}",
+                network_place(self.builder, self.lan, network),
                 "a shorter prefix has more room",
             )
 
     def _wants_stack_address(self, end: End) -> bool:
-        node = self.draft.form.nodes[end.node]
+        node = self.builder.form.nodes[end.node]
         first = self.wiring.by_node[end.node][0] is end
         return node.kind == "stack" and first and not (node.stack and node.stack.address)
 
 
-def network_place(draft: Draft, segment: Segment, network: Network) -> Place:
-    """Where the file gives ``network`` to ``segment``; else where the segment stands."""
-    if segment.behind:
-        name, key = segment.behind
-        return draft.at("nodes", name, "nat", key)
-    paths: list[tuple[str | int, ...]] = [("nodes", name, "subnet") for name in segment.bridges]
-    paths += [("links", index, "subnet") for index in segment.links]
+def network_place(builder: TopologyBuilder, lan: Lan, network: Network) -> SourceLocation:
+    """Where the file gives ``network`` to ``lan``; else where the segment stands."""
+    if lan.behind:
+        name, key = lan.behind
+        return builder.at("nodes", name, "nat", key)
+    paths: list[tuple[str | int, ...]] = [("nodes", name, "subnet") for name in lan.bridges]
+    paths += [("links", index, "subnet") for index in lan.links]
     for path in paths:
         form = (
-            draft.form.nodes[str(path[1])] if path[0] == "nodes" else draft.form.links[int(path[1])]
+            builder.form.nodes[str(path[1])]
+            if path[0] == "nodes"
+            else builder.form.links[int(path[1])]
         )
         if network in form.subnet:
-            return draft.at(*path, form.subnet.index(network))
-    return draft.at("links", segment.links[0])
+            return builder.at(*path, form.subnet.index(network))
+    return builder.at("links", lan.links[0])
 
 
 def _interface(address: Address, prefix: int) -> InterfaceAddress:
@@ -282,15 +284,15 @@ def _interface(address: Address, prefix: int) -> InterfaceAddress:
     return kind((int(address), prefix))
 
 
-def _check_mtu(draft: Draft, segment: Segment) -> None:
-    if 6 not in segment.networks:
+def _check_mtu(builder: TopologyBuilder, lan: Lan) -> None:
+    if 6 not in lan.networks:
         return
-    for end in segment.ends:
+    for end in lan.ends:
         if end.mtu < MIN_IPV6_MTU:
-            draft.problems.add(
+            builder.problems.add(
                 "E247",
-                f"MTU {end.mtu} is below {MIN_IPV6_MTU}, and {segment.name} has IPv6",
-                draft.at("links", end.link, "mtu"),
+                f"MTU {end.mtu} is below {MIN_IPV6_MTU}, and {lan.name} has IPv6",
+                builder.at("links", end.link, "mtu"),
                 f"IPv6 needs links of at least {MIN_IPV6_MTU} bytes (RFC 8200 section 5)",
             )
             return

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from netlab.topology.model import Network
 
 
-class Summary:
+class Aggregate:
     """Sums up any choice of ``networks``, which are of one IP version and do not overlap.
 
     The result equals ipaddress.collapse_addresses. That walks all subnets for every router of a

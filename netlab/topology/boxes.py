@@ -13,7 +13,7 @@ from netlab.topology.problems import nearest
 from netlab.topology.routing_domain import forwards
 
 if TYPE_CHECKING:
-    from netlab.topology.builder import Draft
+    from netlab.topology.builder import TopologyBuilder
     from netlab.topology.schema import ImpairmentForm, MiddleboxForm
 
     Steps = tuple[str | int, ...]
@@ -21,51 +21,51 @@ if TYPE_CHECKING:
 IMPAIRMENTS = ("delay", "jitter", "rate", "queue", "loss", "duplicate", "reorder")
 
 
-def node_boxes(draft: Draft, name: str) -> tuple[Box, ...]:
+def node_boxes(builder: TopologyBuilder, name: str) -> tuple[Box, ...]:
     """The boxes that a node is, all of them made of rules."""
-    node = draft.form.nodes[name]
+    node = builder.form.nodes[name]
     if node.middleboxes and not forwards(node):
-        draft.problems.add(
+        builder.problems.add(
             "E273",
             f"nothing passes through `{name}`, which is a {node.kind}",
-            draft.at_key("nodes", name, "middleboxes"),
+            builder.at_key("nodes", name, "middleboxes"),
             "a middlebox stands at a `router` or `nat`, or on a link",
         )
         return ()
     found = []
     for i, form in enumerate(node.middleboxes):
         path = ("nodes", name, "middleboxes", i)
-        box = _box(draft, form, path)
+        box = _box(builder, form, path)
         if box is None:
             continue
         if box.python or not CATALOGUE[box.kind].is_rules:
-            draft.problems.add(
+            builder.problems.add(
                 "E273",
                 f"`{box.kind or box.python.rpartition(':')[2]}` is a program, not a set of rules:"
                 " it cannot stand at a node",
-                draft.at(*path),
+                builder.at(*path),
                 "put it on a link: `middleboxes:` there",
             )
             continue
-        _check_interfaces(draft, name, box, path)
+        _check_interfaces(builder, name, box, path)
         found.append(box)
     return tuple(found)
 
 
-def link_boxes(draft: Draft, index: int) -> tuple[Box, ...]:
+def link_boxes(builder: TopologyBuilder, index: int) -> tuple[Box, ...]:
     """What is in a wire: its impairment in each direction, then its boxes."""
-    link = draft.form.links[index]
-    found = _impairments(draft, index)
+    link = builder.form.links[index]
+    found = _impairments(builder, index)
     for i, form in enumerate(link.middleboxes):
         path = ("links", index, "middleboxes", i)
-        box = _box(draft, form, path)
+        box = _box(builder, form, path)
         if box is None:
             continue
         if not box.python and CATALOGUE[box.kind].is_rules:
-            draft.problems.add(
+            builder.problems.add(
                 "E273",
                 f"`{box.kind}` is made of rules: it cannot stand on a link",
-                draft.at(*path),
+                builder.at(*path),
                 "put it at a `router` or `nat`: `middleboxes:` there",
             )
             continue
@@ -73,8 +73,8 @@ def link_boxes(draft: Draft, index: int) -> tuple[Box, ...]:
     return tuple(found)
 
 
-def _impairments(draft: Draft, index: int) -> list[Box]:
-    link = draft.form.links[index]
+def _impairments(builder: TopologyBuilder, index: int) -> list[Box]:
+    link = builder.form.links[index]
     kind = CATALOGUE["impair"]
     common = _given(link)
     ways: list[tuple[str, dict[str, object]]] = [("both", common)]
@@ -93,12 +93,12 @@ def _impairments(draft: Draft, index: int) -> list[Box]:
             nested = ("links", index, direction, name)
             special = link.outbound if direction == "outbound" else link.inbound
             is_nested = direction != "both" and special and name in special.model_fields_set
-            draft.problems.add("E272", message, draft.at(*(nested if is_nested else own)), hint)
+            builder.problems.add("E272", message, builder.at(*(nested if is_nested else own)), hint)
             bad = True
         if not bad:
             parameters = given | {"direction": direction, "seed": link.seed}
             found.append(
-                Box("impair", tuple(parameters.items()), origin=draft.origin("links", index))
+                Box("impair", tuple(parameters.items()), origin=builder.origin("links", index))
             )
     return found
 
@@ -108,58 +108,60 @@ def _given(form: ImpairmentForm) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _box(draft: Draft, form: MiddleboxForm, path: Steps) -> Box | None:
+def _box(builder: TopologyBuilder, form: MiddleboxForm, path: Steps) -> Box | None:
     given = {name: plain_value(v) for name, v in (form.model_extra or {}).items()}
     if form.python is not None:
-        return _python(draft, form.python, given, path)
+        return _python(builder, form.python, given, path)
     assert form.kind is not None
     kind = CATALOGUE.get(form.kind)
     if kind is None:
-        draft.problems.add(
+        builder.problems.add(
             "E271",
             f"there is no kind of middlebox `{form.kind}`",
-            draft.at(*path, "kind"),
+            builder.at(*path, "kind"),
             nearest(form.kind, CATALOGUE),
         )
         return None
     seed = 0
     if "seed" in given and all(p.name != "seed" for p in kind.parameters):
-        seed = _seed(draft, given.pop("seed"), path)
-    before = len(draft.problems)
+        seed = _seed(builder, given.pop("seed"), path)
+    before = len(builder.problems)
     for name, message, hint in kind.problems(given):
-        place = draft.at(*path, name) if name in given else draft.at(*path)
-        draft.problems.add("E272", message, place, hint)
-    if len(draft.problems) > before:
+        place = builder.at(*path, name) if name in given else builder.at(*path)
+        builder.problems.add("E272", message, place, hint)
+    if len(builder.problems) > before:
         return None
     parameters = tuple((name, _hashable(value)) for name, value in given.items())
-    return Box(form.kind, parameters, seed=seed, origin=draft.origin(*path))
+    return Box(form.kind, parameters, seed=seed, origin=builder.origin(*path))
 
 
 def _hashable(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _seed(draft: Draft, value: object, path: Steps) -> int:
+def _seed(builder: TopologyBuilder, value: object, path: Steps) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    draft.problems.add("E272", "a seed is a whole number", draft.at(*path, "seed"), "as in 7")
+    builder.problems.add("E272", "a seed is a whole number", builder.at(*path, "seed"), "as in 7")
     return 0
 
 
-def _python(draft: Draft, reference: str, given: dict[str, object], path: Steps) -> Box | None:
+def _python(
+    builder: TopologyBuilder, reference: str, given: dict[str, object], path: Steps
+) -> Box | None:
     """The class must be there; the file is read but not run, since a check runs nothing."""
     name, _, class_name = reference.rpartition(":")
-    place = draft.at(*path, "python")
+    place = builder.at(*path, "python")
     if not name:
-        draft.problems.add(
+        builder.problems.add(
             "E274", f"`{reference}` names no class", place, "as in `boxes.py:EverySecond`"
         )
         return None
-    file = (Path(draft.problems.file).resolve().parent / name).resolve()
+    file = (Path(builder.problems.file).resolve().parent / name).resolve()
     try:
         tree = ast.parse(file.read_bytes())
     except OSError as error:
-        draft.problems.add(
+        builder.problems.add(
             "E274",
             f"{name} cannot be read: {error.strerror}",
             place,
@@ -169,31 +171,31 @@ def _python(draft: Draft, reference: str, given: dict[str, object], path: Steps)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         hint = f"see its line {line}"
-        draft.problems.add("E274", f"{name} is not Python", place, hint)
+        builder.problems.add("E274", f"{name} is not Python", place, hint)
         return None
     classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
     if class_name not in classes:
-        draft.problems.add(
+        builder.problems.add(
             "E274", f"{name} has no class `{class_name}`", place, nearest(class_name, classes)
         )
         return None
-    seed = _seed(draft, given.pop("seed", 0), path)
+    seed = _seed(builder, given.pop("seed", 0), path)
     parameters = tuple((key, _hashable(value)) for key, value in given.items())
-    return Box("", parameters, f"{file}:{class_name}", seed, draft.origin(*path))
+    return Box("", parameters, f"{file}:{class_name}", seed, builder.origin(*path))
 
 
-def _check_interfaces(draft: Draft, name: str, box: Box, path: Steps) -> None:
+def _check_interfaces(builder: TopologyBuilder, name: str, box: Box, path: Steps) -> None:
     known = [
         end.partition(":")[2]
-        for link in draft.form.links
+        for link in builder.form.links
         for end in link.ends
         if end.partition(":")[0] == name
     ]
     for key, value in box.parameters:
-        if key == "inside" and value not in known and name not in draft.incomplete:
-            draft.problems.add(
+        if key == "inside" and value not in known and name not in builder.incomplete:
+            builder.problems.add(
                 "E272",
                 f"`{name}` has no interface `{value}`",
-                draft.at(*path, key),
+                builder.at(*path, key),
                 nearest(str(value), known),
             )

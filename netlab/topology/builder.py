@@ -23,7 +23,7 @@ NAT64 = "nat64"
 
 
 @dataclass(slots=True)
-class Draft:
+class TopologyBuilder:
     """A file whose form is right, or of which this much is.
 
     ``broken`` are the nodes that were left out for problems of their own; ``incomplete`` those
@@ -80,7 +80,7 @@ class End:
     mtu: int = 0
     mac: str = ""
     peer: End | None = None
-    segment: Segment | None = None
+    lan: Lan | None = None
     addresses: list[InterfaceAddress] = field(default_factory=list)
     answers: list[Address] = field(default_factory=list)
 
@@ -90,7 +90,7 @@ class End:
 
 
 @dataclass(slots=True, eq=False)
-class Segment:
+class Lan:
     """A broadcast domain: what one ARP request reaches.
 
     Either a wire between two nodes, or all wires that ``bridges`` join. ``ends`` are the
@@ -122,7 +122,7 @@ class Wiring:
     """All wires (by index in the file), segments, and the ends of each node."""
 
     links: dict[int, tuple[End, End]]
-    segments: list[Segment]
+    lans: list[Lan]
     by_node: dict[str, list[End]]
 
     def end(self, node: str, interface: str) -> End | None:
@@ -132,8 +132,8 @@ class Wiring:
     def neighbour(self, node: str, other: str, version: int) -> Address | None:
         """The first address of ``other`` on a segment that ``node`` is on, too."""
         for end in self.by_node.get(node, ()):
-            if end.segment:
-                for far in end.segment.ends:
+            if end.lan:
+                for far in end.lan.ends:
                     if far.node == other and (address := far.address(version)):
                         return address
         return None

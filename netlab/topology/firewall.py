@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlab.errors import Position
-    from netlab.topology.builder import Draft
+    from netlab.topology.builder import TopologyBuilder
     from netlab.topology.model import Network
     from netlab.topology.routing import Routing
 
@@ -62,9 +62,9 @@ class _Wrong(Exception):
         self.hint = hint
 
 
-def firewall(draft: Draft, routing: Routing, name: str) -> Firewall | None:
+def firewall(builder: TopologyBuilder, routing: Routing, name: str) -> Firewall | None:
     """The firewall of a node, if it has one."""
-    node = draft.form.nodes[name]
+    node = builder.form.nodes[name]
     form = node.firewall
     if form is None or node.kind == "bridge":
         return None
@@ -72,12 +72,12 @@ def firewall(draft: Draft, routing: Routing, name: str) -> Firewall | None:
     default: Hook = "forward" if forwards(node) else "input"
     rules: list[Rule] = []
     for i, text in enumerate(form.rules):
-        place = draft.at(*path, "rules", i)
+        place = builder.at(*path, "rules", i)
         try:
-            rules += _Parser(routing, name, text, default).rules(draft.origin(*path, "rules", i))
+            rules += _Parser(routing, name, text, default).rules(builder.origin(*path, "rules", i))
         except _Wrong as wrong:
             quote = isinstance(place, Scalar) and place.quoted
-            draft.problems.add("E263", wrong.message, place, wrong.hint, wrong.column + quote)
+            builder.problems.add("E263", wrong.message, place, wrong.hint, wrong.column + quote)
     policies = tuple(
         (hook, verdict)
         for hook, verdict in zip(
@@ -85,7 +85,7 @@ def firewall(draft: Draft, routing: Routing, name: str) -> Firewall | None:
         )
         if verdict
     )
-    return Firewall(policies, tuple(rules), draft.origin_key(*path))
+    return Firewall(policies, tuple(rules), builder.origin_key(*path))
 
 
 class _Parser:

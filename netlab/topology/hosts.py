@@ -10,7 +10,7 @@ from netlab.topology.model import File
 from netlab.topology.nat64 import synthesized
 
 if TYPE_CHECKING:
-    from netlab.topology.builder import Draft, Wiring
+    from netlab.topology.builder import TopologyBuilder, Wiring
     from netlab.topology.routing import Routing
 
 HOSTS = "/etc/hosts"
@@ -24,31 +24,31 @@ class HostsFiles:
     NAT is the NAT's outside address. Whom only a NAT64 leads to has an address below its prefix.
     """
 
-    def __init__(self, draft: Draft, wiring: Wiring, routing: Routing) -> None:
-        self.draft = draft
+    def __init__(self, builder: TopologyBuilder, wiring: Wiring, routing: Routing) -> None:
+        self.builder = builder
         self.routing = routing
         self._texts: dict[tuple[int, int], str] = {}
         self._addresses = [
-            (name, str(address), address.version, end.segment.index)
-            for name in draft.form.nodes
+            (name, str(address), address.version, end.lan.index)
+            for name in builder.form.nodes
             for end in wiring.by_node[name]
-            if end.segment
+            if end.lan
             for address in [*(a.ip for a in end.addresses), *end.answers]
         ]
         self._nat64s = [
-            (segment.index, segment.networks[6], routing.realms[0].view_beyond(segment.behind[0]))
-            for segment in wiring.segments
-            if segment.behind and segment.behind[1] == "nat64"
+            (lan.index, lan.networks[6], routing.domains[0].view_beyond(lan.behind[0]))
+            for lan in wiring.lans
+            if lan.behind and lan.behind[1] == "nat64"
         ]
         self._nptv6s = [
-            (segment.index, form)
-            for segment in wiring.segments
-            if segment.behind and (form := nptv6.form_of(draft, segment))
+            (lan.index, form)
+            for lan in wiring.lans
+            if lan.behind and (form := nptv6.form_of(builder, lan))
         ]
 
     def files(self, name: str) -> tuple[File, ...]:
         """All files of a node; what the author wrote stands in place of netlab's."""
-        node = self.draft.form.nodes[name]
+        node = self.builder.form.nodes[name]
         files = dict(node.files)
         if node.hosts and node.kind != "bridge":
             files.setdefault(HOSTS, self._text(self.routing.view(name)))
@@ -88,6 +88,6 @@ class HostsFiles:
             (name, str(synthesized(prefix, IPv4Address(address))), 6, index)
             for index, prefix, beyond in self._nat64s
             if view >> index & 1
-            for name, address, version, segment in self._addresses
-            if version == 4 and beyond >> segment & 1 and name not in named
+            for name, address, version, lan in self._addresses
+            if version == 4 and beyond >> lan & 1 and name not in named
         ]

@@ -38,7 +38,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 InterfaceAddress: TypeAlias = IPv4Interface | IPv6Interface
 Network: TypeAlias = IPv4Network | IPv6Network
 
-NodeKind: TypeAlias = Literal["host", "router", "nat", "bridge", "stack", "wire"]
+NodeKind: TypeAlias = Literal["host", "router", "nat", "bridge", "stack", "inline"]
 InterfaceKind: TypeAlias = Literal["veth", "bridge", "tun"]
 
 

@@ -10,13 +10,13 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
 from netlab.siit.embedding import LENGTHS, WELL_KNOWN, Embedding
-from netlab.topology.builder import NAT64, End, Segment
+from netlab.topology.builder import NAT64, End, Lan
 from netlab.topology.model import Nat64, Route
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
-    from netlab.topology.builder import Draft, Wiring
+    from netlab.topology.builder import TopologyBuilder, Wiring
     from netlab.topology.model import Network
 
 LENT = IPv4Network("240.64.0.0/16")
@@ -29,24 +29,22 @@ LARGEST = 65535
 """The device's MTU: the translator knows better what fits."""
 
 
-def attach(draft: Draft, wiring: Wiring) -> None:
+def attach(builder: TopologyBuilder, wiring: Wiring) -> None:
     """Give each NAT with a ``nat64:`` its device, and the prefix as the subnet behind it."""
-    for name, node in draft.form.nodes.items():
+    for name, node in builder.form.nodes.items():
         if node.kind != "nat" or node.nat is None or node.nat.nat64 is None:
             continue
         prefix = node.nat.nat64
-        if not _is_prefix(draft, name) or not _has_ipv6(draft, wiring, name):
+        if not _is_prefix(builder, name) or not _has_ipv6(builder, wiring, name):
             continue
         end = End(name, NAT64, link=-1, side=0, mtu=LARGEST)
-        end.segment = Segment(
-            len(wiring.segments), [end], networks={6: prefix}, behind=(name, "nat64")
-        )
-        wiring.segments.append(end.segment)
+        end.lan = Lan(len(wiring.lans), [end], networks={6: prefix}, behind=(name, "nat64"))
+        wiring.lans.append(end.lan)
         wiring.by_node[name].append(end)
 
 
-def _is_prefix(draft: Draft, name: str) -> bool:
-    nat = draft.form.nodes[name].nat
+def _is_prefix(builder: TopologyBuilder, name: str) -> bool:
+    nat = builder.form.nodes[name].nat
     assert nat is not None
     prefix = nat.nat64
     if isinstance(prefix, IPv6Network) and prefix.prefixlen in LENGTHS:
@@ -59,24 +57,24 @@ def _is_prefix(draft: Draft, name: str) -> bool:
     else:
         message = f"{prefix} is not an IPv6 prefix"
         hint = f"such as {WELL_KNOWN}"
-    draft.problems.add("E265", message, draft.at("nodes", name, "nat", "nat64"), hint)
+    builder.problems.add("E265", message, builder.at("nodes", name, "nat", "nat64"), hint)
     return False
 
 
-def _has_ipv6(draft: Draft, wiring: Wiring, name: str) -> bool:
-    if name in draft.incomplete or any(e.address(6) for e in wiring.by_node[name]):
+def _has_ipv6(builder: TopologyBuilder, wiring: Wiring, name: str) -> bool:
+    if name in builder.incomplete or any(e.address(6) for e in wiring.by_node[name]):
         return True
-    draft.problems.add(
+    builder.problems.add(
         "E265",
-        f"`{name}` has no IPv6 link: nobody could send to {_prefix(draft, name)}",
-        draft.at_key("nodes", name, "nat", "nat64"),
+        f"`{name}` has no IPv6 link: nobody could send to {_prefix(builder, name)}",
+        builder.at_key("nodes", name, "nat", "nat64"),
         "say `families: [ipv6]` at an inside link",
     )
     return False
 
 
-def _prefix(draft: Draft, name: str) -> IPv6Network:
-    nat = draft.form.nodes[name].nat
+def _prefix(builder: TopologyBuilder, name: str) -> IPv6Network:
+    nat = builder.form.nodes[name].nat
     assert nat is not None
     assert isinstance(nat.nat64, IPv6Network)
     return nat.nat64
@@ -90,12 +88,12 @@ def device(wiring: Wiring, name: str) -> End | None:
 def routes(wiring: Wiring, name: str) -> list[Route]:
     """What the NAT itself sends to the device: the prefix, and whom hosts behind it are lent."""
     end = device(wiring, name)
-    if end is None or end.segment is None:
+    if end is None or end.lan is None:
         return []
-    return [Route(n, None, NAT64) for n in (*end.segment.networks.values(), LENT)]
+    return [Route(n, None, NAT64) for n in (*end.lan.networks.values(), LENT)]
 
 
-def nat64(draft: Draft, wiring: Wiring, name: str, outsides: list[str]) -> Nat64 | None:
+def nat64(builder: TopologyBuilder, wiring: Wiring, name: str, outsides: list[str]) -> Nat64 | None:
     """The translator of a node, whose NATs have these outside interfaces."""
     if device(wiring, name) is None:
         return None
@@ -104,12 +102,12 @@ def nat64(draft: Draft, wiring: Wiring, name: str, outsides: list[str]) -> Nat64
     if own is None:
         return None
     return Nat64(
-        _prefix(draft, name),
+        _prefix(builder, name),
         LENT,
         own,  # type: ignore[arg-type]  # asked for by its version
         min((e.mtu for e in ends if e.address(6)), default=LARGEST),
         tuple(outsides),
-        draft.origin_key("nodes", name, "nat", "nat64"),
+        builder.origin_key("nodes", name, "nat", "nat64"),
     )
 
 

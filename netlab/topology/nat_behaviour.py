@@ -9,7 +9,7 @@ from netlab.topology.nat import Timeouts, Translator, problems
 from netlab.topology.problems import nearest
 
 if TYPE_CHECKING:
-    from netlab.topology.builder import Draft, Wiring
+    from netlab.topology.builder import TopologyBuilder, Wiring
     from netlab.topology.schema import NatForm
 
 FIELDS = (
@@ -29,19 +29,21 @@ FIELDS = (
 )
 
 
-def translator(draft: Draft, wiring: Wiring, name: str, interface: str) -> Translator | None:
+def translator(
+    builder: TopologyBuilder, wiring: Wiring, name: str, interface: str
+) -> Translator | None:
     """What the NAT is at one outside interface: the preset, and over it what the file says."""
-    form = draft.form.nodes[name].nat
+    form = builder.form.nodes[name].nat
     assert form is not None
     path = ("nodes", name, "nat")
     given: dict[str, Any] = {}
     if form.preset is not None:
         known = presets.names()
         if form.preset not in known:
-            draft.problems.add(
+            builder.problems.add(
                 "E266",
                 f"there is no preset `{form.preset}`",
-                draft.at(*path, "preset"),
+                builder.at(*path, "preset"),
                 nearest(form.preset, known),
             )
             return None
@@ -53,17 +55,17 @@ def translator(draft: Draft, wiring: Wiring, name: str, interface: str) -> Trans
     given["timeouts"] = Timeouts(**given.get("timeouts", {}))
     end = wiring.end(name, interface)
     assert end is not None
-    if not _are_owned(draft, wiring, name, interface):
+    if not _are_owned(builder, wiring, name, interface):
         return None
     has = [a.ip for a in end.addresses if a.version == 4]
     wanted = tuple(a for a in form.addresses if a in has) or tuple(has[:1])
-    if not wanted and name in draft.incomplete:
+    if not wanted and name in builder.incomplete:
         return None
-    made = Translator(interface, wanted, **given, origin=draft.origin_key(*path))
-    before = len(draft.problems)
+    made = Translator(interface, wanted, **given, origin=builder.origin_key(*path))
+    before = len(builder.problems)
     for problem in problems(made):
-        draft.problems.add("E265", problem.message, draft.at(*path, problem.key), problem.hint)
-    return None if len(draft.problems) > before else made
+        builder.problems.add("E265", problem.message, builder.at(*path, problem.key), problem.hint)
+    return None if len(builder.problems) > before else made
 
 
 def behaviour(form: NatForm) -> dict[str, Any]:
@@ -74,8 +76,8 @@ def behaviour(form: NatForm) -> dict[str, Any]:
     return given
 
 
-def _are_owned(draft: Draft, wiring: Wiring, name: str, interface: str) -> bool:
-    form = draft.form.nodes[name].nat
+def _are_owned(builder: TopologyBuilder, wiring: Wiring, name: str, interface: str) -> bool:
+    form = builder.form.nodes[name].nat
     assert form is not None
     owned = {a.ip for e in wiring.by_node[name] for a in e.addresses}
     good = True
@@ -87,11 +89,11 @@ def _are_owned(draft: Draft, wiring: Wiring, name: str, interface: str) -> bool:
         else:
             continue
         good = False
-        if name not in draft.incomplete:
-            draft.problems.add(
+        if name not in builder.incomplete:
+            builder.problems.add(
                 "E265",
                 message,
-                draft.at("nodes", name, "nat", "addresses", i),
+                builder.at("nodes", name, "nat", "addresses", i),
                 f"it must be a free address of the subnet of {name}:{interface}",
             )
     return good

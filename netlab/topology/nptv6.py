@@ -12,14 +12,14 @@ from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Literal
 
 from netlab.topology.addressing import network_place
-from netlab.topology.builder import End, Segment
+from netlab.topology.builder import End, Lan
 from netlab.topology.model import Nptv6
 from netlab.wire.checksum import ones_complement_sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.topology.builder import Draft, Wiring
+    from netlab.topology.builder import TopologyBuilder, Wiring
     from netlab.topology.model import Network
     from netlab.topology.schema import Nptv6Form
 
@@ -54,22 +54,22 @@ def changing_word(address: bytes, length: int) -> int | None:
     return next((at for at in candidates if address[at : at + 2] != _ALL_ONES), None)
 
 
-def attach(draft: Draft, wiring: Wiring) -> None:
+def attach(builder: TopologyBuilder, wiring: Wiring) -> None:
     """Make the outside prefix of each such NAT one that can be sent to."""
-    for name, node in draft.form.nodes.items():
+    for name, node in builder.form.nodes.items():
         if node.kind != "nat" or node.nat is None or node.nat.nptv6 is None:
             continue
         form = node.nat.nptv6
-        if not _are_prefixes(draft, name, form):
+        if not _are_prefixes(builder, name, form):
             continue
         end = End(name, "", link=-1, side=0)
         networks: dict[int, Network] = {6: form.outside}
-        end.segment = Segment(len(wiring.segments), [end], networks=networks, behind=(name, KEY))
-        wiring.segments.append(end.segment)
+        end.lan = Lan(len(wiring.lans), [end], networks=networks, behind=(name, KEY))
+        wiring.lans.append(end.lan)
         wiring.by_node[name].append(end)
 
 
-def _are_prefixes(draft: Draft, name: str, form: Nptv6Form) -> bool:
+def _are_prefixes(builder: TopologyBuilder, name: str, form: Nptv6Form) -> bool:
     path = ("nodes", name, "nat", KEY)
     for key, prefix in (("inside", form.inside), ("outside", form.outside)):
         if not isinstance(prefix, IPv6Network):
@@ -79,71 +79,71 @@ def _are_prefixes(draft: Draft, name: str, form: Nptv6Form) -> bool:
             hint = "48 bits leave room for subnets"
         else:
             continue
-        draft.problems.add("E265", message, draft.at(*path, key), hint)
+        builder.problems.add("E265", message, builder.at(*path, key), hint)
         return False
     if form.inside.prefixlen != form.outside.prefixlen:
-        draft.problems.add(
+        builder.problems.add(
             "E265",
             f"{form.inside} and {form.outside} are of different lengths",
-            draft.at(*path, "outside"),
+            builder.at(*path, "outside"),
             f"a prefix of {form.inside.prefixlen} bits stands for one of as many",
         )
         return False
     return True
 
 
-def form_of(draft: Draft, segment: Segment) -> Nptv6Form | None:
+def form_of(builder: TopologyBuilder, lan: Lan) -> Nptv6Form | None:
     """What the file says of the translation that a prefix ends at; ``None`` for all others."""
-    if segment.behind is None or segment.behind[1] != KEY:
+    if lan.behind is None or lan.behind[1] != KEY:
         return None
-    nat = draft.form.nodes[segment.behind[0]].nat
+    nat = builder.form.nodes[lan.behind[0]].nat
     return nat.nptv6 if nat else None
 
 
-def nptv6(draft: Draft, wiring: Wiring, name: str, outsides: list[str]) -> Nptv6 | None:
+def nptv6(builder: TopologyBuilder, wiring: Wiring, name: str, outsides: list[str]) -> Nptv6 | None:
     """The prefix translation of a node whose NATs have these outside interfaces."""
-    ended = (e.segment for e in wiring.by_node[name] if e.segment)
-    form = next((f for segment in ended if (f := form_of(draft, segment))), None)
+    ended = (e.lan for e in wiring.by_node[name] if e.lan)
+    form = next((f for lan in ended if (f := form_of(builder, lan))), None)
     if form is None:
         return None
     path = ("nodes", name, "nat", KEY)
-    _check_alone(draft, name)
-    before = len(draft.problems)
-    blocks = dict(_blocks(draft, wiring, form.inside, form.outside))
-    if not blocks and not draft.partial and len(draft.problems) == before:
-        draft.problems.add(
+    _check_alone(builder, name)
+    before = len(builder.problems)
+    blocks = dict(_blocks(builder, wiring, form.inside, form.outside))
+    if not blocks and not builder.partial and len(builder.problems) == before:
+        builder.problems.add(
             "E265",
             f"no link of this lab has a subnet of {form.inside}",
-            draft.at(*path, "inside"),
+            builder.at(*path, "inside"),
             "give one to an inside link by `subnet:`",
         )
-    origin = draft.origin_key(*path)
+    origin = builder.origin_key(*path)
     return Nptv6(tuple(outsides), form.inside, form.outside, tuple(blocks.items()), origin)
 
 
-def _check_alone(draft: Draft, name: str) -> None:
-    nat = draft.form.nodes[name].nat
+def _check_alone(builder: TopologyBuilder, name: str) -> None:
+    nat = builder.form.nodes[name].nat
     if nat and nat.ipv6 == "masquerade":
-        draft.problems.add(
+        builder.problems.add(
             "E265",
             f"ipv6 masquerade contradicts `{KEY}`: an address has one counterpart or another",
-            draft.at("nodes", name, "nat", "ipv6"),
+            builder.at("nodes", name, "nat", "ipv6"),
             "keep one of them",
         )
 
 
 def _blocks(
-    draft: Draft, wiring: Wiring, inside: IPv6Network, outside: IPv6Network
+    builder: TopologyBuilder, wiring: Wiring, inside: IPv6Network, outside: IPv6Network
 ) -> Iterator[tuple[IPv6Network, IPv6Network]]:
     """The parts of the inside prefix that the lab has, and what each becomes as a whole.
 
     Subnets of 64 bits; or where the word that changes is further behind, addresses up to that.
     """
-    for segment in wiring.segments:
-        network = segment.networks.get(6)
-        if segment.behind or not isinstance(network, IPv6Network) or not network.subnet_of(inside):
+    for lan in wiring.lans:
+        network = lan.networks.get(6)
+        if lan.behind or not isinstance(network, IPv6Network) or not network.subnet_of(inside):
             continue
-        ends = segment.ends
+        ends = lan.ends
         known = [a.ip for e in ends for a in e.addresses] + [a for e in ends for a in e.answers]
         for address in (network.network_address, *known):
             if not isinstance(address, IPv6Address):
@@ -151,10 +151,10 @@ def _blocks(
             there = counterpart(address, inside, outside)
             at = changing_word(address.packed, inside.prefixlen)
             if there is None or at is None:
-                draft.problems.add(
+                builder.problems.add(
                     "E265",
                     f"{address} has no counterpart outside: it is all ones behind {inside}",
-                    network_place(draft, segment, network),
+                    network_place(builder, lan, network),
                     "another subnet (RFC 6296 section 3)",
                 )
                 break

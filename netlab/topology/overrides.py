@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as Settings
 
 
-def amend(tree: Mapping, settings: Settings[str, str], problems: Problems) -> None:
+def apply_overrides(tree: Mapping, settings: Settings[str, str], problems: Problems) -> None:
     """Put each value of ``settings``, by its path ``NODE.KEY.KEY``, where the file would have it.
 
     A value stands at the place of its node, so that what is wrong with it is told there.

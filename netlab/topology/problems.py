@@ -23,7 +23,7 @@ MOST = 100
 """Problems that are shown; nobody reads more, and a hostile file may hold a million."""
 
 
-class Place(Protocol):
+class SourceLocation(Protocol):
     """Anything that knows its line and column, both from 1."""
 
     @property
@@ -48,12 +48,14 @@ class Problems:
     def __len__(self) -> int:
         return len(self._found)
 
-    def add(self, code: str, message: str, place: Place, hint: str, offset: int = 0) -> None:
+    def add(
+        self, code: str, message: str, place: SourceLocation, hint: str, offset: int = 0
+    ) -> None:
         """Note one problem at ``place``, ``offset`` characters to its right."""
         position = Position(self.file, place.line, place.column + offset)
         self._found[Diagnostic(code, message, position, self._line(position), hint)] = None
 
-    def position(self, place: Place) -> Position:
+    def position(self, place: SourceLocation) -> Position:
         """``place`` as others keep it."""
         return Position(self.file, place.line, place.column)
 

@@ -11,13 +11,13 @@ import networkx as nx
 from netlab.topology import names, nat64, nptv6, shipped, source
 from netlab.topology.addressing import give_addresses
 from netlab.topology.boxes import link_boxes, node_boxes
-from netlab.topology.builder import BRIDGE, TUN, Draft
+from netlab.topology.builder import BRIDGE, TUN, TopologyBuilder
 from netlab.topology.expand import expand
 from netlab.topology.firewall import firewall
 from netlab.topology.form import read_form
 from netlab.topology.hosts import HostsFiles
 from netlab.topology.model import Interface, Link, Node, Program, Ready, Topology
-from netlab.topology.overrides import amend
+from netlab.topology.overrides import apply_overrides
 from netlab.topology.problems import Problems
 from netlab.topology.routing import Routing
 from netlab.topology.routing_domain import forwards
@@ -44,7 +44,7 @@ KIND_OF_KEY = {"stack": "stack", "outside": "nat", "nat": "nat", "subnet": "brid
 def load(path: str | Path, settings: Mapping[str, str] | None = None) -> Topology:
     """The topology in a file; InputError with all its problems if there are any.
 
-    ``settings`` replace single values of nodes, see ``amend``.
+    ``settings`` replace single values of nodes, see ``apply_overrides``.
     """
     problems = Problems(str(path))
     return _resolve(
@@ -71,7 +71,7 @@ def _resolve(
 ) -> Topology:
     tree = source.parse(text, problems)
     if settings:
-        amend(tree, settings, problems)
+        apply_overrides(tree, settings, problems)
     return resolve(tree, problems, stem)
 
 
@@ -85,23 +85,23 @@ def resolve(tree: source.Mapping, problems: Problems, stem: str) -> Topology:
     if form is None:
         problems.raise_if_any()
         raise AssertionError("unreachable: a form is lost only with a problem")
-    draft = Draft(form, tree, problems, written - form.nodes.keys())
-    _check_uplink(draft)
+    builder = TopologyBuilder(form, tree, problems, written - form.nodes.keys())
+    _check_uplink(builder)
     for name, node in form.nodes.items():
-        _check_kind(draft, name, node)
-    wiring = wire(draft)
-    draft.incomplete = frozenset(
+        _check_kind(builder, name, node)
+    wiring = wire(builder)
+    builder.incomplete = frozenset(
         name for name, ends in wiring.by_node.items() if len(ends) < wanted[name]
     )
-    give_addresses(draft, wiring)
-    nat64.attach(draft, wiring)
-    nptv6.attach(draft, wiring)
-    routing = Routing(draft, wiring)
+    give_addresses(builder, wiring)
+    nat64.attach(builder, wiring)
+    nptv6.attach(builder, wiring)
+    routing = Routing(builder, wiring)
     routing.check_overlaps()
-    _check_reachable(draft, wiring)
-    hosts = HostsFiles(draft, wiring, routing)
-    resolved = [_node(draft, wiring, routing, hosts, name) for name in form.nodes]
-    links = tuple(_link(draft, index, ends) for index, ends in wiring.links.items())
+    _check_reachable(builder, wiring)
+    hosts = HostsFiles(builder, wiring, routing)
+    resolved = [_node(builder, wiring, routing, hosts, name) for name in form.nodes]
+    links = tuple(_link(builder, index, ends) for index, ends in wiring.links.items())
     problems.raise_if_any()
     return Topology(
         name=form.name or names.lab_name(stem),
@@ -112,49 +112,49 @@ def resolve(tree: source.Mapping, problems: Problems, stem: str) -> Topology:
     )
 
 
-def _check_uplink(draft: Draft) -> None:
-    if draft.form.uplink:
-        draft.problems.add(
+def _check_uplink(builder: TopologyBuilder) -> None:
+    if builder.form.uplink:
+        builder.problems.add(
             "E209",
             "`uplink: true` is not supported yet: a lab has no way out of the machine",
-            draft.at_key("uplink"),
+            builder.at_key("uplink"),
             "leave it out",
         )
 
 
-def _check_kind(draft: Draft, name: str, node: NodeForm) -> None:
+def _check_kind(builder: TopologyBuilder, name: str, node: NodeForm) -> None:
     for key in NOT_FOR[node.kind]:
         if key in node.model_fields_set and getattr(node, key) not in (None, [], {}):
             kind = KIND_OF_KEY.get(key)
-            draft.problems.add(
+            builder.problems.add(
                 "E210",
                 f"`{key}` has no meaning at `{name}`, which is a {node.kind}",
-                draft.at_key("nodes", name, key),
+                builder.at_key("nodes", name, key),
                 f"it is for `kind: {kind}`" if kind else "leave it out",
             )
 
 
-def _check_reachable(draft: Draft, wiring: Wiring) -> None:
+def _check_reachable(builder: TopologyBuilder, wiring: Wiring) -> None:
     """Every node must have a path to the others, by way of nodes that forward."""
-    nodes = draft.form.nodes
+    nodes = builder.form.nodes
     graph: nx.Graph[tuple[int, int]] = nx.Graph()
     # A vertex is a segment in one IP version; a lab may be joined by either.
-    for segment in wiring.segments:
-        graph.add_nodes_from((segment.index, version) for version in segment.networks)
-        nx.add_path(graph, [(segment.index, version) for version in segment.networks])
+    for lan in wiring.lans:
+        graph.add_nodes_from((lan.index, version) for version in lan.networks)
+        nx.add_path(graph, [(lan.index, version) for version in lan.networks])
     on: dict[str, list[tuple[int, int]]] = {name: [] for name in nodes}
     for name, node in nodes.items():
         for end in wiring.by_node[name]:
-            if end.segment:
-                on[name] += [(end.segment.index, v) for v in end.segment.networks]
+            if end.lan:
+                on[name] += [(end.lan.index, v) for v in end.lan.networks]
         if forwards(node):
             for version in (4, 6):
                 nx.add_path(graph, [v for v in on[name] if v[1] == version])
         if nat64.device(wiring, name):
             nx.add_path(graph, on[name])
-    for segment in wiring.segments:
-        for bridge in segment.bridges:
-            on[bridge] += [(segment.index, v) for v in segment.networks]
+    for lan in wiring.lans:
+        for bridge in lan.bridges:
+            on[bridge] += [(lan.index, v) for v in lan.networks]
     component: dict[tuple[int, int], int] = {}
     for number, members in enumerate(nx.connected_components(graph)):
         component.update(dict.fromkeys(members, number))
@@ -169,59 +169,61 @@ def _check_reachable(draft: Draft, wiring: Wiring) -> None:
     for name, node in nodes.items():
         if node.isolated or (len(nodes) == 1 and not wiring.by_node[name]):
             continue
-        if name in draft.incomplete:
+        if name in builder.incomplete:
             continue
         if not wiring.by_node[name]:
-            draft.problems.add(
+            builder.problems.add(
                 "E229",
                 f"`{name}` has no link",
-                draft.at_key("nodes", name),
+                builder.at_key("nodes", name),
                 "add one under `links:`, or say `isolated: true`",
             )
-        elif main not in homes[name] and not draft.partial:
+        elif main not in homes[name] and not builder.partial:
             hint = "add a link, or say `isolated: true`"
             if blocking:
                 hint = f"`{blocking[0]}` does not forward; should it be `kind: router`?"
-            draft.problems.add(
+            builder.problems.add(
                 "E230",
                 f"`{name}` cannot be reached from `{first}`",
-                draft.at_key("nodes", name),
+                builder.at_key("nodes", name),
                 hint,
             )
 
 
-def _node(draft: Draft, wiring: Wiring, routing: Routing, hosts: HostsFiles, name: str) -> Node:
-    node = draft.form.nodes[name]
+def _node(
+    builder: TopologyBuilder, wiring: Wiring, routing: Routing, hosts: HostsFiles, name: str
+) -> Node:
+    node = builder.form.nodes[name]
     path = ("nodes", name)
     answers = tuple(a for e in wiring.by_node[name] for a in e.answers)
     has_nftables = bool(node.nftables.strip())
-    begins, is_block = draft.origin_of_text(*path, "nftables")
+    begins, is_block = builder.origin_of_text(*path, "nftables")
     return Node(
         name=name,
         kind=node.kind,
-        interfaces=tuple(_interfaces(draft, wiring.by_node[name], name)),
+        interfaces=tuple(_interfaces(builder, wiring.by_node[name], name)),
         routes=routing.routes(name),
         neighbours=routing.neighbours(name),
-        nat=translation(draft, routing, name),
-        firewall=firewall(draft, routing, name),
-        middleboxes=node_boxes(draft, name),
+        nat=translation(builder, routing, name),
+        firewall=firewall(builder, routing, name),
+        middleboxes=node_boxes(builder, name),
         nftables=node.nftables if has_nftables else "",
         nftables_origin=begins if has_nftables else None,
         nftables_is_block=has_nftables and is_block,
         sysctls=tuple(node.sysctls.items()),
         files=hosts.files(name),
         environment=tuple(node.environment.items()),
-        programs=tuple(_program(draft, name, p, form) for p, form in node.programs.items()),
+        programs=tuple(_program(builder, name, p, form) for p, form in node.programs.items()),
         stack_addresses=answers,
         forwarding=node.forwarding,
-        origin=draft.origin_key(*path),
+        origin=builder.origin_key(*path),
     )
 
 
-def _interfaces(draft: Draft, ends: list[End], name: str) -> list[Interface]:
-    node = draft.form.nodes[name]
+def _interfaces(builder: TopologyBuilder, ends: list[End], name: str) -> list[Interface]:
+    node = builder.form.nodes[name]
     found: list[Interface] = []
-    mtu = min((e.mtu for e in ends), default=node.mtu or draft.form.defaults.mtu)
+    mtu = min((e.mtu for e in ends), default=node.mtu or builder.form.defaults.mtu)
     is_bridge = node.kind == "bridge"
     if is_bridge:
         mac = mac_address(name, BRIDGE, {e.mac for e in ends})
@@ -242,7 +244,7 @@ def _interfaces(draft: Draft, ends: list[End], name: str) -> list[Interface]:
                 tuple(end.addresses),
                 (end.peer.node, end.peer.interface),
                 BRIDGE if is_bridge else None,
-                draft.origin("links", end.link, "ends", end.side),
+                builder.origin("links", end.link, "ends", end.side),
             )
         )
     if node.kind == "stack":
@@ -250,26 +252,26 @@ def _interfaces(draft: Draft, ends: list[End], name: str) -> list[Interface]:
     return found
 
 
-def _link(draft: Draft, index: int, ends: tuple[End, End]) -> Link:
+def _link(builder: TopologyBuilder, index: int, ends: tuple[End, End]) -> Link:
     a, b = ends
-    wire = a.segment if a.segment and not a.segment.bridges else None
+    wire = a.lan if a.lan and not a.lan.bridges else None
     networks = [n for _, n in sorted(wire.networks.items())] if wire else []
     return Link(
         (a.node, a.interface),
         (b.node, b.interface),
         tuple(networks),
-        draft.origin("links", index),
-        link_boxes(draft, index),
+        builder.origin("links", index),
+        link_boxes(builder, index),
     )
 
 
-def _program(draft: Draft, node: str, name: str, form: ProgramForm) -> Program:
+def _program(builder: TopologyBuilder, node: str, name: str, form: ProgramForm) -> Program:
     return Program(
         name,
         tuple(form.run),
         tuple(form.environment.items()),
         _ready(form.ready) if form.ready else None,
-        draft.origin_key("nodes", node, "programs", name),
+        builder.origin_key("nodes", node, "programs", name),
     )
 
 

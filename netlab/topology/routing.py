@@ -17,12 +17,12 @@ from netlab.topology.builder import TUN
 from netlab.topology.fields import ip
 from netlab.topology.model import Neighbour, Route
 from netlab.topology.problems import nearest
-from netlab.topology.routing_domain import Hop, Realm, forwards
+from netlab.topology.routing_domain import Hop, RoutingDomain, forwards
 
 if TYPE_CHECKING:
-    from netlab.topology.builder import Draft, Segment, Wiring
+    from netlab.topology.builder import Lan, TopologyBuilder, Wiring
     from netlab.topology.model import Address, Network
-    from netlab.topology.problems import Place
+    from netlab.topology.problems import SourceLocation
     from netlab.topology.schema import NodeForm
 
 DEFAULT: dict[int, Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
@@ -35,18 +35,17 @@ FULL_MESH = 128
 class Routing:
     """Routes of all nodes, and what each can see."""
 
-    def __init__(self, draft: Draft, wiring: Wiring) -> None:
-        self.draft = draft
+    def __init__(self, builder: TopologyBuilder, wiring: Wiring) -> None:
+        self.builder = builder
         self.wiring = wiring
-        self.realms = [Realm(draft, wiring, version) for version in (4, 6)]
+        self.domains = [RoutingDomain(builder, wiring, version) for version in (4, 6)]
         self._leading = [
-            [e for e in segment.ends if forwards(draft.form.nodes[e.node])]
-            for segment in wiring.segments
+            [e for e in lan.ends if forwards(builder.form.nodes[e.node])] for lan in wiring.lans
         ]
 
     def routes(self, name: str) -> tuple[Route, ...]:
         """All routes of a node but those that its addresses bring."""
-        node = self.draft.form.nodes[name]
+        node = self.builder.form.nodes[name]
         written = self._written(name, node)
         routes = list(written.values())
         routes += [
@@ -56,41 +55,41 @@ class Routing:
         ]
         routes += nat64.routes(self.wiring, name)
         if node.automatic_routes:
-            for realm in self.realms:
+            for domain in self.domains:
                 ends_here = not _routes_for_others(node)
-                if ends_here and DEFAULT[realm.version] in written:
+                if ends_here and DEFAULT[domain.version] in written:
                     continue
                 routes += [
-                    r for r in self._automatic(realm, name, node) if r.destination not in written
+                    r for r in self._automatic(domain, name, node) if r.destination not in written
                 ]
         return tuple(routes)
 
-    def _automatic(self, realm: Realm, name: str, node: NodeForm) -> list[Route]:
-        if not realm.own_segments(name):
+    def _automatic(self, domain: RoutingDomain, name: str, node: NodeForm) -> list[Route]:
+        if not domain.own_segments(name):
             return []
-        steps = realm.steps_of(name)
+        steps = domain.steps_of(name)
         if len(steps) <= 1 and not _routes_for_others(node):
             # Most nodes of a large lab: one way out, and no need to look where it leads.
-            leads = [s.hop for s in steps if realm.leads_on(s)]
-            return [self._route(DEFAULT[realm.version], hop) for hop in leads]
+            leads = [s.hop for s in steps if domain.leads_on(s)]
+            return [self._route(DEFAULT[domain.version], hop) for hop in leads]
         default: Hop | None = None
-        paths = realm.paths(name)
+        paths = domain.paths(name)
         if node.kind == "nat":
-            outside = realm.outside[name]
+            outside = domain.outside[name]
             default = next((h for h in paths if h.interface in outside), None)
         elif not _routes_for_others(node):
             default = next(iter(paths), None)
         routes = []
-        for hop, segments in paths.items():
+        for hop, lans in paths.items():
             if hop == default:
                 continue
-            if len(segments) > SUM_UP:
-                networks = realm.summary.of(segments)
+            if len(lans) > SUM_UP:
+                networks = domain.summary.of(lans)
             else:
-                networks = [self.wiring.segments[s].networks[realm.version] for s in segments]
+                networks = [self.wiring.lans[s].networks[domain.version] for s in lans]
             routes += [self._route(network, hop) for network in networks]
         if default:
-            routes.append(self._route(DEFAULT[realm.version], default))
+            routes.append(self._route(DEFAULT[domain.version], default))
         return routes
 
     @staticmethod
@@ -103,24 +102,26 @@ class Routing:
         wanted += [("default", via, ("gateway", i)) for i, via in enumerate(node.gateway)]
         for to, via, where in wanted:
             path = ("nodes", name, *where)
-            place = self.draft.at(*path, "via")
+            place = self.builder.at(*path, "via")
             for gateway in self._gateways(name, to, via, place):
                 destination = DEFAULT[gateway.version] if to == "default" else to
-                if self._clashes(name, destination, found, self.draft.at(*path)):
+                if self._clashes(name, destination, found, self.builder.at(*path)):
                     continue
                 interface = self._interface_to(name, gateway, place)
                 if interface:
-                    origin = self.draft.origin(*path)
+                    origin = self.builder.origin(*path)
                     found[destination] = Route(destination, gateway, interface, origin)
         return found
 
-    def _gateways(self, name: str, to: Network | str, via: str, place: Place) -> list[Address]:
+    def _gateways(
+        self, name: str, to: Network | str, via: str, place: SourceLocation
+    ) -> list[Address]:
         """The address that ``via`` is or names, of the family of ``to``."""
         wanted = (4, 6) if isinstance(to, str) else (to.version,)
         families = {a.version for e in self.wiring.by_node[name] for a in e.addresses}
         if not isinstance(to, str) and families and to.version not in families:
-            if name not in self.draft.incomplete:
-                self.draft.problems.add(
+            if name not in self.builder.incomplete:
+                self.builder.problems.add(
                     "E254",
                     f"{name} has no IPv{to.version} address, so no route to {to}",
                     place,
@@ -131,25 +132,25 @@ class Routing:
         if address:
             if address.version in wanted:
                 return [address]
-            self.draft.problems.add(
+            self.builder.problems.add(
                 "E254",
                 f"{to} and {via} are of different IP versions",
                 place,
                 "the next hop must speak it",
             )
             return []
-        if via not in self.draft.form.nodes:
-            if via not in self.draft.broken:
-                self.draft.problems.add(
+        if via not in self.builder.form.nodes:
+            if via not in self.builder.broken:
+                self.builder.problems.add(
                     "E252",
                     f"gateway `{via}` is neither an address nor a node",
                     place,
-                    nearest(via, self.draft.form.nodes),
+                    nearest(via, self.builder.form.nodes),
                 )
             return []
         found = [a for v in wanted if (a := self.wiring.neighbour(name, via, v))]
-        if (not found or via == name) and name not in self.draft.incomplete:
-            self.draft.problems.add(
+        if (not found or via == name) and name not in self.builder.incomplete:
+            self.builder.problems.add(
                 "E253",
                 f"gateway `{via}` cannot be reached: it is not on a link of `{name}`",
                 place,
@@ -158,49 +159,44 @@ class Routing:
         return [] if via == name else found
 
     def _clashes(
-        self, name: str, destination: Network, found: dict[Network, Route], place: Place
+        self, name: str, destination: Network, found: dict[Network, Route], place: SourceLocation
     ) -> bool:
         if destination in found:
-            self.draft.problems.add(
+            self.builder.problems.add(
                 "E255", f"`{name}` has a second route to {destination}", place, "keep one"
             )
             return True
         for end in self.wiring.by_node[name]:
-            if end.segment and destination in end.segment.networks.values():
-                self.draft.problems.add(
+            if end.lan and destination in end.lan.networks.values():
+                self.builder.problems.add(
                     "E255",
-                    f"{destination} is on {end.segment.name} itself: it needs no route",
+                    f"{destination} is on {end.lan.name} itself: it needs no route",
                     place,
                     "leave it out",
                 )
                 return True
         return False
 
-    def _interface_to(self, name: str, gateway: Address, place: Place) -> str:
+    def _interface_to(self, name: str, gateway: Address, place: SourceLocation) -> str:
         for end in self.wiring.by_node[name]:
-            segment = end.segment
-            if segment is None or gateway not in segment.networks.get(gateway.version, ()):
+            lan = end.lan
+            if lan is None or gateway not in lan.networks.get(gateway.version, ()):
                 continue
-            holders = {a.ip: e.node for e in segment.ends for a in e.addresses}
-            holders.update({a: e.node for e in segment.ends for a in e.answers})
+            holders = {a.ip: e.node for e in lan.ends for a in e.addresses}
+            holders.update({a: e.node for e in lan.ends for a in e.answers})
             if holders.get(gateway) not in (None, name):
                 return end.interface
             whose = "its own address" if gateway in holders else "nobody's address"
-            self.draft.problems.add(
+            self.builder.problems.add(
                 "E253",
-                f"gateway {gateway} cannot be reached: it is {whose} on {segment.name}",
+                f"gateway {gateway} cannot be reached: it is {whose} on {lan.name}",
                 place,
-                _neighbours_hint(name, segment, gateway.version),
+                _neighbours_hint(name, lan, gateway.version),
             )
             return ""
-        if name not in self.draft.incomplete:
-            near = [
-                n
-                for e in self.wiring.by_node[name]
-                if e.segment
-                for n in e.segment.networks.values()
-            ]
-            self.draft.problems.add(
+        if name not in self.builder.incomplete:
+            near = [n for e in self.wiring.by_node[name] if e.lan for n in e.lan.networks.values()]
+            self.builder.problems.add(
                 "E253",
                 f"gateway {gateway} cannot be reached: no link of `{name}` has its subnet",
                 place,
@@ -213,12 +209,12 @@ class Routing:
 
         With ``neighbours: dynamic`` only those of stacks: nobody would answer for them.
         """
-        dynamic = self.draft.form.defaults.neighbours == "dynamic"
+        dynamic = self.builder.form.defaults.neighbours == "dynamic"
         found = []
         for end in self.wiring.by_node[name]:
-            if end.segment is None:
+            if end.lan is None:
                 continue
-            ends, leading = end.segment.ends, self._leading[end.segment.index]
+            ends, leading = end.lan.ends, self._leading[end.lan.index]
             for far in ends if len(ends) <= FULL_MESH or end in leading else leading:
                 if far is end:
                     continue
@@ -228,7 +224,7 @@ class Routing:
 
     def view(self, name: str) -> tuple[int, int]:
         """For IPv4 and IPv6: the segments that a node can send to, as bits."""
-        return self.realms[0].view_of(name), self.realms[1].view_of(name)
+        return self.domains[0].view_of(name), self.domains[1].view_of(name)
 
     def addresses(self, viewer: str, name: str) -> list[Address]:
         """The addresses by which ``viewer`` can send to ``name``; all if there are none."""
@@ -236,20 +232,20 @@ class Routing:
         ends = self.wiring.by_node[name]
         pairs = [(a.ip, e) for e in ends for a in e.addresses]
         pairs += [(a, e) for e in ends for a in e.answers]
-        seen = [a for a, e in pairs if e.segment and views[a.version == 6] >> e.segment.index & 1]
+        seen = [a for a, e in pairs if e.lan and views[a.version == 6] >> e.lan.index & 1]
         return seen or [a for a, _ in pairs]
 
     def check_overlaps(self) -> None:
         """Every two subnets that one routing table sees must be apart."""
         checked: set[tuple[int, int]] = set()
-        for name in self.draft.form.nodes:
-            for realm, view in zip(self.realms, self.view(name), strict=True):
-                if (realm.version, view) not in checked:
-                    checked.add((realm.version, view))
-                    self._check_overlap(name, realm.version, view)
+        for name in self.builder.form.nodes:
+            for domain, view in zip(self.domains, self.view(name), strict=True):
+                if (domain.version, view) not in checked:
+                    checked.add((domain.version, view))
+                    self._check_overlap(name, domain.version, view)
 
     def _check_overlap(self, name: str, version: int, view: int) -> None:
-        seen = [s for s in self.wiring.segments if view >> s.index & 1 and version in s.networks]
+        seen = [s for s in self.wiring.lans if view >> s.index & 1 and version in s.networks]
         spans = sorted(
             (
                 int(s.networks[version].network_address),
@@ -262,12 +258,12 @@ class Routing:
         for start, end, index in spans:
             if start <= widest[0]:
                 first, second = sorted((index, widest[1]))
-                a, b = (self.wiring.segments[i] for i in (first, second))
-                self.draft.problems.add(
+                a, b = (self.wiring.lans[i] for i in (first, second))
+                self.builder.problems.add(
                     "E248",
                     f"subnet {b.networks[version]} of {b.name} overlaps "
                     f"{a.networks[version]} of {a.name}",
-                    network_place(self.draft, b, b.networks[version]),
+                    network_place(self.builder, b, b.networks[version]),
                     f"`{_vantage(self, first, second, version) or name}` would see both;"
                     " one subnet may stand twice only behind different NATs",
                 )
@@ -281,15 +277,15 @@ def _routes_for_others(node: NodeForm) -> bool:
 
 def _vantage(routing: Routing, first: int, second: int, version: int) -> str:
     """The first node of the file that sees both segments."""
-    for name in routing.draft.form.nodes:
+    for name in routing.builder.form.nodes:
         view = routing.view(name)[version == 6]
         if view >> first & view >> second & 1:
             return name
     return ""
 
 
-def _neighbours_hint(name: str, segment: Segment, version: int) -> str:
-    near = [f"{e.node} {a}" for e in segment.ends if e.node != name and (a := e.address(version))]
+def _neighbours_hint(name: str, lan: Lan, version: int) -> str:
+    near = [f"{e.node} {a}" for e in lan.ends if e.node != name and (a := e.address(version))]
     return f"there: {', '.join(near[:8])}" if near else ""
 
 

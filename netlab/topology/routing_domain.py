@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import networkx as nx
 
-from netlab.topology.aggregate import Summary
+from netlab.topology.aggregate import Aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from netlab.topology.builder import Draft, Segment, Wiring
+    from netlab.topology.builder import Lan, TopologyBuilder, Wiring
     from netlab.topology.model import Address
     from netlab.topology.schema import NodeForm
 
@@ -35,44 +35,44 @@ class Step(NamedTuple):
     hop: Hop
 
 
-class Realm:
+class RoutingDomain:
     """The forwarding graph of one IP version, and shortest paths over it."""
 
-    def __init__(self, draft: Draft, wiring: Wiring, version: int) -> None:
+    def __init__(self, builder: TopologyBuilder, wiring: Wiring, version: int) -> None:
         self.version = version
         self.wiring = wiring
-        self.outside = {n: outside_of(draft, n, version) for n in draft.form.nodes}
+        self.outside = {n: outside_of(builder, n, version) for n in builder.form.nodes}
         self.graph: nx.DiGraph[int] = nx.DiGraph()
         self._full: dict[str, int] = {}
         self._masked: dict[str, int] = {}
-        self._segments: list[list[int]] = []
-        for name, node in draft.form.nodes.items():
+        self._lans: list[list[int]] = []
+        for name, node in builder.form.nodes.items():
             if not forwards(node) or node.kind == "stack":
                 continue
             self._full[name] = self._vertex(name, masked=False)
             self._masked[name] = (
                 self._vertex(name, masked=True) if self.outside[name] else self._full[name]
             )
-        self._entries = [self._entries_of(segment) for segment in wiring.segments]
+        self._entries = [self._entries_of(lan) for lan in wiring.lans]
         self.steps = [self._steps_from(v) for v in self.graph.nodes]
         for vertex, steps in enumerate(self.steps):
             self.graph.add_edges_from((vertex, step.vertex) for step in steps)
         self._next = [list(self.graph.adj[v]) for v in range(len(self.steps))]
         self._views = self._find_views()
-        self.summary = Summary(
-            {s.index: s.networks[version] for s in wiring.segments if version in s.networks}
+        self.summary = Aggregate(
+            {s.index: s.networks[version] for s in wiring.lans if version in s.networks}
         )
 
     def _vertex(self, name: str, *, masked: bool) -> int:
-        vertex = len(self._segments)
+        vertex = len(self._lans)
         self.graph.add_node(vertex, name=name, masked=masked)
         outside = self.outside[name]
-        self._segments.append(
+        self._lans.append(
             [
-                e.segment.index
+                e.lan.index
                 for e in self.wiring.by_node[name]
-                if e.segment
-                and self.version in e.segment.networks
+                if e.lan
+                and self.version in e.lan.networks
                 and not (masked and e.interface and e.interface not in outside)
             ]
         )
@@ -88,15 +88,15 @@ class Realm:
         return [
             Step(vertex, Hop(end.interface, gateway))
             for end in self.wiring.by_node[name]
-            if end.segment and (allowed is None or end.interface in allowed)
-            for node, vertex, gateway in self._entries[end.segment.index]
+            if end.lan and (allowed is None or end.interface in allowed)
+            for node, vertex, gateway in self._entries[end.lan.index]
             if node != name
         ]
 
-    def _entries_of(self, segment: Segment) -> list[tuple[str, int, Address]]:
+    def _entries_of(self, lan: Lan) -> list[tuple[str, int, Address]]:
         """Who forwards on a segment: node, vertex that is entered by it, address."""
         entries = []
-        for end in segment.ends:
+        for end in lan.ends:
             gateway = end.address(self.version)
             if gateway and end.node in self._full:
                 masked = end.interface in self.outside[end.node]
@@ -107,9 +107,9 @@ class Realm:
     def own_segments(self, name: str) -> list[int]:
         """Segments on which a node has an address of this family."""
         return [
-            e.segment.index
+            e.lan.index
             for e in self.wiring.by_node[name]
-            if e.segment and self.version in e.segment.networks
+            if e.lan and self.version in e.lan.networks
         ]
 
     def leads_on(self, step: Step) -> bool:
@@ -127,8 +127,8 @@ class Realm:
         for component in reversed(list(nx.topological_sort(condensed))):
             view = 0
             for vertex in condensed.nodes[component]["members"]:
-                for segment in self._segments[vertex]:
-                    view |= 1 << segment
+                for lan in self._lans[vertex]:
+                    view |= 1 << lan
             for following in condensed.adj[component]:
                 view |= views[following]
             views[component] = view
@@ -138,8 +138,8 @@ class Realm:
     def view_of(self, name: str) -> int:
         """The segments that a node can send to, as bits."""
         view = 0
-        for segment in self.own_segments(name):
-            view |= 1 << segment
+        for lan in self.own_segments(name):
+            view |= 1 << lan
         for step in self.steps_of(name):
             view |= self._views[step.vertex]
         return view
@@ -170,12 +170,12 @@ class Realm:
                 if first[w] == -1:
                     first[w] = hop
                     queue.append(w)
-        seen = bytearray(len(self.wiring.segments))
+        seen = bytearray(len(self.wiring.lans))
         for s in self.own_segments(name):
             seen[s] = 1
         groups: list[list[int]] = [[] for _ in hops]
         for v in queue:
-            for s in self._segments[v]:
+            for s in self._lans[v]:
                 if not seen[s]:
                     seen[s] = 1
                     groups[first[v]].append(s)
@@ -189,9 +189,9 @@ def forwards(node: NodeForm) -> bool:
     return node.kind in ("router", "nat", "stack")
 
 
-def outside_of(draft: Draft, name: str, version: int) -> set[str]:
+def outside_of(builder: TopologyBuilder, name: str, version: int) -> set[str]:
     """The interfaces of a node on which it hides what is inside; IPv6 is mostly passed as it is."""
-    node = draft.form.nodes[name]
+    node = builder.form.nodes[name]
     if node.kind != "nat" or (version == 6 and not (node.nat and node.nat.nptv6)):
         return set()
     return {*node.outside, *(node.nat.masquerade if node.nat else ())}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from netlab.topology.problems import Place, Problems
+    from netlab.topology.problems import Problems, SourceLocation
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
@@ -264,7 +264,7 @@ class _Composer:
                     pass
         return self.root
 
-    def _stop(self, code: str, message: str, place: Place, hint: str = "") -> None:
+    def _stop(self, code: str, message: str, place: SourceLocation, hint: str = "") -> None:
         self.problems.add(code, message, place, hint)
         raise _GiveUp
 
@@ -300,7 +300,7 @@ class _Composer:
         self._name(event.anchor, None)
         self.open.append(_Open(kind(place.line, place.column), event.anchor))
 
-    def _too_deep(self, place: Place) -> None:
+    def _too_deep(self, place: SourceLocation) -> None:
         hint = "a topology needs seven"
         self._stop("E110", f"more than {MAX_DEPTH} levels of nesting", place, hint)
 
@@ -312,7 +312,7 @@ class _Composer:
         self._name(done.anchor, done.node)
         self._put(done.node)
 
-    def _put(self, node: Tree, place: Place | None = None) -> None:
+    def _put(self, node: Tree, place: SourceLocation | None = None) -> None:
         self.values += node.size if place else 1
         if self.values > MAX_VALUES:
             self._stop(
@@ -337,7 +337,7 @@ class _Composer:
             key, above.key = above.key, None
             self._entry(above, key, node)
 
-    def _key(self, above: _Open, node: Tree, place: Place | None) -> None:
+    def _key(self, above: _Open, node: Tree, place: SourceLocation | None) -> None:
         if not isinstance(node, Scalar):
             self._stop(
                 "E113", "a key must be a plain word", place or node, "quote it if it is text"

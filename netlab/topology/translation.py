@@ -13,14 +13,14 @@ from netlab.topology.nptv6 import nptv6
 from netlab.topology.problems import nearest
 
 if TYPE_CHECKING:
-    from netlab.topology.builder import Draft
+    from netlab.topology.builder import TopologyBuilder
     from netlab.topology.model import Address, Nat
     from netlab.topology.routing import Routing
 
 
-def translation(draft: Draft, routing: Routing, name: str) -> tuple[Nat, ...]:
+def translation(builder: TopologyBuilder, routing: Routing, name: str) -> tuple[Nat, ...]:
     """All translations of a node, masquerading first."""
-    node = draft.form.nodes[name]
+    node = builder.form.nodes[name]
     if node.kind != "nat":
         return ()
     found: list[Nat] = []
@@ -33,43 +33,43 @@ def translation(draft: Draft, routing: Routing, name: str) -> tuple[Nat, ...]:
     for interface, path in written:
         if interface in interfaces:
             if node.nat and node.nat.is_described:
-                described = translator(draft, routing.wiring, name, interface)
+                described = translator(builder, routing.wiring, name, interface)
                 found += [described] if described else []
             else:
-                found.append(Masquerade(interface, draft.origin("nodes", name, *path)))
-        elif name not in draft.incomplete:
-            draft.problems.add(
+                found.append(Masquerade(interface, builder.origin("nodes", name, *path)))
+        elif name not in builder.incomplete:
+            builder.problems.add(
                 "E261",
                 f"`{name}` has no interface `{interface}`",
-                draft.at("nodes", name, *path),
+                builder.at("nodes", name, *path),
                 nearest(interface, interfaces),
             )
     if not written:
-        draft.problems.add(
+        builder.problems.add(
             "E262",
             f"`{name}` is a NAT, but nothing says which of its interfaces is outside",
-            draft.at_key("nodes", name),
+            builder.at_key("nodes", name),
             f"add `outside: {interfaces[-1] if interfaces else 'wan'}`",
         )
         return ()
     outsides = [n.outside for n in found if isinstance(n, (Masquerade, Translator))]
     for index in range(len(node.nat.static) if node.nat else 0):
-        static = _static(draft, routing, name, index, outsides)
+        static = _static(builder, routing, name, index, outsides)
         if static:
             found.append(static)
-    between = nat64(draft, routing.wiring, name, outsides)
+    between = nat64(builder, routing.wiring, name, outsides)
     if between:
         found.append(between)
-    prefixes = nptv6(draft, routing.wiring, name, outsides)
+    prefixes = nptv6(builder, routing.wiring, name, outsides)
     if prefixes:
         found.append(prefixes)
     return tuple(found)
 
 
 def _static(
-    draft: Draft, routing: Routing, name: str, index: int, outsides: list[str]
+    builder: TopologyBuilder, routing: Routing, name: str, index: int, outsides: list[str]
 ) -> StaticNat | None:
-    nat = draft.form.nodes[name].nat
+    nat = builder.form.nodes[name].nat
     assert nat is not None
     form = nat.static[index]
     path = ("nodes", name, "nat", "static", index)
@@ -82,28 +82,28 @@ def _static(
             address = address or end.address(4)
             break
     if address is None or not outside:
-        if outsides and name not in draft.incomplete:
-            draft.problems.add(
+        if outsides and name not in builder.incomplete:
+            builder.problems.add(
                 "E264",
                 f"no outside interface of `{name}` has the subnet of {form.outside}",
-                draft.at(*path, "outside"),
+                builder.at(*path, "outside"),
                 "the NAT answers for it on the link, so it must be of the link's subnet",
             )
         return None
     if form.inside is not None:
-        inside = _inside(draft, routing, form.inside, address.version, (*path, "inside"))
+        inside = _inside(builder, routing, form.inside, address.version, (*path, "inside"))
         if inside is None:
             return None
-        return StaticNat(outside, address, inside, origin=draft.origin(*path))
+        return StaticNat(outside, address, inside, origin=builder.origin(*path))
     assert form.to is not None
     assert form.forward is not None
     target, port = _split(form.to)
     if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
-        draft.problems.add(
-            "E264", f"`{form.to}` names no port", draft.at(*path, "to"), "as in `web:80`"
+        builder.problems.add(
+            "E264", f"`{form.to}` names no port", builder.at(*path, "to"), "as in `web:80`"
         )
         return None
-    inside = _inside(draft, routing, target, address.version, (*path, "to"))
+    inside = _inside(builder, routing, target, address.version, (*path, "to"))
     if inside is None:
         return None
     protocol, outside_port = form.forward
@@ -114,7 +114,7 @@ def _static(
         "tcp" if protocol == "tcp" else "udp",
         outside_port,
         int(port),
-        draft.origin(*path),
+        builder.origin(*path),
     )
 
 
@@ -127,38 +127,38 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _inside(
-    draft: Draft, routing: Routing, text: str, version: int, path: tuple[str | int, ...]
+    builder: TopologyBuilder, routing: Routing, text: str, version: int, path: tuple[str | int, ...]
 ) -> Address | None:
     """The inside address that ``text`` is or names."""
     wiring = routing.wiring
     address = ip(text)
     if address is None:
-        if text in draft.form.nodes:
+        if text in builder.form.nodes:
             known = routing.addresses(str(path[1]), text)
             address = next((a for a in known if a.version == version), None)
-            if address or text in draft.incomplete:
+            if address or text in builder.incomplete:
                 return address
-        elif text in draft.broken:
+        elif text in builder.broken:
             return None
         else:
-            hint = nearest(text, draft.form.nodes)
+            hint = nearest(text, builder.form.nodes)
             message = f"`{text}` is neither an address nor a node"
-            draft.problems.add("E264", message, draft.at(*path), hint)
+            builder.problems.add("E264", message, builder.at(*path), hint)
             return None
     elif address.version == version:
-        if draft.partial or any(address in wiring.addresses(n) for n in wiring.by_node):
+        if builder.partial or any(address in wiring.addresses(n) for n in wiring.by_node):
             return address
-        draft.problems.add(
+        builder.problems.add(
             "E264",
             f"no node has the address {address}",
-            draft.at(*path),
+            builder.at(*path),
             "a node's name stands for its address",
         )
         return None
-    draft.problems.add(
+    builder.problems.add(
         "E264",
         f"`{text}` has no IPv{version} address, as the outside has",
-        draft.at(*path),
+        builder.at(*path),
         "translation is from IPv4 to IPv4, or from IPv6 to IPv6",
     )
     return None

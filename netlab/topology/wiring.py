@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import networkx as nx
 
 from netlab.topology import names
-from netlab.topology.builder import BRIDGE, TUN, End, Segment, Wiring
+from netlab.topology.builder import BRIDGE, TUN, End, Lan, Wiring
 from netlab.topology.problems import nearest
 from netlab.topology.source import Listing, Mapping, Scalar
 
 if TYPE_CHECKING:
-    from netlab.topology.builder import Draft
+    from netlab.topology.builder import TopologyBuilder
     from netlab.topology.source import Tree
 
 
@@ -37,21 +37,21 @@ def mentions(tree: Mapping) -> Counter[str]:
     return found
 
 
-def wire(draft: Draft) -> Wiring:
+def wire(builder: TopologyBuilder) -> Wiring:
     """Check the links against the nodes and join them to segments."""
-    form, problems = draft.form, draft.problems
+    form, problems = builder.form, builder.problems
     wiring = Wiring({}, [], {name: [] for name in form.nodes})
     used: dict[tuple[str, str], int] = {}
     for index, link in enumerate(form.links):
-        ends = _ends(draft, index)
+        ends = _ends(builder, index)
         if ends is None:
             continue
         for end in ends:
-            place = draft.at("links", index, "ends", end.side)
+            place = builder.at("links", index, "ends", end.side)
             first = used.setdefault((end.node, end.interface), index)
             reserved = {"bridge": BRIDGE, "stack": TUN}.get(form.nodes[end.node].kind)
             if first != index:
-                line = draft.at("links", first).line
+                line = builder.at("links", first).line
                 problems.add(
                     "E225",
                     f"interface {end.node}:{end.interface} is used twice",
@@ -67,27 +67,27 @@ def wire(draft: Draft) -> Wiring:
                 )
         end, other = ends
         end.peer, other.peer = other, end
-        end.mtu = other.mtu = _mtu(draft, link.mtu, end.node, other.node)
+        end.mtu = other.mtu = _mtu(builder, link.mtu, end.node, other.node)
         wiring.links[index] = ends
         for each in ends:
             wiring.by_node[each.node].append(each)
     _give_macs(wiring)
-    _find_segments(draft, wiring)
+    _find_segments(builder, wiring)
     return wiring
 
 
-def _ends(draft: Draft, index: int) -> tuple[End, End] | None:
-    form, problems = draft.form, draft.problems
+def _ends(builder: TopologyBuilder, index: int) -> tuple[End, End] | None:
+    form, problems = builder.form, builder.problems
     texts = form.links[index].ends
     nodes = [text.partition(":")[0] for text in texts]
     ends = []
     before = len(problems)
     for side, text in enumerate(texts):
         node, _, interface = text.partition(":")
-        place = draft.at("links", index, "ends", side)
+        place = builder.at("links", index, "ends", side)
         known = form.nodes.get(node)
         if known is None:
-            if node not in draft.broken:
+            if node not in builder.broken:
                 problems.add("E224", f"there is no node `{node}`", place, nearest(node, form.nodes))
             continue
         if not interface:
@@ -113,18 +113,18 @@ def _ends(draft: Draft, index: int) -> tuple[End, End] | None:
         problems.add(
             "E227",
             f"both ends of this link are at `{nodes[0]}`",
-            draft.at("links", index),
+            builder.at("links", index),
             "a link joins two nodes",
         )
     return (ends[0], ends[1]) if len(problems) == before and len(ends) == 2 else None
 
 
-def _mtu(draft: Draft, own: int | None, *ends: str) -> int:
+def _mtu(builder: TopologyBuilder, own: int | None, *ends: str) -> int:
     """The link's own MTU, or the smallest that a node at its ends asks for."""
     if own is not None:
         return own
-    asked = [m for n in ends if (m := draft.form.nodes[n].mtu) is not None]
-    return min(asked) if asked else draft.form.defaults.mtu
+    asked = [m for n in ends if (m := builder.form.nodes[n].mtu) is not None]
+    return min(asked) if asked else builder.form.defaults.mtu
 
 
 def _give_macs(wiring: Wiring) -> None:
@@ -149,31 +149,31 @@ def mac_address(node: str, interface: str, taken: set[str]) -> str:
         text += "'"
 
 
-def _find_segments(draft: Draft, wiring: Wiring) -> None:
-    nodes = draft.form.nodes
+def _find_segments(builder: TopologyBuilder, wiring: Wiring) -> None:
+    nodes = builder.form.nodes
     joined: nx.Graph[str] = nx.Graph()
     joined.add_nodes_from(name for name, node in nodes.items() if node.kind == "bridge")
     for index, (a, b) in wiring.links.items():
         if a.node in joined and b.node in joined:
             if nx.has_path(joined, a.node, b.node):
-                draft.problems.add(
+                builder.problems.add(
                     "E228",
                     f"bridges {a.node} and {b.node} are joined already: this closes a loop",
-                    draft.at("links", index),
+                    builder.at("links", index),
                     "netlab's bridges run no spanning tree: frames would circle for ever",
                 )
             joined.add_edge(a.node, b.node)
-    lans: dict[str, Segment] = {}
+    lans: dict[str, Lan] = {}
     for component in nx.connected_components(joined):
-        lan = Segment(bridges=sorted(component, key=list(nodes).index))
+        lan = Lan(bridges=sorted(component, key=list(nodes).index))
         lans.update(dict.fromkeys(component, lan))
     for index, (a, b) in wiring.links.items():
-        segment = lans.get(a.node) or lans.get(b.node) or Segment()
-        segment.links.append(index)
-        if len(segment.links) == 1:
-            segment.index = len(wiring.segments)
-            wiring.segments.append(segment)
+        lan = lans.get(a.node) or lans.get(b.node) or Lan()
+        lan.links.append(index)
+        if len(lan.links) == 1:
+            lan.index = len(wiring.lans)
+            wiring.lans.append(lan)
         for end in (a, b):
             if end.node not in lans:
-                segment.ends.append(end)
-                end.segment = segment
+                lan.ends.append(end)
+                end.lan = lan

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netlab.trace.box_events import told
-from netlab.trace.correlate import follow
-from netlab.trace.model import Fate, Fates, Hop
+from netlab.trace.correlate import correlate
+from netlab.trace.model import Hop, PacketTrace, Traces
 from netlab.trace.nat_bindings import Bindings
 from netlab.trace.verdict import Judge
 from netlab.wire import address
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from netlab.wire.view import View
 
 
-def join(evidence: Evidence) -> Fates:
+def build_traces(evidence: Evidence) -> Traces:
     """The fate of every packet that the evidence knows of."""
     bindings = Bindings(evidence.flows)
-    tracks = follow(evidence, bindings)
+    tracks = correlate(evidence, bindings)
     numbers = {id(track): number for number, track in enumerate(tracks, 1)}
     judge = Judge(evidence, tracks, bindings)
-    return Fates((_fate(track, numbers, judge, bindings) for track in tracks), evidence.gaps)
+    return Traces((_fate(track, numbers, judge, bindings) for track in tracks), evidence.gaps)
 
 
-def _fate(track: Track, numbers: dict[int, int], judge: Judge, bindings: Bindings) -> Fate:
+def _fate(track: Track, numbers: dict[int, int], judge: Judge, bindings: Bindings) -> PacketTrace:
     end = judge.verdict(track)
-    return Fate(
+    return PacketTrace(
         numbers[id(track)],
         label(track.begins),
         track.begins.protocol,
@@ -52,7 +52,7 @@ def _fate(track: Track, numbers: dict[int, int], judge: Judge, bindings: Binding
 def _hops(track: Track, bindings: Bindings) -> Iterator[Hop]:
     before = track.begins
     for number, seen in enumerate(track.sightings):
-        carriage = track.carriages.get(number)
+        box_event = track.box_events.get(number)
         changed = changes(before, seen.view)
         yield Hop(
             seen.node,
@@ -60,7 +60,7 @@ def _hops(track: Track, bindings: Bindings) -> Iterator[Hop]:
             seen.direction,
             seen.time_ns,
             changed,
-            told(carriage) if carriage else (),
+            told(box_event) if box_event else (),
             bindings.translated(seen.node, before, seen.view) if changed else "",
         )
         before = seen.view

@@ -18,18 +18,18 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netlab.trace.box_events import Carriages
-from netlab.trace.pending import Room, carried
-from netlab.trace.rule_trace import Passages
+from netlab.trace.box_events import BoxEvents
+from netlab.trace.pending import PendingPackets, carried
+from netlab.trace.rule_trace import RuleTraces
 from netlab.trace.track import Sighting, Track
 from netlab.wire.view import ICMP, ICMPV6, TCP, UDP, frame_view, illegible, view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from netlab.capture.evidence import Carriage, Evidence, Frame, KernelDrop
+    from netlab.capture.evidence import BoxEvent, Evidence, Frame, KernelDrop
     from netlab.trace.nat_bindings import Bindings
-    from netlab.trace.rule_trace import Passage
+    from netlab.trace.rule_trace import RuleTrace
     from netlab.wire.view import Key, View
 
 INNER_KINDS = frozenset({"bridge"})
@@ -58,9 +58,9 @@ NOT_DEATHS = frozenset({"QUEUE_PURGE", "CONSUMED", "NOT_DROPPED_YET"})
 """A socket was closed with packets in its buffer: those had arrived."""
 
 
-def follow(evidence: Evidence, bindings: Bindings) -> list[Track]:
+def correlate(evidence: Evidence, bindings: Bindings) -> list[Track]:
     """Every packet of the evidence, in the order in which they were first seen."""
-    follower = _Follower(evidence, Passages(evidence.verdicts), bindings)
+    follower = _Follower(evidence, RuleTraces(evidence.verdicts), bindings)
     events: list[tuple[int, int, int, Callable[[], None]]] = []
     for i, frame in enumerate(evidence.frames):
         events.append((frame.time_ns, 0, i, partial(follower.frame, frame, i)))
@@ -76,18 +76,18 @@ def follow(evidence: Evidence, bindings: Bindings) -> list[Track]:
 class _Follower:
     """The rooms, and the rules by which tracks move between them."""
 
-    def __init__(self, evidence: Evidence, passages: Passages, bindings: Bindings) -> None:
+    def __init__(self, evidence: Evidence, rule_traces: RuleTraces, bindings: Bindings) -> None:
         self.tracks: list[Track] = []
         self._arrivals_only = evidence.arrivals_only
         self._frames = evidence.frames
-        self._passages = passages
-        self._carriages = Carriages(evidence.carriages)
+        self._rule_traces = rule_traces
+        self._box_events = BoxEvents(evidence.box_events)
         self._bindings = bindings
         self._peers: dict[tuple[str, str], tuple[str, str]] = {}
         self._inner: set[tuple[str, str]] = set()
         self._own: dict[str, set[bytes]] = {}
         self._interfaces: dict[str, list[tuple[str, str]]] = {}
-        for node, place in evidence.surroundings.items():
+        for node, place in evidence.inventory.items():
             self._own[node] = {a for i in place.interfaces for a in i.addresses}
             self._peers[node, "lo"] = (node, "lo")
             for i in place.interfaces:
@@ -96,18 +96,18 @@ class _Follower:
                 elif i.kind in INNER_KINDS:
                     self._inner.add((node, i.name))
             self._interfaces[node] = [(node, i.name) for i in place.interfaces] + [(node, "lo")]
-        self._carriers = {n for n, p in evidence.surroundings.items() if p.kind == "wire"}
-        self._inside: dict[str, Room] = defaultdict(Room)
-        self._wires: dict[tuple[str, str], Room] = defaultdict(Room)
+        self._carriers = {n for n, p in evidence.inventory.items() if p.kind == "inline"}
+        self._inside: dict[str, PendingPackets] = defaultdict(PendingPackets)
+        self._wires: dict[tuple[str, str], PendingPackets] = defaultdict(PendingPackets)
         self._under_way: dict[bytes, View] = {}
         self._gone: dict[tuple[str, Key], Track] = {}
         self._clock: dict[str, list[tuple[int, int]]] = {}
         self._numbers: dict[tuple[str, tuple[bytes, bytes, int, int]], int] = {}
 
-    def _node(self, node: str) -> Room:
+    def _node(self, node: str) -> PendingPackets:
         return self._inside[node]
 
-    def _wire(self, end: tuple[str, str]) -> Room:
+    def _wire(self, end: tuple[str, str]) -> PendingPackets:
         return self._wires[end]
 
     # Frames
@@ -147,16 +147,16 @@ class _Follower:
         if track is None:
             track = self._begin(seen.view, seen.node, seen.time_ns)
         self._move(track, seen)
-        self._claim(track, self._passages.arriving(seen.node, seen.view))
+        self._claim(track, self._rule_traces.arriving(seen.node, seen.view))
         self._node(seen.node).add(track)
         if seen.node in self._carriers:
-            track.carriage = self._carriages.coming(self._frames[seen.frame])
-            if track.carriage:
-                self._carriages.follow(track.carriage, track)
+            track.box_event = self._box_events.coming(self._frames[seen.frame])
+            if track.box_event:
+                self._box_events.follow(track.box_event, track)
 
     def _goes_out(self, seen: Sighting) -> None:
         room = self._node(seen.node)
-        carriage, track = self._carried(room, seen)
+        box_event, track = self._carried(room, seen)
         if track is None:
             weigh = self._bindings.weight(seen.node, seen.view)
             track = room.find(seen.view, lambda t: self._may_go_on(t, seen), weigh=weigh)
@@ -168,13 +168,13 @@ class _Follower:
             track = self._rewritten(room, seen)
         if track is None:
             track = self._begin(seen.view, seen.node, seen.time_ns)
-            self._claim(track, self._passages.leaving(seen.node, seen.view))
+            self._claim(track, self._rule_traces.leaving(seen.node, seen.view))
         elif track.last and track.last.node == seen.node:
             self._gone[seen.node, track.view.key] = track
         self._move(track, seen)
-        if carriage:
-            track.carriage = None
-            track.carriages[len(track.sightings) - 1] = carriage
+        if box_event:
+            track.box_event = None
+            track.box_events[len(track.sightings) - 1] = box_event
         here = (seen.node, seen.interface)
         if here in self._inner:
             room.add(track)
@@ -210,30 +210,32 @@ class _Follower:
             return seen.view.ttl == came.ttl - 1
         return True
 
-    def _carried(self, room: Room, seen: Sighting) -> tuple[Carriage | None, Track | None]:
+    def _carried(
+        self, room: PendingPackets, seen: Sighting
+    ) -> tuple[BoxEvent | None, Track | None]:
         """What the boxes of a wire know of a packet that goes out there, and whose it is."""
         if seen.node not in self._carriers:
             return None, None
         frame = self._frames[seen.frame]
-        carriage = self._carriages.leaving(seen.node, seen.interface, frame)
-        if carriage is None:
+        box_event = self._box_events.leaving(seen.node, seen.interface, frame)
+        if box_event is None:
             return None, None
-        if carriage.came is None:
-            if not carriage.deeds:
-                return carriage, None  # it had come before anybody looked
+        if box_event.came is None:
+            if not box_event.actions:
+                return box_event, None  # it had come before anybody looked
             # Made there, be it of what the box had kept or of nothing.
             made = self._related(room, seen) or self._begin(seen.view, seen.node, seen.time_ns)
-            return carriage, made
-        track = self._carriages.track_of(carriage)
-        if track is None or any(deed.what in ("cut", "merged") for deed in carriage.deeds):
-            return carriage, None
+            return box_event, made
+        track = self._box_events.track_of(box_event)
+        if track is None or any(action.what in ("cut", "merged") for action in box_event.actions):
+            return box_event, None
         if track in room:
-            return carriage, track
-        return carriage, self._copy(track, seen)
+            return box_event, track
+        return box_event, self._copy(track, seen)
 
     # What was not expected as it came
 
-    def _implied(self, wire: Room, seen: Sighting) -> Track | None:
+    def _implied(self, wire: PendingPackets, seen: Sighting) -> Track | None:
         """It went out at the other end of the wire, where nobody looked."""
         end = self._peers.get((seen.node, seen.interface))
         if end is None:
@@ -265,7 +267,7 @@ class _Follower:
         first.children.append(copy)
         return copy
 
-    def _related(self, room: Room, seen: Sighting) -> Track | None:
+    def _related(self, room: PendingPackets, seen: Sighting) -> Track | None:
         """A piece of what was expected, or several of them in one."""
         fit = self._overlapping(room, seen, seen.view)
         renumbered = None if fit else self._renumbered(room, seen)
@@ -284,10 +286,12 @@ class _Follower:
                 self._leave_rooms(parent)
         return track
 
-    def _overlapping(self, room: Room, seen: Sighting, packet: View) -> list[tuple[Track, int]]:
+    def _overlapping(
+        self, room: PendingPackets, seen: Sighting, packet: View
+    ) -> list[tuple[Track, int]]:
         return [(t, amount) for t, amount in room.overlapping(packet) if self._may_go_on(t, seen)]
 
-    def _renumbered(self, room: Room, seen: Sighting) -> View | None:
+    def _renumbered(self, room: PendingPackets, seen: Sighting) -> View | None:
         """A fragment as it was numbered before the node gave its datagram another number.
 
         The first fragment tells by its content which datagram it is of; the others follow.
@@ -311,7 +315,7 @@ class _Follower:
         before = self._numbers.get((seen.node, flow))
         return None if before is None else packet._replace(identification=before)
 
-    def _rewritten(self, room: Room, seen: Sighting) -> Track | None:
+    def _rewritten(self, room: PendingPackets, seen: Sighting) -> Track | None:
         """The same packet with its sequence numbers, options or payload rewritten by a box."""
         own = self._own.get(seen.node, set())
         for track in room.latest():
@@ -352,7 +356,7 @@ class _Follower:
             tracks = self._dropped(drop, packet)
         if packet and not tracks:
             track = self._begin(packet, drop.node, drop.time_ns)
-            self._claim(track, self._passages.dying(drop.node, packet))
+            self._claim(track, self._rule_traces.dying(drop.node, packet))
             tracks = [track]
         for track in tracks:
             track.drop = drop
@@ -387,24 +391,26 @@ class _Follower:
         }
         for order in self._clock.values():
             order.sort()
-        for passage in sorted(self._passages.rest(), key=lambda p: p.number):
-            packet = passage.arrived
-            if packet is None or not passage.local:
+        for rule_trace in sorted(self._rule_traces.rest(), key=lambda p: p.number):
+            packet = rule_trace.arrived
+            if packet is None or not rule_trace.local:
                 continue
-            known = any((passage.node, *trait) in cut for trait in _beginnings(packet))
-            if known and not passage.dropped:
+            known = any((rule_trace.node, *trait) in cut for trait in _beginnings(packet))
+            if known and not rule_trace.dropped:
                 continue  # nft met it whole, the wire saw its pieces
-            self._begin(packet, passage.node, self._time_of(passage)).passages.append(passage)
+            self._begin(packet, rule_trace.node, self._time_of(rule_trace)).rule_traces.append(
+                rule_trace
+            )
 
-    def _claim(self, track: Track, passage: Passage | None) -> None:
-        if passage:
-            track.passages.append(passage)
-            self._clock.setdefault(track.node, []).append((passage.number, track.time_ns))
+    def _claim(self, track: Track, rule_trace: RuleTrace | None) -> None:
+        if rule_trace:
+            track.rule_traces.append(rule_trace)
+            self._clock.setdefault(track.node, []).append((rule_trace.number, track.time_ns))
 
-    def _time_of(self, passage: Passage) -> int:
+    def _time_of(self, rule_trace: RuleTrace) -> int:
         """A time for it: nft tells order only, so just after the passage before."""
-        known = self._clock.get(passage.node, [])
-        before = bisect_left(known, (passage.number, 0))
+        known = self._clock.get(rule_trace.node, [])
+        before = bisect_left(known, (rule_trace.number, 0))
         return known[before - 1][1] + 1 if before else 0
 
 

@@ -17,27 +17,27 @@ class Disposition(StrEnum):
     """The end of a packet."""
 
     DELIVERED = "delivered"
-    CONSUMED = "consumed"  # a userspace box or program took it, and it was not the destination
-    CUT = "cut"  # into pieces, which have fates of their own
+    ABSORBED = "absorbed"  # a userspace box or program took it, and it was not the destination
+    FRAGMENTED = "fragmented"  # into pieces, which have fates of their own
     MERGED = "merged"  # into another packet, which has a fate of its own
 
     DENIED = "denied"  # by a rule, or by the policy of a chain
     NAT_CLASH = "nat-clash"  # conntrack could not confirm the translation
     NO_ROUTE = "no-route"
-    ROUTE_REFUSES = "route-refuses"  # a blackhole, prohibit or unreachable route
+    NULL_ROUTED = "null-routed"  # a blackhole, prohibit or unreachable route
     NOT_FORWARDING = "not-forwarding"  # the node is no router, or not for this packet
-    WRONG_WAY = "wrong-way"  # reverse path filter (RFC 3704)
+    RPF_FAILED = "rpf-failed"  # reverse path filter (RFC 3704)
     NO_LISTENER = "no-listener"
     TTL_EXPIRED = "ttl-expired"
     TOO_BIG = "too-big"
-    NEIGHBOUR_UNKNOWN = "neighbour-unknown"
+    NEIGHBOUR_UNREACHABLE = "neighbour-unreachable"
     BAD_CHECKSUM = "bad-checksum"
     MALFORMED = "malformed"
     QUEUE_FULL = "queue-full"
     SOCKET_FULL = "socket-full"
-    REFUSED = "refused"  # by the kernel, for another reason that it names
+    KERNEL_DROP = "kernel-drop"  # by the kernel, for another reason that it names
 
-    LOST_ON_WIRE = "lost-on-wire"
+    LOST_ON_LINK = "lost-on-link"
     STILL_QUEUED = "still-queued"
     UNKNOWN = "unknown"
 
@@ -49,7 +49,7 @@ class Disposition(StrEnum):
     @property
     def lives_on(self) -> bool:
         """Whether its end is told by other packets."""
-        return self in (Disposition.CUT, Disposition.MERGED)
+        return self in (Disposition.FRAGMENTED, Disposition.MERGED)
 
 
 _D = Disposition
@@ -65,11 +65,11 @@ REASONS: dict[str, tuple[Disposition, str]] = {
     "IP_INHDR": (_D.MALFORMED, "the IP header is wrong"),
     "IP_INADDRERRORS": (_D.NOT_FORWARDING, "the node does not forward"),
     "PKT_TOO_BIG": (_D.TOO_BIG, "larger than the MTU and must not be fragmented"),
-    "IP_RPFILTER": (_D.WRONG_WAY, "the way back to its source is another (reverse path filter)"),
-    "NEIGH_FAILED": (_D.NEIGHBOUR_UNKNOWN, "the next hop did not answer ARP or ND"),
-    "NEIGH_QUEUEFULL": (_D.NEIGHBOUR_UNKNOWN, "too many packets wait for ARP or ND"),
-    "NEIGH_DEAD": (_D.NEIGHBOUR_UNKNOWN, "the next hop's neighbour entry is dead"),
-    "NEIGH_CREATEFAIL": (_D.NEIGHBOUR_UNKNOWN, "no neighbour entry could be made"),
+    "IP_RPFILTER": (_D.RPF_FAILED, "the way back to its source is another (reverse path filter)"),
+    "NEIGH_FAILED": (_D.NEIGHBOUR_UNREACHABLE, "the next hop did not answer ARP or ND"),
+    "NEIGH_QUEUEFULL": (_D.NEIGHBOUR_UNREACHABLE, "too many packets wait for ARP or ND"),
+    "NEIGH_DEAD": (_D.NEIGHBOUR_UNREACHABLE, "the next hop's neighbour entry is dead"),
+    "NEIGH_CREATEFAIL": (_D.NEIGHBOUR_UNREACHABLE, "no neighbour entry could be made"),
     "IP_CSUM": (_D.BAD_CHECKSUM, "the IP header checksum is wrong"),
     "UDP_CSUM": (_D.BAD_CHECKSUM, "the UDP checksum is wrong"),
     "TCP_CSUM": (_D.BAD_CHECKSUM, "the TCP checksum is wrong"),
@@ -99,8 +99,11 @@ def of_kernel(reason: str, function: str, packet: View) -> tuple[Disposition, st
         # What TIME-WAIT has taken is freed like what nobody wants.
         return _D.DELIVERED, "its connection is in TIME-WAIT, which took it"
     if reason == "NOT_SPECIFIED" and function.startswith(_ROUTE_ERRORS):
-        return _D.ROUTE_REFUSES, "a blackhole or prohibit route"
+        return _D.NULL_ROUTED, "a blackhole or prohibit route"
     known = REASONS.get(reason)
     if known:
         return known
-    return _D.REFUSED, f"refused by the kernel ({reason} in {function or 'an unknown function'})"
+    return (
+        _D.KERNEL_DROP,
+        f"refused by the kernel ({reason} in {function or 'an unknown function'})",
+    )

@@ -14,17 +14,17 @@ from netlab.trace.disposition import Disposition
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from netlab.trace.model import Fate, Reason
+    from netlab.trace.model import PacketTrace, Reason
 
 
-class Outcome(NamedTuple):
+class ProbeResult(NamedTuple):
     """What came of one thing that was sent; ``decisive`` is the fate that its end follows from.
 
     ``refusal`` is what the sender's own kernel said instead of sending, if it did.
     """
 
     number: int
-    decisive: Fate | None
+    decisive: PacketTrace | None
     refusal: str = ""
 
     @property
@@ -33,7 +33,9 @@ class Outcome(NamedTuple):
         return self.decisive is not None and self.decisive.arrived
 
 
-def decisive(parts: Iterable[Fate], everything: Mapping[int, Fate]) -> Fate | None:
+def decisive(
+    parts: Iterable[PacketTrace], everything: Mapping[int, PacketTrace]
+) -> PacketTrace | None:
     """Of a packet in several parts, the first that did not arrive, else the last.
 
     Parts that live on in others are followed there; ``everything`` is all fates by id.
@@ -42,22 +44,22 @@ def decisive(parts: Iterable[Fate], everything: Mapping[int, Fate]) -> Fate | No
     waiting = list(parts)
     seen: set[int] = set()
     while waiting:
-        fate = waiting.pop(0)
-        if fate.id in seen:
+        packet_trace = waiting.pop(0)
+        if packet_trace.id in seen:
             continue
-        seen.add(fate.id)
-        children = [everything[child] for child in fate.children if child in everything]
+        seen.add(packet_trace.id)
+        children = [everything[child] for child in packet_trace.children if child in everything]
         following = [child for child in children if not child.copied]
-        if fate.disposition.lives_on and following:
+        if packet_trace.disposition.lives_on and following:
             waiting += following
             continue
-        if not fate.arrived:
-            return fate
-        last = fate
+        if not packet_trace.arrived:
+            return packet_trace
+        last = packet_trace
     return last
 
 
-def sentence(results: Sequence[Outcome]) -> str:
+def sentence(results: Sequence[ProbeResult]) -> str:
     """The answer."""
     arrived = sum(outcome.arrived for outcome in results)
     found = [f"{len(results)} sent, {arrived or 'none'} arrived."]
@@ -71,20 +73,20 @@ def sentence(results: Sequence[Outcome]) -> str:
     return " ".join(found)
 
 
-def _end(outcome: Outcome) -> str:
-    fate = outcome.decisive
-    if fate is None:
+def _end(outcome: ProbeResult) -> str:
+    packet_trace = outcome.decisive
+    if packet_trace is None:
         return f"never left: {outcome.refusal or 'nobody saw it'}"
-    where = f"in {fate.node}"
-    if fate.disposition is Disposition.UNKNOWN:
-        return f"vanished {where}: {fate.reason.text}"
-    if fate.disposition is Disposition.LOST_ON_WIRE:
-        return f"got lost on a wire: {fate.reason.text}"
-    if fate.disposition is Disposition.STILL_QUEUED:
-        return f"had not yet come out of {fate.node}: {fate.reason.text}"
-    hedge = "probably " if fate.reason.source == "inferred" else ""
-    joint = "," if fate.reason.source == "nft" else ":"
-    return f"{hedge}died {where}{joint} {because(fate.reason)}"
+    where = f"in {packet_trace.node}"
+    if packet_trace.disposition is Disposition.UNKNOWN:
+        return f"vanished {where}: {packet_trace.reason.text}"
+    if packet_trace.disposition is Disposition.LOST_ON_LINK:
+        return f"got lost on a wire: {packet_trace.reason.text}"
+    if packet_trace.disposition is Disposition.STILL_QUEUED:
+        return f"had not yet come out of {packet_trace.node}: {packet_trace.reason.text}"
+    hedge = "probably " if packet_trace.reason.source == "inferred" else ""
+    joint = "," if packet_trace.reason.source == "nft" else ":"
+    return f"{hedge}died {where}{joint} {because(packet_trace.reason)}"
 
 
 def because(reason: Reason) -> str:

@@ -20,7 +20,7 @@ _D = Disposition
 
 _ICMP = {
     (icmp.UNREACHABLE, 0): (_D.NO_ROUTE, "network unreachable"),
-    (icmp.UNREACHABLE, 1): (_D.NEIGHBOUR_UNKNOWN, "host unreachable"),
+    (icmp.UNREACHABLE, 1): (_D.NEIGHBOUR_UNREACHABLE, "host unreachable"),
     (icmp.UNREACHABLE, 2): (_D.NO_LISTENER, "protocol unreachable"),
     (icmp.UNREACHABLE, 3): (_D.NO_LISTENER, "port unreachable"),
     (icmp.UNREACHABLE, 4): (_D.TOO_BIG, "fragmentation needed"),
@@ -33,7 +33,7 @@ _ICMP = {
 _ICMPV6 = {
     (icmp.V6_UNREACHABLE, 0): (_D.NO_ROUTE, "no route"),
     (icmp.V6_UNREACHABLE, 1): (_D.DENIED, "administratively prohibited"),
-    (icmp.V6_UNREACHABLE, 3): (_D.NEIGHBOUR_UNKNOWN, "address unreachable"),
+    (icmp.V6_UNREACHABLE, 3): (_D.NEIGHBOUR_UNREACHABLE, "address unreachable"),
     (icmp.V6_UNREACHABLE, 4): (_D.NO_LISTENER, "port unreachable"),
     (icmp.V6_PACKET_TOO_BIG, 0): (_D.TOO_BIG, "packet too big"),
     (icmp.V6_TIME_EXCEEDED, 0): (_D.TTL_EXPIRED, "time exceeded"),
@@ -41,7 +41,7 @@ _ICMPV6 = {
 }
 
 
-class Answer(NamedTuple):
+class IcmpError(NamedTuple):
     """What an answer says of the packet that provoked it."""
 
     disposition: Disposition
@@ -52,9 +52,9 @@ class Answers:
     """All answers among some tracks, by the packet that they are about."""
 
     def __init__(self, tracks: Sequence[Track]) -> None:
-        self._errors: dict[_Quote, list[Answer]] = {}
-        self._resets: dict[tuple[object, ...], list[Answer]] = {}
-        self._reset: dict[int, Answer] = {}
+        self._errors: dict[_Quote, list[IcmpError]] = {}
+        self._resets: dict[tuple[object, ...], list[IcmpError]] = {}
+        self._reset: dict[int, IcmpError] = {}
         asked: dict[tuple[object, ...], list[Track]] = {}
         for track in tracks:
             if track.view.protocol == TCP and track.view.flags & tcp.ACK:
@@ -68,11 +68,11 @@ class Answers:
             if about:
                 table = _ICMP if packet.protocol == ICMP else _ICMPV6
                 kind, code = packet.transport[0], packet.transport[1]
-                disposition, name = table.get((kind, code), (_D.REFUSED, f"type {kind}/{code}"))
-                said = Answer(disposition, f"answered by {node} with ICMP: {name}")
+                disposition, name = table.get((kind, code), (_D.KERNEL_DROP, f"type {kind}/{code}"))
+                said = IcmpError(disposition, f"answered by {node} with ICMP: {name}")
                 self._errors.setdefault(_quote(node, about), []).append(said)
             elif packet.protocol == TCP and packet.flags & tcp.RST:
-                said = Answer(_D.NO_LISTENER, f"answered by {node} with a RST")
+                said = IcmpError(_D.NO_LISTENER, f"answered by {node} with a RST")
                 if packet.flags & tcp.ACK:
                     tried = (node, *_reverse(packet), packet.acknowledgement)
                     self._resets.setdefault(tried, []).append(said)
@@ -83,7 +83,7 @@ class Answers:
                 if before:
                     self._reset[id(max(before, key=lambda t: t.time_at_end))] = said
 
-    def of(self, track: Track) -> Answer | None:
+    def of(self, track: Track) -> IcmpError | None:
         """What answered this packet at the node where it ended; each answer serves once.
 
         A SYN is refused by a RST that acknowledges it, what came for a connection that is gone by

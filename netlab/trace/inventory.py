@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from netlab.capture.evidence import Interface, Place
+from netlab.capture.evidence import Interface, NodeInfo
 from netlab.plan.operations import CreateBridge, CreateTun, CreateVeth, StartProgram
 from netlab.wire.address import packed
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netlab.plan.operations import Plan
 
 
-def surroundings(plan: Plan) -> dict[str, Place]:
+def inventory(plan: Plan) -> dict[str, NodeInfo]:
     """Every node with its interfaces and what they are wired to."""
     kinds = {
         (operation.node, operation.name): kind
@@ -30,7 +30,7 @@ def surroundings(plan: Plan) -> dict[str, Place]:
         if isinstance(operation, StartProgram)
     }
     return {
-        node.name: Place(
+        node.name: NodeInfo(
             node.kind,
             tuple(
                 Interface(
@@ -41,7 +41,7 @@ def surroundings(plan: Plan) -> dict[str, Place]:
                 )
                 for i in node.interfaces
             ),
-            boxes.get(node.name, ()) if node.kind == "wire" else (),
+            boxes.get(node.name, ()) if node.kind == "inline" else (),
         )
         for node in plan.nodes
     }

@@ -65,7 +65,7 @@ class Hop(NamedTuple):
         }
 
 
-class Fate(NamedTuple):
+class PacketTrace(NamedTuple):
     """The journey of one packet and its end.
 
     ``id`` counts from 1 in the order in which packets were first seen; ``node`` and ``interface``
@@ -123,14 +123,14 @@ class Fate(NamedTuple):
         }
 
 
-class Fates:
+class Traces:
     """Fates in order, to be narrowed by questions and counted; false if there are none.
 
     ``complete`` says that no witness was missing and none lost anything; else ``gaps`` say what.
     """
 
-    def __init__(self, fates: Iterable[Fate], gaps: Iterable[Gap] = ()) -> None:
-        self._fates = tuple(fates)
+    def __init__(self, traces: Iterable[PacketTrace], gaps: Iterable[Gap] = ()) -> None:
+        self._traces = tuple(traces)
         self.gaps = tuple(gaps)
 
     @property
@@ -138,21 +138,21 @@ class Fates:
         """Whether every packet's whole story was in sight."""
         return not self.gaps
 
-    def __iter__(self) -> Iterator[Fate]:
-        return iter(self._fates)
+    def __iter__(self) -> Iterator[PacketTrace]:
+        return iter(self._traces)
 
     def __len__(self) -> int:
-        return len(self._fates)
+        return len(self._traces)
 
-    def __getitem__(self, index: int) -> Fate:
-        return self._fates[index]
+    def __getitem__(self, index: int) -> PacketTrace:
+        return self._traces[index]
 
     def __repr__(self) -> str:
         ends = ", ".join(f"{n} {end}" for end, n in self.dispositions().items())
         return f"<Fates: {ends or 'none'}{'' if self.complete else ', incomplete'}>"
 
-    def _only(self, fates: Iterable[Fate]) -> Fates:
-        return Fates(fates, self.gaps)
+    def _only(self, traces: Iterable[PacketTrace]) -> Traces:
+        return Traces(traces, self.gaps)
 
     def where(
         self,
@@ -163,7 +163,7 @@ class Fates:
         destination: str | None = None,
         port: int | None = None,
         disposition: Disposition | str | None = None,
-    ) -> Fates:
+    ) -> Traces:
         """Those that fit. Addresses and ``port`` (either one) are those of the first hop.
 
         ``origin`` is the node where a packet was first seen, ``proto`` its IP protocol.
@@ -173,51 +173,61 @@ class Fates:
         start = packed(source) if source else None
         end = packed(destination) if destination else None
         return self._only(
-            fate
-            for fate in self._fates
-            if (proto is None or fate.proto == proto)
-            and (origin is None or fate.origin == origin)
-            and (start is None or fate.packet.source == start)
-            and (end is None or fate.packet.destination == end)
-            and (port is None or port in (fate.packet.source_port, fate.packet.destination_port))
-            and (disposition is None or fate.disposition == disposition)
+            packet_trace
+            for packet_trace in self._traces
+            if (proto is None or packet_trace.proto == proto)
+            and (origin is None or packet_trace.origin == origin)
+            and (start is None or packet_trace.packet.source == start)
+            and (end is None or packet_trace.packet.destination == end)
+            and (
+                port is None
+                or port in (packet_trace.packet.source_port, packet_trace.packet.destination_port)
+            )
+            and (disposition is None or packet_trace.disposition == disposition)
         )
 
-    def through(self, node: str) -> Fates:
+    def through(self, node: str) -> Traces:
         """Those that were seen at ``node``."""
-        return self._only(f for f in self._fates if any(hop.node == node for hop in f.hops))
+        return self._only(f for f in self._traces if any(hop.node == node for hop in f.hops))
 
     @property
-    def of_interest(self) -> Fates:
+    def of_interest(self) -> Traces:
         """All but the nodes' own housekeeping."""
-        return self._only(fate for fate in self._fates if not fate.is_housekeeping)
+        return self._only(
+            packet_trace for packet_trace in self._traces if not packet_trace.is_housekeeping
+        )
 
     @property
-    def arrived(self) -> Fates:
+    def arrived(self) -> Traces:
         """Those that reached their destination."""
-        return self._only(fate for fate in self._fates if fate.arrived)
+        return self._only(packet_trace for packet_trace in self._traces if packet_trace.arrived)
 
-    def dropped_at(self, node: str) -> Fates:
+    def dropped_at(self, node: str) -> Traces:
         """Those that ended at ``node`` and neither arrived nor live on in other packets."""
         return self._only(
-            fate
-            for fate in self._fates
-            if fate.node == node and not fate.arrived and not fate.disposition.lives_on
+            packet_trace
+            for packet_trace in self._traces
+            if packet_trace.node == node
+            and not packet_trace.arrived
+            and not packet_trace.disposition.lives_on
         )
 
     def dispositions(self) -> dict[Disposition, int]:
         """How many ended how."""
-        return dict(Counter(fate.disposition for fate in self._fates))
+        return dict(Counter(packet_trace.disposition for packet_trace in self._traces))
 
     def to_json(self) -> dict[str, Any]:
         """``{"packets": [...], "complete": bool}``."""
-        return {"packets": [fate.to_json() for fate in self._fates], "complete": self.complete}
+        return {
+            "packets": [packet_trace.to_json() for packet_trace in self._traces],
+            "complete": self.complete,
+        }
 
     def canonical(self) -> list[dict[str, Any]]:
         """The same without what differs from run to run: ids, times, and the order of arrival."""
         found = []
-        for fate in self._fates:
-            plain = fate.to_json()
+        for packet_trace in self._traces:
+            plain = packet_trace.to_json()
             del plain["id"]
             for hop in plain["hops"]:
                 del hop["time_ns"]

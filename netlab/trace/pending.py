@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.trace.nat_bindings import SURE
 from netlab.trace.rule_trace import MOST_ALIKE
-from netlab.wire.view import ALIKE, TCP, likeness
+from netlab.wire.view import ALIKE, TCP, match_score
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netlab.wire.view import Key, View
 
 
-class Room:
+class PendingPackets:
     """Tracks by content key, each in order of arrival."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Room:
         for track in islice(order, MOST_ALIKE):
             if fits and not fits(track):
                 continue
-            alike = likeness(track.view, packet) + (weigh(track) if weigh else 0)
+            alike = match_score(track.view, packet) + (weigh(track) if weigh else 0)
             if alike > most:
                 best, most = track, alike
                 if alike >= enough:

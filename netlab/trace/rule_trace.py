@@ -25,7 +25,7 @@ MOST_ALIKE = 64
 """So many packets that look the same are told apart; beyond, order alone decides."""
 
 
-class Passage:
+class RuleTrace:
     """The steps of one packet in one node.
 
     ``arrived`` is the packet as it met the first rule, ``last_seen`` as it met the last chain.
@@ -60,48 +60,48 @@ class Passage:
         return last if last and last.verdict in ("stolen", "queue") else None
 
 
-def passages(verdicts: Iterable[RuleVerdict]) -> list[Passage]:
+def rule_traces(verdicts: Iterable[RuleVerdict]) -> list[RuleTrace]:
     """All passages, in the order in which they began."""
-    begun: list[Passage] = []
-    current: dict[tuple[str, int], Passage] = {}
+    begun: list[RuleTrace] = []
+    current: dict[tuple[str, int], RuleTrace] = {}
     for verdict in verdicts:
         which = (verdict.node, verdict.trace_id)
         ours = verdict.table == OBSERVER_TABLE
         marks = ours and (verdict.kind, verdict.verdict) == ("rule", "accept")
-        passage = current.get(which)
-        if passage is None or marks:
-            passage = Passage(verdict.node, len(begun), local=verdict.hook == "output")
-            current[which] = passage
-            begun.append(passage)
-        passage.add(verdict)
+        rule_trace = current.get(which)
+        if rule_trace is None or marks:
+            rule_trace = RuleTrace(verdict.node, len(begun), local=verdict.hook == "output")
+            current[which] = rule_trace
+            begun.append(rule_trace)
+        rule_trace.add(verdict)
     return begun
 
 
-class Passages:
+class RuleTraces:
     """Passages that wait for the frame that they belong to."""
 
     def __init__(self, verdicts: Iterable[RuleVerdict]) -> None:
-        self._waiting: dict[tuple[str, bool, Key], deque[Passage]] = {}
-        for passage in passages(verdicts):
-            if passage.arrived:
-                where = (passage.node, passage.local, passage.arrived.exact)
-                self._waiting.setdefault(where, deque()).append(passage)
+        self._waiting: dict[tuple[str, bool, Key], deque[RuleTrace]] = {}
+        for rule_trace in rule_traces(verdicts):
+            if rule_trace.arrived:
+                where = (rule_trace.node, rule_trace.local, rule_trace.arrived.exact)
+                self._waiting.setdefault(where, deque()).append(rule_trace)
 
-    def arriving(self, node: str, packet: View) -> Passage | None:
+    def arriving(self, node: str, packet: View) -> RuleTrace | None:
         """The passage of a packet that came in: frames and passages keep the same order."""
         return self._take((node, False, packet.exact), packet)
 
-    def leaving(self, node: str, packet: View) -> Passage | None:
+    def leaving(self, node: str, packet: View) -> RuleTrace | None:
         """The passage of a packet that was made in the node and came out of it."""
         return self._take((node, True, packet.exact), packet, alive=True)
 
-    def dying(self, node: str, packet: View) -> Passage | None:
+    def dying(self, node: str, packet: View) -> RuleTrace | None:
         """The passage of a packet that was made in the node and never came out of it."""
         return self._take((node, True, packet.exact), packet)
 
     def _take(
         self, where: tuple[str, bool, Key], packet: View, *, alive: bool = False
-    ) -> Passage | None:
+    ) -> RuleTrace | None:
         queue = self._waiting.get(where)
         if not queue:
             return None
@@ -114,7 +114,7 @@ class Passages:
         queue.remove(taken)
         return taken
 
-    def rest(self) -> Iterator[Passage]:
+    def rest(self) -> Iterator[RuleTrace]:
         """The passages that no frame claimed."""
         for queue in self._waiting.values():
             yield from queue

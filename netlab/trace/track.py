@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from netlab.capture.evidence import Carriage, Direction, KernelDrop
-    from netlab.trace.rule_trace import Passage
+    from netlab.capture.evidence import BoxEvent, Direction, KernelDrop
+    from netlab.trace.rule_trace import RuleTrace
     from netlab.wire.view import View
 
 
@@ -32,14 +32,14 @@ class Track:
     __slots__ = (
         "becoming",
         "begins",
-        "carriage",
-        "carriages",
+        "box_event",
+        "box_events",
         "children",
         "covered",
         "drop",
         "node",
         "parents",
-        "passages",
+        "rule_traces",
         "sightings",
         "time_ns",
     )
@@ -49,11 +49,11 @@ class Track:
         self.node = node
         self.time_ns = time_ns
         self.sightings: list[Sighting] = []
-        self.passages: list[Passage] = []
+        self.rule_traces: list[RuleTrace] = []
         self.drop: KernelDrop | None = None
-        self.carriage: Carriage | None = None
+        self.box_event: BoxEvent | None = None
         """What the boxes of the wire did with it, if that is where it is."""
-        self.carriages: dict[int, Carriage] = {}
+        self.box_events: dict[int, BoxEvent] = {}
         """The same for each sighting where it left a wire, by its index."""
         self.parents: list[Track] = []
         self.children: list[Track] = []
@@ -77,13 +77,13 @@ class Track:
         return self.sightings[-1].view if self.sightings else self.begins
 
     @property
-    def passage(self) -> Passage | None:
+    def rule_trace(self) -> RuleTrace | None:
         """Its passage through the rules of the node where it is, if that was traced."""
-        if self.passages and self.passages[-1].node == self.node:
-            return self.passages[-1]
+        if self.rule_traces and self.rule_traces[-1].node == self.node:
+            return self.rule_traces[-1]
         return None
 
     @property
     def is_dead(self) -> bool:
         """Whether a rule or the kernel is known to have ended it."""
-        return self.drop is not None or any(p.dropped for p in self.passages)
+        return self.drop is not None or any(p.dropped for p in self.rule_traces)

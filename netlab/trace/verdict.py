@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netlab.capture.evidence import Evidence, RuleVerdict
-    from netlab.trace.icmp_errors import Answer
+    from netlab.trace.icmp_errors import IcmpError
     from netlab.trace.nat_bindings import Bindings
     from netlab.trace.track import Track
 
@@ -42,7 +42,7 @@ End: TypeAlias = tuple[Disposition, Reason]
 
 
 NOT_OURS = frozenset(
-    {Disposition.NOT_FORWARDING, Disposition.NO_ROUTE, Disposition.WRONG_WAY, Disposition.UNKNOWN}
+    {Disposition.NOT_FORWARDING, Disposition.NO_ROUTE, Disposition.RPF_FAILED, Disposition.UNKNOWN}
 )
 """Ends of packets that a node's kernel does not take for its own."""
 
@@ -62,7 +62,7 @@ class Judge:
     def __init__(self, evidence: Evidence, tracks: Sequence[Track], bindings: Bindings) -> None:
         self._evidence = evidence
         self._bindings = bindings
-        self._places = evidence.surroundings
+        self._places = evidence.inventory
         self._own = {
             node: {a for i in place.interfaces for a in i.addresses}
             for node, place in self._places.items()
@@ -71,7 +71,7 @@ class Judge:
         self._blind_at = {(gap.collector, gap.node) for gap in evidence.gaps}
         self._overrun = {c.node for c in evidence.counts if c.name == MISSED}
         blind = {node for collector, node in self._blind_at if collector == "boxes"}
-        self._telling = {carriage.node for carriage in evidence.carriages} - blind
+        self._telling = {box_event.node for box_event in evidence.box_events} - blind
         self._clashes = {
             c.node
             for c in evidence.counts
@@ -138,16 +138,16 @@ class Judge:
     # Somebody saw it
 
     def _certain(self, track: Track) -> End | None:
-        dropped = next((p.dropped for p in reversed(track.passages) if p.dropped), None)
+        dropped = next((p.dropped for p in reversed(track.rule_traces) if p.dropped), None)
         if dropped:
             return Disposition.DENIED, by_rule(dropped)
-        taken = track.passage.taken if track.passage else None
+        taken = track.rule_trace.taken if track.rule_trace else None
         if taken:
-            return Disposition.CONSUMED, by_rule(taken)
+            return Disposition.ABSORBED, by_rule(taken)
         if track.drop:
             return self._by_kernel(track)
         if track.children and track.becoming:
-            end = Disposition.MERGED if track.becoming == "merged" else Disposition.CUT
+            end = Disposition.MERGED if track.becoming == "merged" else Disposition.FRAGMENTED
             if track.becoming == "merged" or track.covered >= carried(track.view):
                 word = "merged into another" if track.becoming == "merged" else "cut into pieces"
                 return end, by_box(track, word) or Reason("inferred", f"{word} at {track.node}")
@@ -155,18 +155,18 @@ class Judge:
         if last and last.direction == "out":
             return self._left(track)
         place = self._places.get(track.node)
-        if track.carriage:
-            return kept(track.carriage, track.node)
-        if place and place.kind == "wire" and track.node in self._telling:
+        if track.box_event:
+            return kept(track.box_event, track.node)
+        if place and place.kind == "inline" and track.node in self._telling:
             # It tells of every packet that it takes in.
             if track.node in self._overrun:
                 text = "came faster than the wire's program could take it in"
                 return Disposition.QUEUE_FULL, Reason("inferred", text)
             return Disposition.STILL_QUEUED, Reason("inferred", "waits for the wire's program")
-        if place and place.kind == "wire":
+        if place and place.kind == "inline":
             boxes = " or ".join(place.boxes) or "a program"
             text = f"went into {boxes} on the wire and did not come out"
-            return Disposition.CONSUMED, Reason("inferred", text)
+            return Disposition.ABSORBED, Reason("inferred", text)
         return None
 
     def _by_kernel(self, track: Track) -> End:
@@ -195,12 +195,12 @@ class Judge:
                 text = f"left {last.node}; {interface.peer[0]} could not be watched well enough"
                 return Disposition.UNKNOWN, Reason("inferred", text)
             text = f"left by {last.interface} and never came in at {':'.join(interface.peer)}"
-            return Disposition.LOST_ON_WIRE, Reason("inferred", text)
+            return Disposition.LOST_ON_LINK, Reason("inferred", text)
         if interface and interface.kind == "tun":
             text = f"taken by the program behind {last.interface}"
             if place and place.kind == "stack":
                 return Disposition.DELIVERED, Reason("inferred", text)
-            return Disposition.CONSUMED, Reason("inferred", text)
+            return Disposition.ABSORBED, Reason("inferred", text)
         text = f"left by {last.interface}, whose other end is not part of the lab"
         return Disposition.UNKNOWN, Reason("inferred", text)
 
@@ -217,7 +217,7 @@ class Judge:
         return Disposition.UNKNOWN, Reason("inferred", f"never left {track.node}; nobody saw why")
 
 
-def answered(answer: Answer | None) -> End | None:
+def answered(answer: IcmpError | None) -> End | None:
     """What an answer says, if there is one."""
     return (answer.disposition, Reason("inferred", answer.text)) if answer else None
 

@@ -12,25 +12,25 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from netlab.capture.session import Observation
-from netlab.trace.build import join
+from netlab.trace.build import build_traces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from types import TracebackType
 
-    from netlab.capture.collector import Inside
-    from netlab.capture.evidence import Evidence, Frame, Place
+    from netlab.capture.collector import RunInNetns
+    from netlab.capture.evidence import Evidence, Frame, NodeInfo
     from netlab.capture.session import Kind
-    from netlab.trace.model import Fates
+    from netlab.trace.model import Traces
 
 
 class Watch:
     """An observation and what follows from it; the properties are there after the block."""
 
     def __init__(
-        self, surroundings: Mapping[str, Place], inside: Inside, kinds: Collection[Kind] = ()
+        self, inventory: Mapping[str, NodeInfo], inside: RunInNetns, kinds: Collection[Kind] = ()
     ) -> None:
-        self._observation = Observation(surroundings, inside, kinds)
+        self._observation = Observation(inventory, inside, kinds)
         self.is_over = False
         """Whether the block has ended, so that there is something to ask."""
 
@@ -67,6 +67,6 @@ class Watch:
         return self._observation.evidence
 
     @cached_property
-    def fates(self) -> Fates:
+    def traces(self) -> Traces:
         """The fate of every packet."""
-        return join(self.evidence)
+        return build_traces(self.evidence)

@@ -16,9 +16,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netlab.lab.lab import Lab
-from netlab.middlebox import Packet, Wire
+from netlab.middlebox import Packet, SimulatedLink
 from netlab.middlebox.catalogue import CATALOGUE
-from netlab.middlebox.chain import Line
+from netlab.middlebox.chain import Chain
 from netlab.middlebox.factory import boxes
 from netlab.middlebox.rules import headers
 from netlab.middlebox.tracebox import changes
@@ -59,13 +59,15 @@ def check_node(node: Node) -> Iterator[Check]:
         if "inside" in given:
             given["inside"] = "a"
         alone = replace(box, parameters=tuple(given.items()))
-        measured_changes, measured_fate = measure(_at_node(alone))
+        measured_changes, measured_arrivals = measure(_at_node(alone))
         expected = kind.expected_changes(given)
         if expected is not None:
             yield Check(node.name, f"{box.kind}: changes", list(expected), list(measured_changes))
-        fate = kind.expected_fate(COUNT, given)
-        if fate is not None:
-            yield Check(node.name, f"{box.kind}: datagrams that arrive", fate, measured_fate)
+        arrivals = kind.expected_arrivals(COUNT, given)
+        if arrivals is not None:
+            yield Check(
+                node.name, f"{box.kind}: datagrams that arrive", arrivals, measured_arrivals
+            )
 
 
 def check_link(link: Link) -> Iterator[Check]:
@@ -74,11 +76,11 @@ def check_link(link: Link) -> Iterator[Check]:
         return
     name = f"{':'.join(link.a)} -- {':'.join(link.b)}"
     names = ", ".join(box.kind or box.python.rpartition(":")[2] for box in link.middleboxes)
-    measured_changes, measured_fate = measure(_in_link(link.middleboxes))
+    measured_changes, measured_arrivals = measure(_in_link(link.middleboxes))
     simulated_changes, simulated_fate = simulate(link.middleboxes)
     yield Check(name, f"{names}: changes", list(simulated_changes), list(measured_changes))
     if not any(dict(box.parameters).get("rate") for box in link.middleboxes):
-        yield Check(name, f"{names}: datagrams that arrive", simulated_fate, measured_fate)
+        yield Check(name, f"{names}: datagrams that arrive", simulated_fate, measured_arrivals)
 
 
 def _at_node(box: Box) -> Topology:
@@ -117,7 +119,7 @@ def syn(server: str) -> Packet:
 
 def simulate(middleboxes: tuple[Box, ...]) -> tuple[tuple[str, ...], list[int]]:
     """What the boxes of a link do to datagrams and then to a SYN, without a kernel."""
-    wire = Wire.of(Line(boxes(describe(middleboxes))))
+    wire = SimulatedLink.of(Chain(boxes(describe(middleboxes))))
     a, b = packed(CLIENT), packed("10.0.0.2")
     for number in range(COUNT):
         body = udp.encode(udp.Header(4000, UDP_PORT), bytes([number]), a, b)

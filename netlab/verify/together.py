@@ -157,14 +157,16 @@ def check_together(lab: Lab, topology: Topology, *, is_fresh: bool) -> Iterator[
     ``is_fresh``: it has carried nothing yet, so that boxes which count packets begin at the first.
     """
     for chain in chains(topology):
-        fates = [CATALOGUE[b.kind].expected_fate(COUNT, dict(b.parameters)) for b in chain.boxes]
-        if all(fate == list(range(COUNT)) for fate in fates):
+        traces = [
+            CATALOGUE[b.kind].expected_arrivals(COUNT, dict(b.parameters)) for b in chain.boxes
+        ]
+        if all(packet_trace == list(range(COUNT)) for packet_trace in traces):
             yield from _check_nats(lab, chain)
-        elif len(fates) == 1 and fates[0] is not None and is_fresh:
+        elif len(traces) == 1 and traces[0] is not None and is_fresh:
             (box,) = chain.boxes
             with Probe(lab) as probe:
                 found = answer(arrivals, probe, chain)
-            yield Check(chain.name, f"{box.kind}: datagrams that arrive", fates[0], found)
+            yield Check(chain.name, f"{box.kind}: datagrams that arrive", traces[0], found)
 
 
 def _check_nats(lab: Lab, chain: Chain) -> Iterator[Check]:

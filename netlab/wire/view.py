@@ -10,7 +10,7 @@ checksums, TTL and DSCP are theirs; what is left is the *content key*:
     the rest   protocol, length, start of the content
 
 It needs no more than 20 octets after the IP header, because that is all that nft's trace shows.
-Equal keys are told apart by likeness (``likeness``) and by order; the IP identification is one
+Equal keys are told apart by likeness (``match_score``) and by order; the IP identification is one
 trait among others, since hosts may send zero and boxes may rewrite it.
 
 Evidence is often cut short and sometimes garbage, so reading never fails: what is no IP packet
@@ -233,7 +233,7 @@ def _icmp_key(protocol: int, length: int, transport: bytes) -> Key:
     return (protocol, kind, code, length, transport[4:18])
 
 
-def likeness(a: View, b: View) -> int:
+def match_score(a: View, b: View) -> int:
     """How much two views of equal key have in common besides; more is more alike."""
     score = 4 if a.transport[20:] == b.transport[20:] else 0
     if a.identification == b.identification:

@@ -48,12 +48,12 @@ def test_two_who_watch_at_once_are_told_the_same_and_the_second_goes_on_alone(la
             second.settle()
         send(lab, 50)
         second.settle()
-    both, alone = first.evidence.carriages, second.evidence.carriages
+    both, alone = first.evidence.box_events, second.evidence.box_events
     datagrams = [c for c in alone if c.came and c.came[0] == "a"]
     assert len(datagrams) == 100
     assert alone[: len(both)] == both
     assert not [gap for watch in (first, second) for gap in watch.evidence.gaps if gap.node]
-    dropped = second.fates.where(proto=17).dropped_at("wire1")
+    dropped = second.traces.where(proto=17).dropped_at("client~server")
     assert len(dropped) == sum(not c.left for c in datagrams)
 
 
@@ -62,18 +62,18 @@ def test_boxes_that_are_exchanged_meanwhile_are_told_of(lab):
         impair(lab, "client", "eth0", {"loss": "1"})
         send(lab, 3)
         watch.settle()
-    fates = watch.fates.where(proto=17)
-    assert [fate.reason.text for fate in fates] == [
+    traces = watch.traces.where(proto=17)
+    assert [packet_trace.reason.text for packet_trace in traces] == [
         "dropped by impair: lost, as its seed has it"
     ] * 3
-    assert {fate.reason.topology for fate in fates} == {"lab.yaml:4"}
+    assert {packet_trace.reason.topology for packet_trace in traces} == {"lab.yaml:4"}
 
 
 def test_a_program_that_dies_meanwhile_is_a_gap(lab):
     with lab.observe(KINDS) as watch:
         os.kill(wire_process(lab), signal.SIGKILL)
     [gap] = [gap for gap in watch.evidence.gaps if gap.collector == "boxes"]
-    assert gap.node == "wire1"
+    assert gap.node == "client~server"
     assert "it ended" in gap.text
 
 
@@ -83,14 +83,14 @@ def test_one_that_was_dead_before_is_a_gap_and_no_obstacle(lab):
     until(lambda: not Path(f"/proc/{pid}/ns/net").exists())  # a zombie has none
     with lab.observe(KINDS) as watch:
         pass
-    [gap] = [gap for gap in watch.evidence.gaps if gap.node == "wire1"]
+    [gap] = [gap for gap in watch.evidence.gaps if gap.node == "client~server"]
     assert gap.text.startswith("the program in the wire does not tell what it does")
 
 
 def wire_process(lab: Lab) -> int:
     """The process in the wire, which is in no other node's namespace."""
-    assert wire_state(lab, "wire1")["boxes"]
-    inside = namespaces.inode(lab["wire1"].namespace)
+    assert wire_state(lab, "client~server")["boxes"]
+    inside = namespaces.inode(lab["client~server"].namespace)
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if process.joinpath("ns/net").stat().st_ino == inside:

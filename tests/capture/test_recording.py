@@ -36,7 +36,7 @@ def test_a_line_that_is_no_record_is_named(line):
 
 
 def test_places_are_kept():
-    assert recording.read(recording.write(Evidence(PLACES))).surroundings == PLACES
+    assert recording.read(recording.write(Evidence(PLACES))).inventory == PLACES
 
 
 def test_an_error_says_which_line():

@@ -11,7 +11,7 @@ import pytest
 
 from netlab.capture.evidence import Evidence
 from netlab.diagram.pcapng import blocks
-from netlab.trace.build import join
+from netlab.trace.build import build_traces
 from tests.trace.path import Tape, datagram
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_tshark_reads_interfaces_times_and_comments(tmp_path):
     tape.pass_through(datagram(b"second"), until=2)
     evidence = tape.evidence()
     file = tmp_path / "lab.pcapng"
-    file.write_bytes(b"".join(blocks(evidence, join(evidence))))
+    file.write_bytes(b"".join(blocks(evidence, build_traces(evidence))))
     read = rows(file)
     assert len(read) == 8
     for row, frame in zip(read, evidence.frames, strict=True):

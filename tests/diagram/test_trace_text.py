@@ -3,7 +3,7 @@
 from netlab.capture.evidence import Gap
 from netlab.diagram import trace_text
 from netlab.plan.operations import CreateVeth, InterfaceSummary, NodeSummary, Plan, VethEnd
-from netlab.trace.build import join
+from netlab.trace.build import build_traces
 from netlab.wire.address import text
 from tests.trace.path import PLACES, Tape, datagram
 
@@ -16,7 +16,10 @@ PLAN = Plan(
             place.kind,
             tuple(
                 InterfaceSummary(
-                    i.name, tuple(f"{text(a)}/24" for a in i.addresses), "", ":".join(i.peer or ())
+                    i.name,
+                    tuple(f"{text(a)}/24" for a in i.addresses),
+                    "",
+                    ":".join(i.peer or ()),
                 )
                 for i in place.interfaces
             ),
@@ -38,7 +41,7 @@ def test_every_hop_and_every_change_is_told():
     tape = Tape()
     tape.pass_through(datagram(b"first"))
     assert (
-        trace_text.text(join(tape.evidence()))
+        trace_text.text(build_traces(tape.evidence()))
         == """\
 #1  UDP 10.0.0.2:4000 > 198.51.100.2:80, 5 octets
         0.0 µs  client  eth0  out
@@ -54,18 +57,18 @@ def test_every_hop_and_every_change_is_told():
 
 def test_what_could_not_be_seen_is_told():
     tape = Tape()
-    fates = join(tape.evidence(gaps=(Gap("drops", "no BPF here"),)))
+    traces = build_traces(tape.evidence(gaps=(Gap("drops", "no BPF here"),)))
     assert (
-        trace_text.text(fates) == "not everything could be seen: everywhere, drops: no BPF here\n"
+        trace_text.text(traces) == "not everything could be seen: everywhere, drops: no BPF here\n"
     )
-    assert trace_text.text(join(tape.evidence())) == "no packets\n"
+    assert trace_text.text(build_traces(tape.evidence())) == "no packets\n"
 
 
 def test_a_ladder_has_an_arrow_for_each_wire():
     tape = Tape()
     tape.pass_through(datagram(b"first"))
     tape.pass_through(datagram(b"second"), until=4)
-    drawn = trace_text.ladder(join(tape.evidence()), PLAN, "a title")
+    drawn = trace_text.ladder(build_traces(tape.evidence()), PLAN, "a title")
     assert [column.name for column in drawn.columns] == ["client", "nat", "router", "server"]
     assert [(a.source, a.target, a.state) for a in drawn.arrows] == [
         ("client", "nat", "delivered"),
@@ -84,8 +87,10 @@ def test_packets_of_one_way_are_one_way():
     for payload in (b"first", b"second"):
         tape.pass_through(datagram(payload))
     tape.pass_through(datagram(b"third"), until=4)
-    fates = join(tape.evidence())
-    arrived, died = trace_text.ways(fates, PLAN, {fate.id: fate.id for fate in fates})
+    traces = build_traces(tape.evidence())
+    arrived, died = trace_text.ways(
+        traces, PLAN, {packet_trace.id: packet_trace.id for packet_trace in traces}
+    )
     assert arrived.numbers == (1, 2)
     assert [leg.node for leg in arrived.legs] == ["client", "nat", "router"]
     assert [leg.rewritten for leg in arrived.legs] == [False, True, True]
@@ -98,7 +103,7 @@ def test_packets_of_one_way_are_one_way():
 def test_a_numbered_packet_has_its_number_on_every_arrow():
     tape = Tape()
     tape.pass_through(datagram(b"first"))
-    [fate] = fates = join(tape.evidence())
-    drawn = trace_text.ladder(fates, PLAN, numbers={fate.id: 7})
+    [packet_trace] = traces = build_traces(tape.evidence())
+    drawn = trace_text.ladder(traces, PLAN, numbers={packet_trace.id: 7})
     assert {arrow.label.partition(" ")[0] for arrow in drawn.arrows} == {"#7"}
     assert {arrow.packet for arrow in drawn.arrows} == {7}

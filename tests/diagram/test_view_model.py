@@ -8,7 +8,7 @@ from netlab.diagram.paths import Leg, Way
 from netlab.diagram.sequence.draw import svg as ladder_svg
 from netlab.diagram.sequence.model import Arrow, Column, Ladder
 from netlab.diagram.topology.view_model import Mark, portray
-from netlab.plan.inline import spread
+from netlab.plan.inline import insert_inline_nodes
 from netlab.topology import loads
 from netlab.topology.nat import Translator
 from tests.diagram.labs import HOST, LABS, NAT, ROUTER, lab
@@ -99,11 +99,17 @@ def test_a_link_says_what_is_in_it() -> None:
 
 
 def test_a_wire_with_boxes_is_a_node_where_packets_are_followed() -> None:
-    topology = spread(loads("nodes: {a: , b: }\nlinks: [{ends: [a:e, b:e], loss: 2%}]\n", "w.yaml"))
+    topology = insert_inline_nodes(
+        loads("nodes: {a: , b: }\nlinks: [{ends: [a:e, b:e], loss: 2%}]\n", "w.yaml")
+    )
     cards = {card.name: card for card in portray(topology).cards}
-    assert cards["wire1"].kind == "wire"
-    assert cards["wire1"].programs == ()
-    drawn = graph.svg(topology, [Way((1,), (Leg("a", "e"),), "wire1", "dropped", "its seed")])
+    assert cards["a~b"].kind == "inline"
+    assert cards["a~b"].programs == ()
+    drawn = graph.svg(topology, [Way((1,), (Leg("a", "e"),), "a~b", "dropped", "its seed")])
     assert "#1 its seed" in drawn
-    ladder = Ladder("", (Column("a"), Column("wire1", "wire")), (Arrow(0, "a", "wire1", "UDP"),))
-    assert "s-wire" in ladder_svg(ladder)
+    ladder = Ladder(
+        "",
+        (Column("a"), Column("a~b", "inline")),
+        (Arrow(0, "a", "a~b", "UDP"),),
+    )
+    assert "s-inline" in ladder_svg(ladder)

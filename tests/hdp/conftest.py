@@ -15,7 +15,9 @@ Fate = Callable[[sweep.Probe], str]
 """For each probe: ``received``, ``refused``, ``taken``, ``untranslated``, ``rule`` or ``clash``."""
 
 
-def imagined(fate: Fate, arguments: range = range(-1, 263), packets: int = 3) -> sweep.Evidence:
+def imagined(
+    packet_trace: Fate, arguments: range = range(-1, 263), packets: int = 3
+) -> sweep.Evidence:
     """client -> nat -> server; the time between two hops is 10 us."""
     attempts, sightings, deliveries, replies, drops = [], [], [], [], []
     clashed = 0
@@ -25,7 +27,7 @@ def imagined(fate: Fate, arguments: range = range(-1, 263), packets: int = 3) ->
             attempts.append(sweep.Attempt(probe, time, 22 if probe.argument < 0 else 93))
             continue
         attempts.append(sweep.Attempt(probe, time))
-        end = fate(probe)
+        end = packet_trace(probe)
         outside = INSIDE if end == "untranslated" else OUTSIDE
         path = [("client", "eth0", True, INSIDE), ("nat", "lan", False, INSIDE)]
         if end not in ("rule", "clash"):

@@ -14,7 +14,7 @@ from .conftest import imagined
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def fates(probe: sweep.Probe) -> str:
+def traces(probe: sweep.Probe) -> str:
     if probe.argument == 200 and probe.serial:
         return "rule"
     return {6: "taken", 99: "refused", 103: "clash"}.get(probe.argument, "received")
@@ -22,7 +22,7 @@ def fates(probe: sweep.Probe) -> str:
 
 @pytest.fixture
 def rows() -> tuple[sweep.Row, ...]:
-    return sweep.join(imagined(fates)).rows
+    return sweep.join(imagined(traces)).rows
 
 
 def test_every_outcome_has_its_own_look() -> None:
@@ -49,7 +49,7 @@ def test_no_line_is_wider_than_a_terminal(rows: tuple[sweep.Row, ...]) -> None:
 
 
 def test_a_sweep_of_few_numbers_has_few_lines() -> None:
-    rows = sweep.join(imagined(fates, range(40, 60))).rows
+    rows = sweep.join(imagined(traces, range(40, 60))).rows
     lines = grid.terminal(rows, "title", colour=False).splitlines()
     assert lines[2].startswith(" 32   33 ")
     assert lines[3].startswith(" 48✓  49✓")
@@ -77,7 +77,7 @@ def test_the_cell_of_0_is_the_argument_that_leaves_as_0(rows: tuple[sweep.Row, .
 
 
 def test_a_number_that_nothing_sends_shows_why() -> None:
-    shown = grid.cells(sweep.join(imagined(fates, range(256))).rows)
+    shown = grid.cells(sweep.join(imagined(traces, range(256))).rows)
     assert (shown[0].argument, shown[0].outcome) == (0, "unsent")
 
 

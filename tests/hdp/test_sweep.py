@@ -145,7 +145,7 @@ def test_an_argument_that_gave_no_socket(all_received: sweep.Sweep) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fate", "outcome", "reason"),
+    ("packet_trace", "outcome", "reason"),
     [
         ("refused", "refused", "no listener: icmp 3/2 protocol unreachable"),
         ("taken", "taken", "no raw socket got it and no reply came"),
@@ -154,8 +154,8 @@ def test_an_argument_that_gave_no_socket(all_received: sweep.Sweep) -> None:
         ("clash", "lost", "nat: conntrack clash (insert_failed), dropped"),
     ],
 )
-def test_one_number_fares_otherwise(fate: str, outcome: str, reason: str) -> None:
-    made = sweep.join(imagined(lambda probe: fate if probe.argument == 99 else "received"))
+def test_one_number_fares_otherwise(packet_trace: str, outcome: str, reason: str) -> None:
+    made = sweep.join(imagined(lambda probe: packet_trace if probe.argument == 99 else "received"))
     assert (row(made, 99).outcome, row(made, 99).reason) == (outcome, reason)
     assert {row.outcome for row in made.rows if row.argument not in (-1, 0, 99)} == {"received"}
 

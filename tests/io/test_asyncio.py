@@ -69,7 +69,7 @@ def test_curl_and_wget_fetch_what_is_there(
             assert (await output(host, "sh", "-c", fetch)).split()[0] == digest(big + big)
             gone = await output(host, "curl", "-gso/dev/null", "-w%{http_code}", url + "/../x")
             assert gone == "404"
-            assert not tcp.engine.stack.counters
+            assert not tcp.driver.stack.counters
 
     run(test())
 
@@ -227,7 +227,7 @@ def test_a_peer_that_resets_in_the_middle(netlab: Lab) -> None:
                 await connection.read()
             with pytest.raises(ConnectionResetError):
                 await connection.write(b"x")
-            assert tcp.engine.stack.places() == []
+            assert tcp.driver.stack.places() == []
 
     run(test())
 
@@ -295,7 +295,7 @@ def test_a_thousand_connections_of_apache_bench(netlab: Lab, tmp_path: Path) -> 
             )
             assert re.search(r"Complete requests:\s+3000\b", printed)
             assert re.search(r"Failed requests:\s+0\b", printed)
-            places = tcp.engine.stack.places
+            places = tcp.driver.stack.places
             await until(lambda: all(p.connection.state is State.TIME_WAIT for p in places()))
 
     run(test())

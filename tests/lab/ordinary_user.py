@@ -60,7 +60,7 @@ def run(node: str, *argv: str) -> object:
 
 
 def kill_keeper() -> object:
-    keeper = rootless.keeper(record.find(NAME))
+    keeper = rootless.holder(record.find(NAME))
     assert keeper
     os.kill(keeper, signal.SIGKILL)
     return "killed"

@@ -171,7 +171,7 @@ def test_a_socket_lives_in_its_node() -> None:
 @pytest.mark.usefixtures("state")
 def test_what_a_dead_builder_left_makes_way() -> None:
     claim = apply.claim(star("kdead", 1), listed=False)
-    namespaces.mount_shelf(claim.lab.shelf)
+    namespaces.mount_netns_dir(claim.lab.netns_dir)
     claim.close()
     assert [left.kind for left in remove.gc(dry_run=True)] == ["lab"]
     build(star("kdead", 1))

@@ -27,7 +27,7 @@ def found(*, dry_run: bool = True) -> list[tuple[str, str]]:
 def test_a_claim_whose_maker_died(state: str) -> None:
     aside = Path(state, f".half.1234.{'0' * 32}")
     (aside / "ns").mkdir(parents=True)
-    namespaces.aside(lambda: namespaces.mount_shelf(str(aside / "ns")))
+    namespaces.in_thread(lambda: namespaces.mount_netns_dir(str(aside / "ns")))
     assert found() == [("claim", str(aside))]
     assert aside.exists()
     assert found(dry_run=False) == [("claim", str(aside))]
@@ -64,7 +64,7 @@ def test_a_lab_whose_namespaces_are_gone() -> None:
     a_plan = star("gone", 1)
     claim = build.claim(a_plan, listed=False)
     build.build(a_plan, claim)
-    namespaces.detach(claim.lab.shelf)
+    namespaces.detach(claim.lab.netns_dir)
     if not claim.lab.record.rootless:
         assert found(dry_run=False) == [("lab", "gone")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.middlebox import Direction, Wire, opposite
+from netlab.middlebox import Direction, SimulatedLink, opposite
 from netlab.tcp.connection import Connection
 from netlab.tcp.ip import Envelope, complete, read
 from netlab.tcp.settings import DEFAULTS, Settings
@@ -56,7 +56,7 @@ class Conversation:
     """``client`` connects to ``server`` through ``wire``; both send and close."""
 
     def __init__(
-        self, wire: Wire, forth: bytes, back: bytes, settings: Settings = DEFAULTS
+        self, wire: SimulatedLink, forth: bytes, back: bytes, settings: Settings = DEFAULTS
     ) -> None:
         self.wire = wire
         self.client = Talker(Role.ACTIVE, B + A + PORT_B + PORT_A, forth, settings)

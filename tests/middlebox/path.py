@@ -163,7 +163,7 @@ def build() -> Lab:
 
 def fill(lab: Lab, boxes: list[dict[str, Any]]) -> None:
     """Put new boxes in the wire, that remember nothing."""
-    with lab["wire1"].socket(socket.AF_UNIX, socket.SOCK_DGRAM) as control:
+    with lab["client~server"].socket(socket.AF_UNIX, socket.SOCK_DGRAM) as control:
         control.settimeout(SECONDS)
         control.bind("")
         control.sendto(json.dumps(boxes).encode(), CONTROL)

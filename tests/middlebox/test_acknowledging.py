@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from netlab.middlebox import Wire
+from netlab.middlebox import SimulatedLink
 from netlab.middlebox.boxes.acknowledging import TRIES
 from netlab.middlebox.boxes.link import Impairment, Link
 from netlab.middlebox.catalogue import CATALOGUE
@@ -25,7 +25,7 @@ def proxy(**parameters):
 
 def opened(window=100):
     """A wire with a proxy on which a connection was opened: numbers begin with 1 and 51."""
-    wire = Wire(proxy())
+    wire = SimulatedLink(proxy())
     wire.send("outbound", [segment(seq=0, flags=tcp.SYN, window=9000, options=SYN_OPTIONS)])
     wire.send(
         "inbound",
@@ -50,7 +50,7 @@ def seen(arrivals):
 
 
 def test_without_a_copy_it_acknowledges_and_forgets():
-    wire = Wire(proxy(keep=False))
+    wire = SimulatedLink(proxy(keep=False))
     wire.send("outbound", [segment(b"abc", seq=7, ack=50)])
     data, ack = wire.run()
     assert (data.direction, data.packet.payload) == ("outbound", b"abc")
@@ -143,7 +143,7 @@ SIZES = [(0, 0), (1, 0), (1448, 20_000), (60_000, 1), (50_000, 50_000)]
 @pytest.mark.parametrize("before", LOSSES)
 def test_streams_are_whole_wherever_segments_are_lost(before, behind, seed, sizes, stamps):
     forth, back = sizes
-    wire = Wire(lossy(before, 0.01, seed), proxy(), lossy(behind, 0.02, seed + 1))
+    wire = SimulatedLink(lossy(before, 0.01, seed), proxy(), lossy(behind, 0.02, seed + 1))
     data = bytes(range(256)) * 300
     talk = Conversation(wire, data[:forth], data[7 : 7 + back], Settings(timestamps=stamps))
     talk.run()
@@ -156,7 +156,7 @@ def test_a_sender_near_the_box_is_not_slowed_by_losses_behind_it():
     data = bytes(200_000)
     resent = {}
     for name, boxes in (("with", [proxy()]), ("without", [])):
-        wire = Wire(*boxes, lossy(0.05, 0.05, 4))
+        wire = SimulatedLink(*boxes, lossy(0.05, 0.05, 4))
         talk = Conversation(wire, data, b"")
         talk.run()
         assert talk.server.got == data
@@ -166,7 +166,7 @@ def test_a_sender_near_the_box_is_not_slowed_by_losses_behind_it():
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_only_one_that_keeps_a_copy_survives_a_loss_behind_it(keep):
-    wire = Wire(proxy(keep=keep), lossy(0.2, 0.01, 9))
+    wire = SimulatedLink(proxy(keep=keep), lossy(0.2, 0.01, 9))
     talk = Conversation(wire, bytes(50_000), b"", Settings(timestamps=False))
     if keep:
         talk.run()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.middlebox import Packet, Wire
+from netlab.middlebox import Packet, SimulatedLink
 from netlab.middlebox.boxes.link import Impairment, Link
 from netlab.middlebox.boxes.options import kinds_in
 from netlab.middlebox.boxes.sequence import MODULUS, ahead
@@ -26,7 +26,7 @@ from tests.middlebox.packets import (
 def wire(kind, wire_seed=0, **parameters):
     given_ = {name.replace("_", "-"): value for name, value in parameters.items()}
     assert not list(CATALOGUE[kind].problems(given_))
-    return Wire(CATALOGUE[kind].make_box(given_), seed=wire_seed)
+    return SimulatedLink(CATALOGUE[kind].make_box(given_), seed=wire_seed)
 
 
 def through(made, *packets, direction="outbound"):
@@ -51,17 +51,17 @@ def stream(segments, start):
 # Links.
 
 
-def fates(made, count=200):
+def traces(made, count=200):
     made.send("outbound", map(datagram, range(count)))
     return [(a.time, number(a.packet)) for a in made.run()]
 
 
 def test_delay_moves_every_packet_by_the_same_time():
-    assert fates(wire("impair", delay="50ms"), 3) == [(0.05, 0), (0.05, 1), (0.05, 2)]
+    assert traces(wire("impair", delay="50ms"), 3) == [(0.05, 0), (0.05, 1), (0.05, 2)]
 
 
 def test_jitter_keeps_the_order():
-    arrived = fates(wire("impair", delay="10ms", jitter="40ms", seed=3))
+    arrived = traces(wire("impair", delay="10ms", jitter="40ms", seed=3))
     assert [n for _, n in arrived] == list(range(200))
     assert len({t for t, _ in arrived}) > 1
     assert all(0.01 <= t <= 0.05 for t, _ in arrived)
@@ -69,26 +69,26 @@ def test_jitter_keeps_the_order():
 
 def test_a_rate_spaces_packets_by_their_size_and_bounds_the_queue():
     size = len(datagram(0)) * 8
-    arrived = fates(wire("impair", rate=size * 10, queue="450ms"), 20)
+    arrived = traces(wire("impair", rate=size * 10, queue="450ms"), 20)
     # One is being sent, four wait less than 0.45 s.
     assert arrived == [(pytest.approx((i + 1) / 10), i) for i in range(5)]
 
 
 def test_loss_is_near_its_probability_and_the_same_for_one_seed():
-    first = fates(wire("impair", loss="30%", seed=1), 1000)
+    first = traces(wire("impair", loss="30%", seed=1), 1000)
     assert 620 < len(first) < 780
-    assert first == fates(wire("impair", loss="30%", seed=1), 1000)
-    assert first != fates(wire("impair", loss="30%", seed=2), 1000)
+    assert first == traces(wire("impair", loss="30%", seed=1), 1000)
+    assert first != traces(wire("impair", loss="30%", seed=2), 1000)
 
 
 def test_what_is_lost_does_not_depend_on_the_rest():
-    lossy = {n for _, n in fates(wire("impair", loss="30%", seed=1))}
-    busy = fates(wire("impair", loss="30%", seed=1, jitter="9ms", duplicate="1/2", reorder="1/9"))
+    lossy = {n for _, n in traces(wire("impair", loss="30%", seed=1))}
+    busy = traces(wire("impair", loss="30%", seed=1, jitter="9ms", duplicate="1/2", reorder="1/9"))
     assert {n for _, n in busy} == lossy
 
 
 def test_the_directions_do_not_disturb_each_other():
-    alone = fates(wire("impair", loss="30%", seed=1))
+    alone = traces(wire("impair", loss="30%", seed=1))
     both = wire("impair", loss="30%", seed=1)
     for i in range(200):
         both.send("inbound", [datagram(i)])
@@ -98,17 +98,17 @@ def test_the_directions_do_not_disturb_each_other():
 
 
 def test_duplicates_come_right_behind():
-    arrived = fates(wire("impair", duplicate=1), 3)
+    arrived = traces(wire("impair", duplicate=1), 3)
     assert [n for _, n in arrived] == [0, 0, 1, 1, 2, 2]
 
 
 def test_a_duplicator_repeats_every_nth_packet():
-    assert [n for _, n in fates(wire("duplicator"), 2)] == [0, 0, 1, 1]
-    assert [n for _, n in fates(wire("duplicator", every=3), 4)] == [0, 1, 2, 2, 3]
+    assert [n for _, n in traces(wire("duplicator"), 2)] == [0, 0, 1, 1]
+    assert [n for _, n in traces(wire("duplicator", every=3), 4)] == [0, 1, 2, 2, 3]
 
 
 def test_a_reordered_packet_overtakes():
-    arrived = fates(wire("impair", delay="1s", reorder="1/4", seed=5), 100)
+    arrived = traces(wire("impair", delay="1s", reorder="1/4", seed=5), 100)
     early = [n for t, n in arrived if t == 0]
     assert 10 < len(early) < 45
     assert arrived == sorted(arrived)
@@ -124,7 +124,7 @@ def test_one_direction_only():
 def test_a_link_repeats_itself(seed, share, jitter):
     def run():
         way = Impairment(0.01, jitter, 1e6, 1.0, share, share, share)
-        return fates(Wire(Link(way, way, seed)), 30)
+        return traces(SimulatedLink(Link(way, way, seed)), 30)
 
     assert run() == run()
 
@@ -382,7 +382,7 @@ def parameters(kind):
 @pytest.mark.parametrize("kind", BOXES, ids=lambda k: k.name)
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_no_box_falls_over_what_it_cannot_read(kind, octets):
-    made = Wire(kind.make_box(parameters(kind)))
+    made = SimulatedLink(kind.make_box(parameters(kind)))
     made.send("outbound", octets)
     made.send("inbound", octets)
     copies = 2 if kind.name == "duplicator" else 1
@@ -405,7 +405,7 @@ def test_every_box_gives_one_fate_in_a_hundred_repeats(kind):
         if kind.name == "impair":
             given_ |= dict.fromkeys(("loss", "duplicate", "reorder"), Fraction(1, 3))
             given_ |= {"jitter": "5ms", "rate": "1mbit"}
-        made = Wire(kind.make_box(given_), seed=7)
+        made = SimulatedLink(kind.make_box(given_), seed=7)
         made.send("outbound", packets)
         made.send("inbound", [answer(b"x", seq=1), Packet(b"\x45")])
         return made.run()

@@ -155,14 +155,14 @@ def test_a_class_that_cannot_be_made_fails_the_build_with_its_reason(netlab_stat
 def test_a_box_that_raises_loses_that_packet_and_says_why_in_the_log(netlab_state, sockets):
     with lab('middleboxes: [{python: "every_second.py:Breaks"}]') as running:
         assert arrive(running, 4, sockets) == [0, 1, 3]
-        assert wire_state(running, "wire1")["failed"] == 1
-        assert "KeyError: 3" in running["wire1"].log("wire")
+        assert wire_state(running, "client~server")["failed"] == 1
+        assert "KeyError: 3" in running["client~server"].log("inline")
 
 
 def test_boxes_change_while_the_lab_runs(netlab_state, sockets):
     with lab("delay: 1ms") as running:
         assert arrive(running, 3, sockets) == [0, 1, 2]
-        control = running["wire1"].socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        control = running["client~server"].socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         sockets.append(control)
         control.settimeout(5)
         control.bind("\0a test")

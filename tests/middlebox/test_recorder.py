@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netlab.middlebox import After, Back, Drop, Line, Middlebox, Wire
+from netlab.middlebox import After, Back, Chain, Drop, Middlebox, SimulatedLink
 from netlab.middlebox.catalogue import CATALOGUE
 from netlab.middlebox.chain import Name
 from netlab.middlebox.recorder import (
@@ -15,7 +15,7 @@ from netlab.middlebox.recorder import (
     Event,
     Left,
     Made,
-    Witness,
+    Recorder,
 )
 from netlab.middlebox.simulated_link import seeded
 from netlab.wire import tcp
@@ -29,15 +29,15 @@ def told(*boxes: Middlebox, packets: list[Packet], direction="outbound") -> list
     """All that is told of packets that pass the boxes."""
     events: list[Event] = []
     names = [Name(type(box).__name__, f"test.yaml:{i}") for i, box in enumerate(boxes, 1)]
-    line = Line(boxes, names)
-    line.witness = Witness(events.append, line.names)
-    wire = Wire.of(line)
+    line = Chain(boxes, names)
+    line.recorder = Recorder(events.append, line.names)
+    wire = SimulatedLink.of(line)
     wire.send(direction, packets)
     wire.run()
     return events
 
 
-def deeds(events: list[Event]) -> list[tuple[int, str, str]]:
+def actions(events: list[Event]) -> list[tuple[int, str, str]]:
     """What was done to each packet, box by box: a box tells only when those behind it have."""
     done = sorted((e for e in events if isinstance(e, Did)), key=lambda e: (e.number, e.box))
     return [(e.number, e.name, e.what) for e in done]
@@ -93,7 +93,7 @@ def test_what_a_box_does_has_a_name(verdicts, expected):
 def test_a_packet_keeps_its_number_through_every_box():
     boxes = of("sequence-rewrite", sack="stale"), of("impair", delay=0.01), of("hole-blocker")
     events = told(*boxes, packets=[segment(flags=tcp.SYN), segment(b"data", seq=77)])
-    assert deeds(events) == [
+    assert actions(events) == [
         (1, "SequenceRewrite", "rewritten"),
         (1, "Link", "delayed"),
         (2, "SequenceRewrite", "rewritten"),
@@ -118,7 +118,7 @@ def test_an_answer_is_a_packet_of_its_own_and_met_by_the_boxes_before():
 def test_what_was_kept_and_leaves_later_does_so_under_its_own_number():
     box = of("coalesce", size=1000, wait=0.5)
     events = told(box, packets=[segment(b"one", seq=1), segment(b"two", seq=500)])
-    assert deeds(events) == [(1, "Coalesce", "kept"), (2, "Coalesce", "kept")]
+    assert actions(events) == [(1, "Coalesce", "kept"), (2, "Coalesce", "kept")]
     assert [e.number for e in events if isinstance(e, Left)] == [1, 2]
 
 
@@ -133,7 +133,7 @@ def test_what_is_made_when_a_box_wakes_has_no_cause():
 def test_what_is_joined_to_what_was_kept_is_merged():
     box = of("coalesce", size=6, wait=0.5)
     events = told(box, packets=[segment(b"one", seq=1), segment(b"two", seq=4)])
-    assert deeds(events) == [(1, "Coalesce", "kept"), (2, "Coalesce", "merged")]
+    assert actions(events) == [(1, "Coalesce", "kept"), (2, "Coalesce", "merged")]
     assert [e.number for e in events if isinstance(e, Left)] == [2]
 
 
@@ -143,8 +143,8 @@ def test_a_box_that_raises_is_told_and_still_raises():
             raise ValueError("too odd")
 
     events: list[Event] = []
-    line = Line([Breaks()])
-    line.witness = Witness(events.append, [Name("Breaks")])
+    line = Chain([Breaks()])
+    line.recorder = Recorder(events.append, [Name("Breaks")])
     with pytest.raises(ValueError, match="too odd"):
         line.arrive(segment(), "outbound", 0.0)
     [did] = [e for e in events if isinstance(e, Did)]
@@ -153,14 +153,14 @@ def test_a_box_that_raises_is_told_and_still_raises():
 
 def test_a_verdict_that_is_none_says_what_it_should_be():
     with pytest.raises(TypeError, match="Says yields b'x', which is no Packet, After, Back"):
-        Line([Says(lambda _: b"x")]).arrive(segment(), "outbound", 0.0)
+        Chain([Says(lambda _: b"x")]).arrive(segment(), "outbound", 0.0)
 
 
 def test_packets_that_were_under_way_before_leave_under_a_number_of_their_own():
-    line = Line([of("impair", delay=1.0)])
+    line = Chain([of("impair", delay=1.0)])
     line.arrive(datagram(0), "outbound", 0.0)
     events: list[Event] = []
-    line.witness = Witness(events.append, [Name("impair")])
+    line.recorder = Recorder(events.append, [Name("impair")])
     line.due(2.0)
     assert events == [Left(1, "outbound", datagram(0).octets)]
 
@@ -178,10 +178,10 @@ def test_a_witness_changes_nothing(kind):
     def outcome(*, watched: bool) -> list[object]:
         box = kind.make_box(given)
         box.rng = seeded(1, 0)
-        line = Line([box])
+        line = Chain([box])
         if watched:
-            line.witness = Witness(lambda _: None, [Name(kind.name)])
-        wire = Wire.of(line)
+            line.recorder = Recorder(lambda _: None, [Name(kind.name)])
+        wire = SimulatedLink.of(line)
         for packet in packets:
             wire.send("outbound", [packet.octets])
             wire.advance(0.001)

@@ -51,7 +51,7 @@ def path(netlab_state: object) -> Iterator[Path]:
 
 @pytest.mark.parametrize("kind", RULES)
 def test_rules(path: Path, kind: str) -> None:
-    def fate(number: int) -> tuple[object, ...]:
+    def packet_trace(number: int) -> tuple[object, ...]:
         path.become(kind, **PARAMETERS.get(kind, {}))
         small, large = path.datagrams(12), path.datagrams(3, 3000)
         syn = tcp.Header(20_000 + number, 80, 1000, flags=tcp.SYN, options=OPTIONS)
@@ -59,7 +59,7 @@ def test_rules(path: Path, kind: str) -> None:
         path.close()
         return *small, "large", *large, "syn", *((h.seq, h.flags, h.options) for h in seen)
 
-    assert len({fate(number) for number in range(REPEATS)}) == 1
+    assert len({packet_trace(number) for number in range(REPEATS)}) == 1
 
 
 WIRED = """
@@ -92,7 +92,7 @@ def test_programs(kind: str) -> None:
         link = {4: bytes.fromhex(far + near) + b"\x08\x00"}
         link[6] = link[4][:12] + b"\x86\xdd"
         frames = [link[p.octets[0] >> 4] + p.octets for p in sent]
-        fates = set()
+        traces = set()
         for _ in range(REPEATS):
             fill(lab, [])
             fill(lab, described)
@@ -100,12 +100,12 @@ def test_programs(kind: str) -> None:
                 namespaces.inside(lab["client"].namespace, lambda: Frames("eth0")) as client,
                 namespaces.inside(lab["server"].namespace, lambda: Frames("eth0")) as server,
             ):
-                before = wire_state(lab, "wire1")["received"]
+                before = wire_state(lab, "client~server")["received"]
                 client.send(frames)
                 # What a wire has taken in it has sent on before it answers.
-                until(lambda: wire_state(lab, "wire1")["received"] - before >= len(frames))  # noqa: B023
-                fates.add((everything(client, kind), everything(server, kind)))
-    assert len(fates) == 1
+                until(lambda: wire_state(lab, "client~server")["received"] - before >= len(frames))  # noqa: B023
+                traces.add((everything(client, kind), everything(server, kind)))
+    assert len(traces) == 1
 
 
 def everything(end: Frames, kind: str) -> tuple[object, ...]:

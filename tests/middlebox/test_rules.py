@@ -315,7 +315,7 @@ SEED_3 = Random(3).sample(range(12), 3)
 
 
 @pytest.mark.parametrize(
-    ("kind", "parameters", "fate"),
+    ("kind", "parameters", "packet_trace"),
     [
         ("every-nth", {"n": 4, "protocols": ["udp"]}, [0, 1, 2, 4, 5, 6, 8, 9, 10]),
         ("first-packet-only", {}, [0]),
@@ -328,13 +328,13 @@ SEED_3 = Random(3).sample(range(12), 3)
         ("policer", {"packets": 1, "burst": 3, "protocols": ["udp"]}, [0, 1, 2]),
     ],
 )
-def test_the_same_packets_meet_the_same_fate_a_hundred_times(path, kind, parameters, fate):
-    fates = set()
+def test_the_same_packets_meet_the_same_fate_a_hundred_times(path, kind, parameters, packet_trace):
+    traces = set()
     for _ in range(100):
         path.become(kind, **parameters)
-        fates.add(tuple(path.datagrams(12)))
+        traces.add(tuple(path.datagrams(12)))
         path.close()
-    assert fates == {tuple(fate)}
+    assert traces == {tuple(packet_trace)}
 
 
 def test_a_drop_names_its_box(path):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.middlebox import After, Back, Middlebox, Wire
+from netlab.middlebox import After, Back, Middlebox, SimulatedLink
 from tests.middlebox.packets import datagram, number, segment
 
 
@@ -13,7 +13,7 @@ def numbers(arrivals, direction="outbound"):
 
 
 def test_without_a_box_all_packets_arrive_in_order():
-    wire = Wire()
+    wire = SimulatedLink()
     wire.send("outbound", map(datagram, range(5)))
     assert numbers(wire.run()) == [0, 1, 2, 3, 4]
 
@@ -27,7 +27,7 @@ class Late(Middlebox):
 
 
 def test_packets_leave_by_due_time_and_then_by_number():
-    wire = Wire(Late(3, 1, 1, 2))
+    wire = SimulatedLink(Late(3, 1, 1, 2))
     wire.send("outbound", map(datagram, range(4)))
     arrived = wire.run()
     assert numbers(arrived) == [1, 2, 3, 0]
@@ -35,7 +35,7 @@ def test_packets_leave_by_due_time_and_then_by_number():
 
 
 def test_time_that_passes_in_two_boxes_adds_up():
-    wire = Wire(Late(1), Late(2))
+    wire = SimulatedLink(Late(1), Late(2))
     wire.send("outbound", [datagram(0)])
     assert wire.advance(2.5) == []
     assert [a.time for a in wire.advance(1)] == [3]
@@ -52,7 +52,7 @@ class Marks(Middlebox):
 
 def test_inbound_packets_meet_the_boxes_in_reverse():
     log: list[tuple[str, str]] = []
-    wire = Wire(Marks(log, "first"), Marks(log, "second"))
+    wire = SimulatedLink(Marks(log, "first"), Marks(log, "second"))
     wire.send("outbound", [datagram(0)])
     wire.send("inbound", [datagram(1)])
     assert log == [
@@ -70,7 +70,7 @@ class Echo(Middlebox):
 
 def test_what_a_box_sends_back_passes_the_boxes_before_it():
     log: list[tuple[str, str]] = []
-    wire = Wire(Marks(log, "before"), Echo(), Marks(log, "behind"))
+    wire = SimulatedLink(Marks(log, "before"), Echo(), Marks(log, "behind"))
     wire.send("outbound", [datagram(0)])
     assert numbers(wire.run(), "inbound") == [0]
     assert log == [("outbound", "before"), ("inbound", "before")]
@@ -95,7 +95,7 @@ class Hoarder(Middlebox):
 
 
 def test_a_box_is_woken_at_its_deadline():
-    wire = Wire(Hoarder())
+    wire = SimulatedLink(Hoarder())
     wire.send("outbound", map(datagram, range(2)))
     arrived = wire.run()
     assert numbers(arrived) == [0, 1]
@@ -108,7 +108,7 @@ class Sleepless(Hoarder):
 
 
 def test_a_box_that_ignores_its_deadline_is_an_error_not_a_loop():
-    wire = Wire(Sleepless())
+    wire = SimulatedLink(Sleepless())
     wire.send("outbound", [datagram(0)])
     with pytest.raises(RuntimeError, match="Sleepless"):
         wire.run()
@@ -120,20 +120,20 @@ class Coin(Middlebox):
             yield pkt
 
 
-def fates(seed):
-    wire = Wire(Coin(), Coin(), seed=seed)
+def traces(seed):
+    wire = SimulatedLink(Coin(), Coin(), seed=seed)
     wire.send("outbound", map(datagram, range(50)))
     return numbers(wire.run())
 
 
 def test_one_seed_gives_one_fate_another_seed_another():
-    assert fates(1) == fates(1)
-    assert fates(1) != fates(2)
+    assert traces(1) == traces(1)
+    assert traces(1) != traces(2)
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=20))
 def test_no_packet_is_lost_or_early(delays):
-    wire = Wire(Late(*delays))
+    wire = SimulatedLink(Late(*delays))
     wire.send("outbound", map(datagram, range(len(delays))))
     arrived = wire.run()
     assert {number(a.packet): a.time for a in arrived} == dict(enumerate(delays))
@@ -141,6 +141,6 @@ def test_no_packet_is_lost_or_early(delays):
 
 
 def test_packets_may_be_given_as_octets():
-    wire = Wire()
+    wire = SimulatedLink()
     wire.send("inbound", [segment(b"x").octets])
     assert [a.packet for a in wire.run()] == [segment(b"x")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.middlebox import Packet, Wire
+from netlab.middlebox import Packet, SimulatedLink
 from netlab.middlebox.boxes.link import Impairment, Link
 from netlab.middlebox.catalogue import CATALOGUE
 from netlab.tcp.events import End
@@ -41,7 +41,7 @@ SIZES = [(0, 0), (1, 0), (0, 1), (1448, 20_000), (60_000, 1), (50_000, 50_000)]
 @pytest.mark.parametrize("accept", ["at-once", "after-server"])
 @pytest.mark.parametrize("loss", [0.0, 0.02, 0.1])
 def test_the_octets_of_both_arrive_and_both_close(loss, accept, seed, sizes):
-    wire = Wire(lossy(loss, 0.01, seed), proxy(accept=accept), lossy(loss, 0.02, seed + 1))
+    wire = SimulatedLink(lossy(loss, 0.01, seed), proxy(accept=accept), lossy(loss, 0.02, seed + 1))
     data = bytes(range(256)) * 300
     forth, back = data[: sizes[0]], data[7 : 7 + sizes[1]]
     talk = Conversation(wire, forth, back)
@@ -51,7 +51,7 @@ def test_the_octets_of_both_arrive_and_both_close(loss, accept, seed, sizes):
 
 
 def test_more_than_all_buffers_hold_passes():
-    talk = Conversation(Wire(proxy(), lossy(0.0, 0.01, 1)), bytes(5_000_000), b"done")
+    talk = Conversation(SimulatedLink(proxy(), lossy(0.0, 0.01, 1)), bytes(5_000_000), b"done")
     talk.run()
     assert len(talk.server.got) == 5_000_000
     assert talk.client.got == b"done"
@@ -62,7 +62,7 @@ UNKNOWN = bytes([253, 4, 0x12, 0x34, 2, 4, 5, 180])
 
 @pytest.mark.parametrize("make", [segment, segment6])
 def test_options_that_it_does_not_know_do_not_pass(make):
-    wire = Wire(proxy())
+    wire = SimulatedLink(proxy())
     wire.send("outbound", [make(flags=tcp.SYN, options=UNKNOWN)])
     syn = next(a.packet for a in wire.advance(0) if a.direction == "outbound")
     assert is_right(syn)
@@ -73,7 +73,7 @@ def test_options_that_it_does_not_know_do_not_pass(make):
 
 
 def test_it_accepts_for_a_server_that_refuses_and_resets_when_it_knows():
-    wire = Wire(proxy())
+    wire = SimulatedLink(proxy())
     wire.send("outbound", [segment(seq=7, flags=tcp.SYN)])
     arrived = wire.advance(0)
     assert flags(arrived, "inbound") == [tcp.SYN | tcp.ACK]
@@ -85,7 +85,7 @@ def test_it_accepts_for_a_server_that_refuses_and_resets_when_it_knows():
 
 
 def test_it_can_wait_for_the_server_and_pass_its_refusal_on():
-    wire = Wire(proxy(accept="after-server"))
+    wire = SimulatedLink(proxy(accept="after-server"))
     wire.send("outbound", [segment(seq=7, flags=tcp.SYN)] * 2)
     [syn] = wire.advance(0)
     wire.send("inbound", [answer(seq=0, ack=head(syn.packet).seq + 1, flags=tcp.RST | tcp.ACK)])
@@ -94,7 +94,7 @@ def test_it_can_wait_for_the_server_and_pass_its_refusal_on():
 
 
 def test_segments_of_no_connection_are_reset_and_what_is_not_tcp_passes():
-    wire = Wire(proxy())
+    wire = SimulatedLink(proxy())
     wire.send("outbound", [segment(b"data", seq=1, ack=5), datagram(3)])
     reset, other = wire.run()
     assert (reset.direction, head(reset.packet).flags, head(reset.packet).seq) == (
@@ -107,7 +107,7 @@ def test_segments_of_no_connection_are_reset_and_what_is_not_tcp_passes():
 
 def test_the_same_seed_gives_the_same_numbers():
     def numbers(seed: int) -> list[int]:
-        wire = Wire(proxy(), seed=seed)
+        wire = SimulatedLink(proxy(), seed=seed)
         wire.send("outbound", [segment(seq=7, flags=tcp.SYN)])
         return [head(a.packet).seq for a in wire.advance(0)]
 
@@ -115,7 +115,7 @@ def test_the_same_seed_gives_the_same_numbers():
 
 
 def test_a_client_that_resets_takes_the_server_with_it():
-    wire = Wire(proxy())
+    wire = SimulatedLink(proxy())
     talk = Conversation(wire, bytes(1000), b"", DEFAULTS)
     talk.run()
     wire.run()  # the proxy's own TIME-WAIT
@@ -132,7 +132,7 @@ def test_a_client_that_resets_takes_the_server_with_it():
 
 
 def test_a_client_that_resets_before_it_is_connected_is_forgotten():
-    wire = Wire(proxy())
+    wire = SimulatedLink(proxy())
     wire.send("outbound", [segment(seq=7, flags=tcp.SYN), segment(seq=8, flags=tcp.RST)])
     assert flags(wire.advance(0), "outbound") == [tcp.SYN]
     assert wire.run() == []
@@ -141,6 +141,6 @@ def test_a_client_that_resets_before_it_is_connected_is_forgotten():
 def test_a_slow_reader_holds_the_sender_back():
     """What the server has no room for waits in the proxy, and then with the client."""
     small = Settings(receive_buffer=10_000)
-    talk = Conversation(Wire(proxy(), lossy(0.0, 0.1, 1)), bytes(200_000), b"", small)
+    talk = Conversation(SimulatedLink(proxy(), lossy(0.0, 0.1, 1)), bytes(200_000), b"", small)
     talk.run()
     assert talk.server.got == bytes(200_000)

@@ -8,23 +8,29 @@ from netlab.plan.operations import CreateVeth, DisableOffloads, StartProgram
 from netlab.topology import loads
 
 FILE = """
-nodes: {client: {}, wire1: {kind: router}, server: {kind: router}}
+nodes: {client: {}, middle: {kind: router}, server: {kind: router}}
 links:
-  - [client:eth0, wire1:a]
+  - [client:eth0, middle:a]
   - {ends: [client:eth1, server:eth0], loss: 3/20, seed: 7, inbound: {rate: 1mbit}, middleboxes: [split]}
-  - {ends: [wire1:b, server:eth1], delay: 1ms}
+  - {ends: [middle:b, server:eth1], delay: 1ms}
 """  # noqa: E501 - a file is what it is
 
 
 def test_a_link_with_boxes_becomes_two_and_a_node_with_a_free_name():
-    topology = inline.spread(loads(FILE))
-    assert [n.name for n in topology.nodes] == ["client", "wire1", "server", "wire2", "wire3"]
+    topology = inline.insert_inline_nodes(loads(FILE))
+    assert [n.name for n in topology.nodes] == [
+        "client",
+        "middle",
+        "server",
+        "client~server",
+        "middle~server",
+    ]
     assert [(link.a, link.b) for link in topology.links] == [
-        (("client", "eth0"), ("wire1", "a")),
-        (("client", "eth1"), ("wire2", "a")),
-        (("wire2", "b"), ("server", "eth0")),
-        (("wire1", "b"), ("wire3", "a")),
-        (("wire3", "b"), ("server", "eth1")),
+        (("client", "eth0"), ("middle", "a")),
+        (("client", "eth1"), ("client~server", "a")),
+        (("client~server", "b"), ("server", "eth0")),
+        (("middle", "b"), ("middle~server", "a")),
+        (("middle~server", "b"), ("server", "eth1")),
     ]
 
 
@@ -33,7 +39,7 @@ def test_only_the_far_ends_lose_their_offloads():
     plain = [(o.node, o.name) for o in plan.operations if isinstance(o, DisableOffloads)]
     assert plain == [
         ("client", "eth1"),
-        ("wire1", "b"),
+        ("middle", "b"),
         ("server", "eth0"),
         ("server", "eth1"),
     ]
@@ -42,7 +48,7 @@ def test_only_the_far_ends_lose_their_offloads():
 def test_the_program_is_told_its_boxes_as_json():
     plan = build(loads(FILE, "wires.yaml"))
     first, _ = (o for o in plan.operations if isinstance(o, StartProgram))
-    assert first.node == "wire2"
+    assert first.node == "client~server"
     assert first.ready == "log ^ready$"
     assert json.loads(first.argv[-1]) == [
         {
@@ -63,5 +69,11 @@ def test_the_program_is_told_its_boxes_as_json():
 
 def test_without_boxes_nothing_changes():
     topology = loads("nodes: {a: {}, b: {}}\nlinks: [[a:eth0, b:eth0]]")
-    assert inline.spread(topology) is topology
+    assert inline.insert_inline_nodes(topology) is topology
     assert sum(isinstance(o, CreateVeth) for o in build(topology).operations) == 1
+
+
+def test_two_links_between_the_same_nodes_get_two_names():
+    links = "[{ends: [a:x, b:x], delay: 1ms}, {ends: [a:y, b:y], delay: 1ms}]"
+    topology = inline.insert_inline_nodes(loads(f"nodes: {{a: , b: }}\nlinks: {links}\n"))
+    assert [n.name for n in topology.nodes] == ["a", "b", "a~b", "a~b~2"]

@@ -35,7 +35,7 @@ def plan(**parts: str):
         ({}, Question("server", "192.0.2.1", 17, 80), End.NO_ROUTE, "router", "no route"),
         ({}, Question("client", SERVER, 255, ttl=2), End.TTL_EXPIRED, "router", "TTL"),
         ({}, Question("server", "203.0.113.2", 1), End.DENIED, "nat", "unsolicited to the NAT"),
-        ({}, Question("server", "203.0.113.9", 1), End.NEIGHBOUR_UNKNOWN, "router", "next hop"),
+        ({}, Question("server", "203.0.113.9", 1), End.NEIGHBOUR_UNREACHABLE, "router", "next hop"),
         (
             {"nat": "firewall: {rules: [drop protocol 255]}"},
             Question("client", SERVER, 255),
@@ -89,15 +89,15 @@ def plan(**parts: str):
     ],
 )  # fmt: skip
 def test_the_model_says(parts, question, end, node, text):
-    fate = predict(plan(**parts), question)
-    assert (fate.disposition, fate.node) == (end, node), fate
-    assert text in fate.reason.text
-    assert fate.reason.source == "inferred"
+    packet_trace = predict(plan(**parts), question)
+    assert (packet_trace.disposition, packet_trace.node) == (end, node), packet_trace
+    assert text in packet_trace.reason.text
+    assert packet_trace.reason.source == "inferred"
 
 
 def test_a_prediction_rewrites_as_a_nat_does():
-    fate = predict(plan(), Question("client", SERVER, 17, 80))
-    assert [hop[:3] for hop in fate.hops] == [
+    packet_trace = predict(plan(), Question("client", SERVER, 17, 80))
+    assert [hop[:3] for hop in packet_trace.hops] == [
         ("client", "eth0", "out"),
         ("nat", "lan", "in"),
         ("nat", "wan", "out"),
@@ -105,7 +105,10 @@ def test_a_prediction_rewrites_as_a_nat_does():
         ("router", "east", "out"),
         ("server", "eth0", "in"),
     ]
-    assert fate.hops[2].changes == ("IP::Src 192.168.1.2 -> 203.0.113.2", "IP::TTL 64 -> 63")
+    assert packet_trace.hops[2].changes == (
+        "IP::Src 192.168.1.2 -> 203.0.113.2",
+        "IP::TTL 64 -> 63",
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,7 @@ def test_what_was_predicted_happens(name):
     with Lab(loads(text, "lab.yaml")) as lab:
         with lab.observe() as watch:
             cause.send(lab)
-        [observed] = watch.fates.where(proto=cause.proto)
+        [observed] = watch.traces.where(proto=cause.proto)
         target = socket.inet_ntoa(observed.packet.destination)
         predicted = predict(lab.plan, Question("client", target, cause.proto))
     assert divergence(predicted, observed) == ""
@@ -151,7 +154,7 @@ def test_what_was_predicted_happens(name):
 
 
 def ends(question: Question, router: str) -> list[End]:
-    return [fate.disposition for fate in predictions(plan(router=router), question)]
+    return [packet_trace.disposition for packet_trace in predictions(plan(router=router), question)]
 
 
 def forward(*rules: str, family: str = "inet") -> str:
@@ -204,8 +207,8 @@ def test_later_packets_meet_what_earlier_ones_left(question, router, expected):
 
 def test_what_is_not_known_says_why():
     asked = HEARD._replace(packets=1, is_fresh=False)
-    fate = predict(plan(router=forward("numgen inc mod 3 == 2 drop")), asked)
-    assert fate.reason.text == (
+    packet_trace = predict(plan(router=forward("numgen inc mod 3 == 2 drop")), asked)
+    assert packet_trace.reason.text == (
         "what rule `numgen inc mod 3 == 2 drop` does depends on how many packets it has counted"
     )
     nat = plan(nat="nat: {preset: full-cone}")
@@ -216,8 +219,11 @@ def test_what_is_not_known_says_why():
 
 def test_a_policy_of_the_author_s_own_has_a_line():
     text = 'nftables: "add table ip t; table ip t { chain f { type filter hook forward priority 5;'
-    fate = predict(plan(router=text + ' policy drop; }; }"'), UDP)
-    assert (fate.reason.text, fate.reason.topology) == ("forward chain, policy drop", "lab.yaml:6")
+    packet_trace = predict(plan(router=text + ' policy drop; }; }"'), UDP)
+    assert (packet_trace.reason.text, packet_trace.reason.topology) == (
+        "forward chain, policy drop",
+        "lab.yaml:6",
+    )
 
 
 WIRED = """
@@ -233,7 +239,7 @@ links:
     [
         ("middleboxes: [sequence-rewrite]", True, THERE, ""),
         ("middleboxes: [sequence-rewrite]", False, THERE, ""),
-        ("loss: 100%", True, End.CONSUMED, "dropped by impair: lost, as its seed has it"),
+        ("loss: 100%", True, End.ABSORBED, "dropped by impair: lost, as its seed has it"),
         ("loss: 50%", False, OPEN, "depends on what it saw before"),
         ("delay: 20ms", True, THERE, ""),
     ],
@@ -241,10 +247,10 @@ links:
 def test_boxes_on_a_wire_are_asked(wire, is_fresh, expected, says):
     lab = build(loads(WIRED.format(wire=wire), "lab.yaml"))
     target = next(i.addresses[0] for i in lab.nodes[1].interfaces).partition("/")[0]
-    fate = predict(lab, Question("a", target, 17, 80, is_fresh=is_fresh))
-    assert fate.disposition is expected, fate
-    assert says in fate.reason.text
-    assert fate.reason.source == "inferred"
+    packet_trace = predict(lab, Question("a", target, 17, 80, is_fresh=is_fresh))
+    assert packet_trace.disposition is expected, packet_trace
+    assert says in packet_trace.reason.text
+    assert packet_trace.reason.source == "inferred"
 
 
 def observed(lab: Lab, targets: list[str], count: int):
@@ -259,7 +265,7 @@ def observed(lab: Lab, targets: list[str], count: int):
         s.close()
     for name, probes in asked.items():
         question = Question("client", probes.target, 17, 5000, 40, packets=count, listens=True)
-        _, outcomes = probed(watch.fates, probes)
+        _, outcomes = probed(watch.traces, probes)
         yield name, zip(outcomes, predictions(lab.plan, question), strict=True)
 
 

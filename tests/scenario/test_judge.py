@@ -103,5 +103,5 @@ def test_the_json_of_an_outcome():
         "scenario": "n", "passed": False, "runs": 2, "digests_equal": False, "seed": 7,
     }  # fmt: skip
     assert found["expectations"] == [{"text": "it: exit code 0", "passed": True, "observed": "0"}]
-    assert [fate["number"] for fate in found["fates"]] == [1, 2]
+    assert [packet_trace["number"] for packet_trace in found["fates"]] == [1, 2]
     assert found["environment"] == {"kernel": "6"}

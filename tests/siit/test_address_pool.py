@@ -5,14 +5,14 @@ from ipaddress import IPv4Address, IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.siit import Lending
+from netlab.siit import AddressPool
 
 SIX = IPv4Network("240.64.0.0/29")
 
 
 @given(st.lists(st.integers(0, 20)))
 def test_no_two_hosts_have_one_address(hosts):
-    lending = Lending(SIX)
+    lending = AddressPool(SIX)
     for host in hosts:
         address = lending.lend(bytes([host]))
         assert lending.holder(address) == bytes([host])
@@ -24,12 +24,12 @@ def test_no_two_hosts_have_one_address(hosts):
 
 
 def test_addresses_go_in_the_order_in_which_hosts_speak():
-    lending = Lending(SIX)
+    lending = AddressPool(SIX)
     assert [lending.lend(host)[3] for host in (b"b", b"a", b"b", b"c")] == [1, 2, 1, 3]
 
 
 def test_who_was_silent_longest_gives_his_away():
-    lending = Lending(SIX)
+    lending = AddressPool(SIX)
     addresses = {host: lending.lend(host) for host in (b"a", b"b", b"c", b"d", b"e", b"f")}
     lending.lend(b"a")
     assert lending.lend(b"g") == addresses[b"b"]
@@ -38,4 +38,4 @@ def test_who_was_silent_longest_gives_his_away():
 
 
 def test_an_address_that_nobody_has_has_no_holder():
-    assert Lending(SIX).holder(IPv4Address("240.64.0.1").packed) is None
+    assert AddressPool(SIX).holder(IPv4Address("240.64.0.1").packed) is None

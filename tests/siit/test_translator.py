@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.siit import Embedding, Lending, Translator
+from netlab.siit import AddressPool, Embedding, Translator
 from netlab.siit.embedding import WELL_KNOWN
 from netlab.wire import icmp, ipv4, ipv6, tcp, udp
 from netlab.wire.address import packed
@@ -23,7 +23,7 @@ PROTOCOLS = {6: tcp, 17: udp}
 
 
 def translator(mtu: int = 1500) -> Translator:
-    made = Translator(Embedding(WELL_KNOWN), Lending(IPv4Network("240.64.0.0/16")), OWN, mtu)
+    made = Translator(Embedding(WELL_KNOWN), AddressPool(IPv4Network("240.64.0.0/16")), OWN, mtu)
     made.lending.lend(HOST)
     return made
 
@@ -103,6 +103,16 @@ def test_a_packet_with_any_octet_changed_does_no_harm(data):
     for _ in range(3):
         packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.integers(0, 255))
     translator().receive(bytes(packet))
+
+
+def test_an_error_whose_quote_claims_to_be_shorter_than_its_header_is_not_translated():
+    total_length = slice(20 + 8 + 2, 20 + 8 + 4)
+    errors = [p for p in EVERYTHING if p[0] >> 4 == 4 and p[9] == icmp.PROTOCOL and p[20] == 11]
+    assert errors
+    for packet in errors:
+        changed = bytearray(packet)
+        changed[total_length] = bytes(2)
+        assert translator().receive(bytes(changed)) == []
 
 
 def test_what_was_corrupt_stays_corrupt():

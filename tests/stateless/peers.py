@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from netlab.stateless.interfaces import Rules
-from netlab.stateless.segment import ACK, FIN, MODULO, PSH, RST, SYN, Segment, cut
+from netlab.stateless.segment import ACK, FIN, PSH, RST, SEQ_MASK, SYN, Segment, cut
 from netlab.wire import tcp
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ CLIENT, SERVER = bytes([192, 168, 1, 2]), bytes([198, 51, 100, 2])
 CLIENT_6, SERVER_6 = bytes(15) + b"\x02", bytes(15) + b"\x01"
 
 u16 = st.integers(0, 0xFFFF)
-u32 = st.integers(0, MODULO)
+u32 = st.integers(0, SEQ_MASK)
 address_pairs = st.tuples(st.binary(min_size=4, max_size=4), st.binary(min_size=4, max_size=4)) | (
     st.tuples(st.binary(min_size=16, max_size=16), st.binary(min_size=16, max_size=16))
 )
@@ -106,12 +106,12 @@ class Client:
             Segment(CLIENT, SERVER, 40000, 80, isn, 0, SYN, window, b"", tcp.encode_options(given))
         )
         assert self.rcv_isn is not None, "no SYN+ACK"
-        self.una = self.nxt = isn + 1 & MODULO
+        self.una = self.nxt = isn + 1 & SEQ_MASK
 
     @property
     def ack(self) -> int:
         assert self.rcv_isn is not None
-        return self.rcv_isn + 1 + len(self.received) + self.fin_seen & MODULO
+        return self.rcv_isn + 1 + len(self.received) + self.fin_seen & SEQ_MASK
 
     def send(self, *writes: bytes) -> None:
         """Each write is a segment of its own, all sent before anything comes back."""
@@ -119,7 +119,7 @@ class Client:
         for data in writes:
             self.flight += data
             batch.append(self._segment(self.nxt, ACK | PSH, data))
-            self.nxt = self.nxt + len(data) & MODULO
+            self.nxt = self.nxt + len(data) & SEQ_MASK
         for segment in batch:
             self._emit(segment)
 
@@ -173,13 +173,13 @@ class Client:
         if stamps:
             assert stamps[0] >= self.recent, "PAWS would drop this"
             self.recent = stamps[0]
-        acked = segment.ack - self.una & MODULO
+        acked = segment.ack - self.una & SEQ_MASK
         if 0 < acked <= len(self.flight) + self.fin_sent:
             self.fin_acked |= self.fin_sent and acked == len(self.flight) + 1
             self.flight = self.flight[acked:]
             self.una = segment.ack
         assert self.rcv_isn is not None
-        at = segment.seq - self.rcv_isn - 1 & MODULO
+        at = segment.seq - self.rcv_isn - 1 & SEQ_MASK
         if at <= len(self.received) + self.window:  # within the window, or old
             self.pieces[at] = max(self.pieces.get(at, b""), segment.payload, key=len)
             if segment.flags & FIN:

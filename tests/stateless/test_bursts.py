@@ -7,7 +7,7 @@ from netlab.stateless import bursts, http
 from netlab.stateless.bursts import BURST, Token, decode_token, encode_token, wanted
 from netlab.stateless.http import Http
 from netlab.stateless.responder import respond
-from netlab.stateless.segment import ACK, MODULO
+from netlab.stateless.segment import ACK, SEQ_MASK
 from netlab.wire import tcp
 from tests.stateless.peers import Client, rules, u32
 
@@ -86,7 +86,7 @@ def test_acks_within_a_burst_ask_for_nothing() -> None:
     client = download(200_000)
     came = len(client.came)
     for back in (1, 1460, BURST - 1):
-        client._emit(client._segment(client.nxt, ACK)._replace(ack=client.ack - back & MODULO))
+        client._emit(client._segment(client.nxt, ACK)._replace(ack=client.ack - back & SEQ_MASK))
     assert len(client.came) == came
 
 
@@ -98,7 +98,7 @@ def test_a_hole_is_filled_once_the_burst_has_ended() -> None:
     client.lost = lambda _: False
     assert len(client.received) < 2 * BURST
     assert client.rcv_isn is not None
-    block = (client.ack + 1448 & MODULO, client.rcv_isn + 1 + 2 * BURST & MODULO)
+    block = (client.ack + 1448 & SEQ_MASK, client.rcv_isn + 1 + 2 * BURST & SEQ_MASK)
     stamps = tcp.encode_options(tcp.Options(timestamps=(9, client.recent), sack=(block,)))
     client._emit(client._segment(client.nxt, ACK)._replace(options=stamps))
     assert len(client.received) == 2 * BURST

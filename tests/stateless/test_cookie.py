@@ -13,7 +13,7 @@ from netlab.stateless.cookie import (
     initial_sequence_number,
     position,
 )
-from netlab.stateless.segment import ACK, MODULO, Segment
+from netlab.stateless.segment import ACK, SEQ_MASK, Segment
 from tests.stateless.peers import CLIENT, NOW, SECRET, SERVER, syn, u16, u32
 
 REACH = 1 << 17
@@ -22,7 +22,10 @@ REACH = 1 << 17
 def later(first: Segment, isn: int, received: int = 0, sent: int = 0) -> Segment:
     """What the client sends after it sent ``received`` and got ``sent`` octets."""
     return first._replace(
-        seq=first.seq + 1 + received & MODULO, ack=isn + 1 + sent & MODULO, flags=ACK, options=b""
+        seq=first.seq + 1 + received & SEQ_MASK,
+        ack=isn + 1 + sent & SEQ_MASK,
+        flags=ACK,
+        options=b"",
     )
 
 
@@ -72,17 +75,17 @@ def test_a_blind_guess_passes_sixteen_times_in_four_billion() -> None:
     """Counted over a stretch of the number space around each number that passes."""
     first = syn()
     right = [
-        initial_sequence_number(first, now, SECRET, mss) + 1 & MODULO
+        initial_sequence_number(first, now, SECRET, mss) + 1 & SEQ_MASK
         for now in (NOW, NOW - SLOT)
         for mss in SEGMENT_SIZES
     ]
     assert len(set(right)) == 16
     passing = {
-        ack + step & MODULO
+        ack + step & SEQ_MASK
         for ack in right
         for step in range(-20, 21)
         if position(
-            Segment(CLIENT, SERVER, 40000, 80, 1001, ack + step & MODULO, ACK), NOW, SECRET, 0, 0
+            Segment(CLIENT, SERVER, 40000, 80, 1001, ack + step & SEQ_MASK, ACK), NOW, SECRET, 0, 0
         )
     }
     assert passing == set(right)

@@ -11,7 +11,7 @@ from netlab.stateless.fast_path import Express, usable
 from netlab.stateless.framing import Echo, Framing
 from netlab.stateless.http import Http
 from netlab.stateless.responder import receive, reply
-from netlab.stateless.segment import ACK, FIN, MODULO, PSH, SYN, Segment, encode, parse
+from netlab.stateless.segment import ACK, FIN, PSH, SEQ_MASK, SYN, Segment, encode, parse
 from netlab.wire import tcp
 from tests.stateless.peers import CLIENT, NOW, SECRET, SERVER, rules, segments, syn, u16, u32
 
@@ -45,8 +45,8 @@ def conversations(draw: st.DrawFn) -> tuple[Framing, Segment, float]:
             SERVER,
             40000,
             80,
-            first.seq + 1 & MODULO,
-            syn_ack.seq + 1 + near & MODULO,
+            first.seq + 1 & SEQ_MASK,
+            syn_ack.seq + 1 + near & SEQ_MASK,
             kind,
             draw(u16),
             draw(PAYLOADS),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.stateless.segment import FIN, MODULO, PSH, Segment, checksum_holds, cut, encode, parse
+from netlab.stateless.segment import FIN, PSH, SEQ_MASK, Segment, checksum_holds, cut, encode, parse
 from netlab.wire import Malformed, ipv4, ipv6, tcp
 from netlab.wire.checksum import pseudo_header
 from tests.stateless.peers import CLIENT, SERVER, segments
@@ -64,7 +64,7 @@ def test_the_pieces_are_the_whole(segment: Segment, size: int) -> None:
     assert b"".join(piece.payload for piece in pieces) == segment.payload
     assert all(len(piece.payload) <= size for piece in pieces)
     for before, after in itertools.pairwise(pieces):
-        assert after.seq == before.seq + len(before.payload) & MODULO
+        assert after.seq == before.seq + len(before.payload) & SEQ_MASK
         assert not before.flags & (FIN | PSH)
     assert pieces[-1].flags == segment.flags
 

@@ -16,7 +16,7 @@ from netlab.wire.address import packed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netlab.tcp.stack import Place
+    from netlab.tcp.stack import Socket
 
 A, B = packed("10.0.0.1"), packed("10.0.0.2")
 A6, B6 = packed("fd00::1"), packed("fd00::2")
@@ -92,7 +92,7 @@ class Network:
             for stack in (self.a, self.b):
                 stack.handle_timer(self.now)
 
-    def connect(self, port: int = 80, *, family: int = 4) -> tuple[Place, Place]:
+    def connect(self, port: int = 80, *, family: int = 4) -> tuple[Socket, Socket]:
         """An established connection from a to b: its two places."""
         key = None, port
         listener = self.b._listeners.get(key) or self.b.listen(port)

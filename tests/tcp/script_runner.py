@@ -17,7 +17,7 @@ from tests.tcp.script import Call, Step, Written
 
 if TYPE_CHECKING:
     from netlab.tcp.ip import Packet
-    from netlab.tcp.stack import Listener, Place
+    from netlab.tcp.stack import Listener, Socket
 
 PORT = 8080
 PEER_ISS = 0x7FFF_FF00  # so that sequence numbers pass 2**31 in every script
@@ -125,7 +125,7 @@ class OnTheCore(Runner):
         self.stack = Stack((self.ours,), bytes(16), settings)
         self.sent: list[tuple[float, Segment]] = []
         self.listeners: dict[int, Listener] = {}
-        self.places: dict[int, Place] = {}
+        self.places: dict[int, Socket] = {}
 
     def _flush(self) -> None:
         for packet in self.stack.to_send(self.now):
@@ -185,11 +185,11 @@ class OnTheCore(Runner):
             case _:
                 result = self._on_connection(call.name, self.places[fd], number)
         if fd in self.places:
-            self.stack.touch(self.places[fd])
+            self.stack.mark_dirty(self.places[fd])
         self._flush()
         return result
 
-    def _on_connection(self, name: str, place: Place, number: int) -> tuple[int, str]:
+    def _on_connection(self, name: str, place: Socket, number: int) -> tuple[int, str]:
         core = place.connection
         try:
             match name:

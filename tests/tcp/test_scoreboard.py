@@ -8,24 +8,24 @@ from netlab.tcp.scoreboard import DuplicateAcks, Scoreboard
 MSS = 100
 
 
-def board(*blocks: tuple[int, int], nxt: int = 2000) -> Scoreboard:
+def scoreboard(*blocks: tuple[int, int], nxt: int = 2000) -> Scoreboard:
     fresh = Scoreboard(0, MSS)
     fresh.update(blocks, 0, nxt)
     return fresh
 
 
 def test_three_blocks_above_make_a_hole_lost() -> None:
-    assert board((100, 110), (200, 210)).next_hole(0) is None
-    assert board((100, 110), (200, 210), (300, 310)).next_hole(0) == (0, 100)
+    assert scoreboard((100, 110), (200, 210)).next_hole(0) is None
+    assert scoreboard((100, 110), (200, 210), (300, 310)).next_hole(0) == (0, 100)
 
 
 def test_more_than_two_segments_above_make_a_hole_lost() -> None:
-    assert board((100, 300)).next_hole(0) is None
-    assert board((100, 301)).next_hole(0) == (0, 100)
+    assert scoreboard((100, 300)).next_hole(0) is None
+    assert scoreboard((100, 301)).next_hole(0) == (0, 100)
 
 
 def test_holes_are_given_in_order_and_once() -> None:
-    b = board((100, 200), (300, 400), (500, 800))
+    b = scoreboard((100, 200), (300, 400), (500, 800))
     assert b.next_hole(0) == (0, 100)
     b.high_rxt = 100
     assert b.next_hole(0) == (200, 300)
@@ -36,20 +36,20 @@ def test_holes_are_given_in_order_and_once() -> None:
 
 
 def test_the_pipe_counts_neither_lost_nor_arrived_octets() -> None:
-    b = board((100, 401), nxt=1000)
+    b = scoreboard((100, 401), nxt=1000)
     assert b.pipe(0, 1000) == 1000 - 301 - 100
     b.high_rxt = 50
     assert b.pipe(0, 1000) == 1000 - 301 - 100 + 50
 
 
 def test_senseless_blocks_are_passed_over() -> None:
-    b = board((0, 50), (70, 60), (1900, 2100), (50, 50))
+    b = scoreboard((0, 50), (70, 60), (1900, 2100), (50, 50))
     assert not b.ranges
     assert b.pipe(0, 2000) == 2000
 
 
 def test_after_a_timeout_all_but_the_sacked_is_lost() -> None:
-    b = board((100, 200))
+    b = scoreboard((100, 200))
     b.lose_all(0, 500, forget=False)
     assert b.pipe(0, 500) == 0
     assert b.next_hole(0) == (0, 100)

@@ -47,17 +47,17 @@ def transfer(network: Network, text: bytes, family: int = 4, seconds: float = 30
             outbox = outbox[client.connection.send(outbox) :]
             if not outbox:
                 client.connection.close(network.now)
-            network.a.touch(client)
+            network.a.mark_dirty(client)
         if server.connection.receiver.waiting:
             echo += b"".join(server.connection.recv())
         if server.connection.state is State.CLOSE_WAIT:
             echo = echo[server.connection.send(echo) :] if echo else b""
             if not echo:
                 server.connection.close(network.now)
-        network.b.touch(server)
+        network.b.mark_dirty(server)
         if client.connection.receiver.waiting:
             inbox += b"".join(client.connection.recv())
-            network.a.touch(client)
+            network.a.mark_dirty(client)
 
     network.run(seconds, act)
     assert inbox == text
@@ -172,7 +172,7 @@ def transfer_through_cookie(network: Network) -> None:
     assert server is not None
     assert network.b.counters["SYN cookies received"] == 1
     client.connection.send(bytes(5000))
-    network.a.touch(client)
+    network.a.mark_dirty(client)
     network.run(1.0)
     assert sum(map(len, server.connection.recv())) == 5000
     assert server.connection.sender.mss == 1460
@@ -219,10 +219,10 @@ def test_time_wait_is_bounded_and_may_be_reopened() -> None:
     network = Network(Settings(timestamps=False))
     client, server = network.connect()
     server.connection.close(network.now)
-    network.b.touch(server)
+    network.b.mark_dirty(server)
     network.run(0.1)
     client.connection.close(network.now)
-    network.a.touch(client)
+    network.a.mark_dirty(client)
     network.run(0.1)
     assert server.connection.state is State.TIME_WAIT
     last = server.connection.sender.max
@@ -331,7 +331,7 @@ def test_icmp_errors_are_soft_hard_or_nothing(kind: int, code: int, hard: bool |
     network = Network()
     client, _ = network.connect()
     client.connection.send(b"data")
-    network.a.touch(client)
+    network.a.mark_dirty(client)
     packet = complete(network.a.to_send(network.now)[0])
     client.connection.take_events()
     icmp_to(network, 0, icmp.Message(kind, code, 0, packet))
@@ -426,7 +426,7 @@ def test_mutants_disturb_nobody(count: int, seed: int) -> None:
     listener = network.b.listen(80, backlog=32)
     client, server = network.connect()
     client.connection.send(bytes(3000))
-    network.a.touch(client)
+    network.a.mark_dirty(client)
     network.run(0.2)
     server.connection.recv()
     real = [octets for side, octets in network.packets if side == 0]
@@ -450,7 +450,7 @@ def test_mutants_disturb_nobody(count: int, seed: int) -> None:
     network.b.to_send(network.now)
     assert len(network.b.places()) < 500
     client.connection.send(b"still here")
-    network.a.touch(client)
+    network.a.mark_dirty(client)
     network.run(0.2)
     assert b"".join(server.connection.recv()).endswith(b"still here")
     assert server.connection.events & CONNECTED or server.connection.state is State.ESTABLISHED

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.topology.aggregate import Summary
+from netlab.topology.aggregate import Aggregate
 
 
 @st.composite
@@ -30,10 +30,10 @@ def choices(draw):
 def test_equals_collapse_addresses(drawn):
     networks, chosen = drawn
     expected = list(collapse_addresses(networks[key] for key in chosen))
-    assert Summary(networks).of(chosen) == expected
+    assert Aggregate(networks).of(chosen) == expected
 
 
 @pytest.mark.parametrize("n", [1, 2, 255, 256, 1000])
 def test_subnets_side_by_side_become_few(n):
     networks = {i: IPv4Network((10 << 24 | i << 8, 24)) for i in range(n)}
-    assert len(Summary(networks).of(networks)) == n.bit_count()
+    assert len(Aggregate(networks).of(networks)) == n.bit_count()

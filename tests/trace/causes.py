@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netlab.capture.evidence import Evidence, Gap
 from netlab.lab.lab import Lab
 from netlab.topology import loads
-from netlab.trace.build import join
+from netlab.trace.build import build_traces
 from netlab.trace.disposition import Disposition
 from netlab.wire import ipv4, udp
 from netlab.wire.address import packed
@@ -252,11 +252,11 @@ CAUSES: dict[str, Cause] = {
         17, "router", D.TOO_BIG, "kernel", D.TOO_BIG, link="mtu: 1000",
     ),
     "reverse path": Cause(
-        spoofed, 253, "router", D.WRONG_WAY, "kernel", D.WRONG_WAY,
+        spoofed, 253, "router", D.RPF_FAILED, "kernel", D.RPF_FAILED,
         prepare=settings("router", conf__east__rp_filter=1),
     ),
     "neighbour": Cause(
-        no_neighbour, 253, "router", D.NEIGHBOUR_UNKNOWN, "kernel", D.NEIGHBOUR_UNKNOWN,
+        no_neighbour, 253, "router", D.NEIGHBOUR_UNREACHABLE, "kernel", D.NEIGHBOUR_UNREACHABLE,
         prepare=settings(
             "router", neigh__west__mcast_solicit=1, neigh__west__retrans_time_ms=100
         ),
@@ -281,7 +281,7 @@ CAUSES: dict[str, Cause] = {
     ),
     "blackhole": Cause(
         lambda lab: raw(lab, "client", 253, "192.0.2.1", b"into the dark"),
-        253, "router", D.ROUTE_REFUSES, "kernel", D.UNKNOWN, prepare=blackhole,
+        253, "router", D.NULL_ROUTED, "kernel", D.UNKNOWN, prepare=blackhole,
     ),
 }  # fmt: skip
 
@@ -314,4 +314,4 @@ def without_reasons(evidence: Evidence) -> Evidence:
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or list(CAUSES)
-    print(json.dumps({name: join(play(CAUSES[name])).to_json() for name in chosen}))
+    print(json.dumps({name: build_traces(play(CAUSES[name])).to_json() for name in chosen}))

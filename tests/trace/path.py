@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netlab.capture.evidence import Evidence, Frame, Interface, Place
+from netlab.capture.evidence import Evidence, Frame, Interface, NodeInfo
 from netlab.wire import icmp, ipv4, tcp, udp
 from netlab.wire.address import packed
 
@@ -16,22 +16,22 @@ CLIENT, INSIDE, OUTSIDE = packed("10.0.0.2"), packed("10.0.0.1"), packed("203.0.
 WEST, EAST, SERVER = packed("203.0.113.1"), packed("198.51.100.1"), packed("198.51.100.2")
 
 PLACES = {
-    "client": Place("host", (Interface("eth0", "veth", (CLIENT,), ("nat", "lan")),)),
-    "nat": Place(
+    "client": NodeInfo("host", (Interface("eth0", "veth", (CLIENT,), ("nat", "lan")),)),
+    "nat": NodeInfo(
         "nat",
         (
             Interface("lan", "veth", (INSIDE,), ("client", "eth0")),
             Interface("wan", "veth", (OUTSIDE,), ("router", "west")),
         ),
     ),
-    "router": Place(
+    "router": NodeInfo(
         "router",
         (
             Interface("west", "veth", (WEST,), ("nat", "wan")),
             Interface("east", "veth", (EAST,), ("server", "eth0")),
         ),
     ),
-    "server": Place("host", (Interface("eth0", "veth", (SERVER,), ("router", "east")),)),
+    "server": NodeInfo("host", (Interface("eth0", "veth", (SERVER,), ("router", "east")),)),
 }
 
 FORTH = (

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.capture.evidence import Count, Evidence, Frame, Gap, KernelDrop, RuleVerdict
-from netlab.trace.build import join
+from netlab.trace.build import build_traces
 from netlab.trace.disposition import Disposition as End
 from netlab.wire import ipv4, tcp
 from tests.trace import path
@@ -24,12 +24,12 @@ INTERFACES = st.sampled_from(("eth0", "lan", "wan", "west", "east", "lo", "other
 def test_a_packet_is_one_packet_on_both_sides_of_a_nat():
     tape = Tape()
     tape.pass_through(path.datagram(b"hello"))
-    [fate] = join(tape.evidence())
-    assert fate.arrived
-    assert [(hop.node, hop.interface, hop.direction) for hop in fate.hops] == list(FORTH)
-    assert fate.hops[2].changes == ("IP::Src 10.0.0.2 -> 203.0.113.2", "IP::TTL 64 -> 63")
-    assert fate.hops[4].changes == ("IP::TTL 63 -> 62",)
-    assert fate.label == "UDP 10.0.0.2:4000 > 198.51.100.2:80, 5 octets"
+    [packet_trace] = build_traces(tape.evidence())
+    assert packet_trace.arrived
+    assert [(hop.node, hop.interface, hop.direction) for hop in packet_trace.hops] == list(FORTH)
+    assert packet_trace.hops[2].changes == ("IP::Src 10.0.0.2 -> 203.0.113.2", "IP::TTL 64 -> 63")
+    assert packet_trace.hops[4].changes == ("IP::TTL 63 -> 62",)
+    assert packet_trace.label == "UDP 10.0.0.2:4000 > 198.51.100.2:80, 5 octets"
 
 
 def test_equal_packets_are_counted_not_confused():
@@ -37,18 +37,18 @@ def test_equal_packets_are_counted_not_confused():
     for _ in range(3):
         tape.pass_through(path.unknown(b"the same each time"))
     tape.pass_through(path.unknown(b"the same each time"), until=2)
-    fates = join(tape.evidence())
-    assert len(fates) == 4
-    assert len(fates.arrived) == 3
-    assert [fate.id for fate in fates.dropped_at("nat")] == [4]
+    traces = build_traces(tape.evidence())
+    assert len(traces) == 4
+    assert len(traces.arrived) == 3
+    assert [packet_trace.id for packet_trace in traces.dropped_at("nat")] == [4]
 
 
 def test_an_answer_of_the_same_content_is_another_packet():
     tape = Tape()
     tape.pass_through(path.unknown(b"echo"))
     tape.pass_through(path.unknown(b"echo", source=SERVER, destination=OUTSIDE), BACK)
-    fates = join(tape.evidence())
-    assert [(fate.origin, fate.node) for fate in fates] == [
+    traces = build_traces(tape.evidence())
+    assert [(packet_trace.origin, packet_trace.node) for packet_trace in traces] == [
         ("client", "server"),
         ("server", "client"),
     ]
@@ -64,8 +64,8 @@ def test_the_identification_tells_equal_contents_apart():
     for place in FORTH[2:4]:
         tape.see(place, out[2])
         tape.see(place, out[0])
-    fates = join(tape.evidence())
-    assert [len(fate.hops) for fate in fates] == [4, 2, 4]
+    traces = build_traces(tape.evidence())
+    assert [len(packet_trace.hops) for packet_trace in traces] == [4, 2, 4]
 
 
 def test_a_copy_is_told_from_its_original():
@@ -76,7 +76,7 @@ def test_a_copy_is_told_from_its_original():
     for _ in range(2):
         tape.see(FORTH[4], after)
         tape.see(FORTH[5], after)
-    first, copy = join(tape.evidence())
+    first, copy = build_traces(tape.evidence())
     assert first.arrived
     assert copy.arrived
     assert (copy.copied, copy.parents, copy.origin) == (True, (first.id,), "router")
@@ -91,10 +91,10 @@ def test_a_super_packet_is_followed_by_its_segments():
         tape.see(FORTH[4], piece)
         if start:
             tape.see(FORTH[5], piece)
-    whole, lost, arrived = join(tape.evidence())
-    assert whole.disposition is End.CUT
+    whole, lost, arrived = build_traces(tape.evidence())
+    assert whole.disposition is End.FRAGMENTED
     assert whole.children == (lost.id, arrived.id)
-    assert lost.disposition is End.LOST_ON_WIRE
+    assert lost.disposition is End.LOST_ON_LINK
     assert arrived.arrived
 
 
@@ -105,7 +105,7 @@ def test_merged_segments_say_into_what():
     whole = path.rewritten(path.rewritten(path.segment(bytes(3000), seq=1000, source=OUTSIDE)))
     tape.see(FORTH[4], whole)
     tape.see(FORTH[5], whole)
-    first, second, merged = join(tape.evidence())
+    first, second, merged = build_traces(tape.evidence())
     assert first.disposition is second.disposition is End.MERGED
     assert first.children == second.children == (merged.id,)
     assert merged.arrived
@@ -136,13 +136,13 @@ def test_fragments_that_get_another_number_and_another_size_are_followed():
         for piece in pieces(after._replace(identification=90 + number), body, 400):
             tape.see(FORTH[4], piece)
             tape.see(FORTH[5], piece)
-    fates = join(tape.evidence())
-    assert fates.dispositions() == {End.CUT: 4, End.DELIVERED: 8}
-    for fate in fates.arrived:
-        [parent] = fate.parents
-        inside = next(f for f in fates if f.id == parent).packet
-        assert fate.packet.identification - 90 == inside.identification - 7
-        assert fate.packet.fragment_offset // 800 == inside.fragment_offset // 800
+    traces = build_traces(tape.evidence())
+    assert traces.dispositions() == {End.FRAGMENTED: 4, End.DELIVERED: 8}
+    for packet_trace in traces.arrived:
+        [parent] = packet_trace.parents
+        inside = next(f for f in traces if f.id == parent).packet
+        assert packet_trace.packet.identification - 90 == inside.identification - 7
+        assert packet_trace.packet.fragment_offset // 800 == inside.fragment_offset // 800
 
 
 def test_fragments_of_other_content_are_not_taken_for_one_another():
@@ -152,8 +152,8 @@ def test_fragments_of_other_content_are_not_taken_for_one_another():
         tape.pass_through(piece, until=4)
     for piece in pieces(header._replace(identification=9), random.Random(2).randbytes(1600), 400):
         tape.see(FORTH[4], piece)
-    fates = join(tape.evidence())
-    assert not any(fate.parents for fate in fates)
+    traces = build_traces(tape.evidence())
+    assert not any(packet_trace.parents for packet_trace in traces)
 
 
 def test_a_datagram_is_followed_through_its_fragments():
@@ -167,8 +167,8 @@ def test_a_datagram_is_followed_through_its_fragments():
         fragment = ipv4.encode(header._replace(flags=more, fragment_offset=start), piece)
         tape.see(FORTH[4], fragment)
         tape.see(FORTH[5], fragment)
-    whole, one, two = join(tape.evidence())
-    assert whole.disposition is End.CUT
+    whole, one, two = build_traces(tape.evidence())
+    assert whole.disposition is End.FRAGMENTED
     assert whole.children == (one.id, two.id)
     assert one.arrived
     assert two.arrived
@@ -181,8 +181,8 @@ def test_rewriting_of_options_is_told_as_tracebox_would():
     tape.pass_through(syn, until=2)
     bare = tcp.encode_options(tcp.Options(mss=900, window_scale=7)).ljust(len(options), b"\x01")
     tape.see(FORTH[2], path.rewritten(path.segment(b"", seq=1, flags=tcp.SYN, options=bare)))
-    [fate] = join(tape.evidence())
-    assert fate.hops[2].changes == (
+    [packet_trace] = build_traces(tape.evidence())
+    assert packet_trace.hops[2].changes == (
         "IP::TTL 64 -> 63",
         "TCP::Option_MSS 1460 -> 900",
         "TCP::Option_SACKP removed",
@@ -195,9 +195,9 @@ def test_rewritten_sequence_numbers_do_not_end_a_journey():
     other = path.rewritten(path.rewritten(path.segment(b"some data here", seq=9, source=OUTSIDE)))
     tape.see(FORTH[4], other)
     tape.see(FORTH[5], other)
-    [fate] = join(tape.evidence())
-    assert fate.arrived
-    assert "TCP::Seq 1 -> 9" in fate.hops[4].changes
+    [packet_trace] = build_traces(tape.evidence())
+    assert packet_trace.arrived
+    assert "TCP::Seq 1 -> 9" in packet_trace.hops[4].changes
 
 
 def test_a_routing_loop_is_one_packet():
@@ -209,9 +209,9 @@ def test_a_routing_loop_is_one_packet():
         tape.see(("nat", "wan", "in"), packet)
         tape.see(("nat", "wan", "out"), packet)
         tape.see(("router", "west", "in"), packet)
-    [fate] = join(tape.evidence())
-    assert len(fate.hops) == 16
-    assert fate.disposition is End.UNKNOWN
+    [packet_trace] = build_traces(tape.evidence())
+    assert len(packet_trace.hops) == 16
+    assert packet_trace.disposition is End.UNKNOWN
 
 
 def drop_rule(**fields) -> RuleVerdict:
@@ -235,10 +235,10 @@ def test_rules_decide_by_order_between_equal_packets():
             verdicts.append(drop_rule(trace_id=number))
         else:
             tape.pass_through(packet)
-    fates = join(tape.evidence(verdicts=tuple(verdicts)))
-    assert [fate.disposition for fate in fates] == [End.DELIVERED, End.DENIED] * 2
-    assert fates[1].reason.topology == "x:1"
-    assert fates[1].reason.text == 'forward chain, rule "c"'
+    traces = build_traces(tape.evidence(verdicts=tuple(verdicts)))
+    assert [packet_trace.disposition for packet_trace in traces] == [End.DELIVERED, End.DENIED] * 2
+    assert traces[1].reason.topology == "x:1"
+    assert traces[1].reason.text == 'forward chain, rule "c"'
 
 
 def test_a_clash_needs_its_counter():
@@ -246,11 +246,11 @@ def test_a_clash_needs_its_counter():
     packet = path.unknown(b"the second client")
     tape.pass_through(packet, until=2)
     drop = KernelDrop(10_000, "nat", "NETFILTER_DROP", "nf_hook_slow", packet)
-    [fate] = join(tape.evidence(drops=(drop,)))
-    assert (fate.disposition, fate.reason.source) == (End.DENIED, "kernel")
+    [packet_trace] = build_traces(tape.evidence(drops=(drop,)))
+    assert (packet_trace.disposition, packet_trace.reason.source) == (End.DENIED, "kernel")
     count = Count("nat", "conntrack.insert_failed", 1)
-    [fate] = join(tape.evidence(drops=(drop,), counts=(count,)))
-    assert (fate.disposition, fate.reason.source) == (End.NAT_CLASH, "conntrack")
+    [packet_trace] = build_traces(tape.evidence(drops=(drop,), counts=(count,)))
+    assert (packet_trace.disposition, packet_trace.reason.source) == (End.NAT_CLASH, "conntrack")
 
 
 def test_a_program_that_speaks_for_an_address_takes_what_the_kernel_does_not():
@@ -260,11 +260,11 @@ def test_a_program_that_speaks_for_an_address_takes_what_the_kernel_does_not():
     for place in FORTH[4:]:
         tape.see(place, asked)
     drop = KernelDrop(10**9, "server", "IP_INADDRERRORS", "ip_rcv_finish_core", asked)
-    [alone] = join(tape.evidence(drops=(drop,)))
+    [alone] = build_traces(tape.evidence(drops=(drop,)))
     assert alone.disposition is End.NOT_FORWARDING
     answer = path.datagram(b"answer", source=foreign, destination=OUTSIDE, ports=(80, 4000))
     tape.see(BACK[0], answer)
-    heard = join(tape.evidence(drops=(drop,)))[0]
+    heard = build_traces(tape.evidence(drops=(drop,)))[0]
     assert (heard.disposition, heard.reason.source) == (End.DELIVERED, "inferred")
     assert heard.reason.text == "a program at server speaks for 192.0.2.80"
 
@@ -278,7 +278,7 @@ def test_a_reset_without_acknowledgement_answers_the_last_segment_before_it():
     header = tcp.Header(80, 4000, 77, 0, tcp.RST, 0)
     back = ipv4.encode(ipv4.Header(SERVER, OUTSIDE, 6), tcp.encode(header, b"", SERVER, OUTSIDE))
     tape.see(BACK[0], back)
-    first, second, _ = join(tape.evidence())
+    first, second, _ = build_traces(tape.evidence())
     assert first.arrived
     assert second.disposition is End.NO_LISTENER
     assert "RST" in second.reason.text
@@ -295,7 +295,7 @@ def test_an_abortive_close_refuses_nothing():
         ("nat", "wan", "out"),
         ipv4.encode(ipv4.Header(OUTSIDE, SERVER, 6), tcp.encode(abort, b"", OUTSIDE, SERVER)),
     )
-    taken, _ = join(tape.evidence())
+    taken, _ = build_traces(tape.evidence())
     assert taken.arrived
 
 
@@ -306,9 +306,9 @@ def test_an_icmp_error_speaks_for_a_packet_that_nobody_saw_die():
     after = path.rewritten(packet, source=OUTSIDE)
     tape.see(("router", "west", "out"), path.error(after, 11, 0, source=WEST))
     gap = Gap("drops", "not possible here")
-    fates = join(tape.evidence(gaps=(gap,)))
-    assert not fates.complete
-    dead = fates.where(proto=255)[0]
+    traces = build_traces(tape.evidence(gaps=(gap,)))
+    assert not traces.complete
+    dead = traces.where(proto=255)[0]
     assert (dead.disposition, dead.node) == (End.TTL_EXPIRED, "router")
     assert dead.reason.source == "inferred"
     assert "ICMP" in dead.reason.text
@@ -320,17 +320,17 @@ def test_a_counter_is_believed_only_if_it_covers_all(rose, ends):
     for number in range(2):
         tape.pass_through(path.unknown(b"nowhere %d" % number), until=4)
     count = Count("router", "IpExt.InNoRoutes", rose)
-    fates = join(tape.evidence(counts=(count,), gaps=(Gap("drops", "not here"),)))
-    assert fates.dispositions() == ends
+    traces = build_traces(tape.evidence(counts=(count,), gaps=(Gap("drops", "not here"),)))
+    assert traces.dispositions() == ends
 
 
 def test_a_wire_that_loses_is_told_from_a_capture_that_loses():
     tape = Tape()
     tape.pass_through(path.unknown(b"gone"), until=3)
-    [fate] = join(tape.evidence())
-    assert fate.disposition is End.LOST_ON_WIRE
-    [fate] = join(tape.evidence(gaps=(Gap("capture", "5 frames lost", "router"),)))
-    assert fate.disposition is End.UNKNOWN
+    [packet_trace] = build_traces(tape.evidence())
+    assert packet_trace.disposition is End.LOST_ON_LINK
+    [packet_trace] = build_traces(tape.evidence(gaps=(Gap("capture", "5 frames lost", "router"),)))
+    assert packet_trace.disposition is End.UNKNOWN
 
 
 def test_what_only_nft_met_is_a_packet_too():
@@ -342,10 +342,14 @@ def test_what_only_nft_met_is_a_packet_too():
         ),
         drop_rule(node="client", trace_id=1, hook="output"),
     )  # fmt: skip
-    [fate] = join(Evidence(PLACES, verdicts=verdicts))
-    assert (fate.disposition, fate.node, fate.hops) == (End.DENIED, "client", ())
+    [packet_trace] = build_traces(Evidence(PLACES, verdicts=verdicts))
+    assert (packet_trace.disposition, packet_trace.node, packet_trace.hops) == (
+        End.DENIED,
+        "client",
+        (),
+    )
     drop = KernelDrop(5, "client", "NETFILTER_DROP", "nft_do_chain", packet)
-    assert len(join(Evidence(PLACES, verdicts=verdicts, drops=(drop,)))) == 1
+    assert len(build_traces(Evidence(PLACES, verdicts=verdicts, drops=(drop,)))) == 1
 
 
 def test_many_packets_in_any_interleaving_that_keeps_each_ones_order():
@@ -363,10 +367,12 @@ def test_many_packets_in_any_interleaving_that_keeps_each_ones_order():
         chosen = generator.choice(tapes)
         mixed.append(chosen.pop(0)._replace(time_ns=1000 * len(mixed)))
         tapes = [tape for tape in tapes if tape]
-    fates = join(Evidence(PLACES, tuple(mixed)))
-    assert len(fates) == 300
-    assert Counter(len(fate.hops) for fate in fates).keys() == {2, 4, 6}
-    assert sorted(frame for fate in fates for frame in fate.frames) == list(range(len(mixed)))
+    traces = build_traces(Evidence(PLACES, tuple(mixed)))
+    assert len(traces) == 300
+    assert Counter(len(packet_trace.hops) for packet_trace in traces).keys() == {2, 4, 6}
+    assert sorted(frame for packet_trace in traces for frame in packet_trace.frames) == list(
+        range(len(mixed))
+    )
 
 
 frames = st.builds(
@@ -399,11 +405,11 @@ drops = st.builds(
 
 @given(st.lists(frames, max_size=12), st.lists(verdicts, max_size=8), st.lists(drops, max_size=6))
 def test_garbage_never_raises_and_every_packet_gets_an_end(seen, steps, deaths):
-    fates = join(Evidence(PLACES, tuple(seen), tuple(steps), tuple(deaths)))
-    claimed = [frame for fate in fates for frame in fate.frames]
+    traces = build_traces(Evidence(PLACES, tuple(seen), tuple(steps), tuple(deaths)))
+    claimed = [frame for packet_trace in traces for frame in packet_trace.frames]
     assert len(claimed) == len(set(claimed)), "a frame belongs to one packet"
-    assert all(isinstance(fate.disposition, End) for fate in fates)
-    assert fates.to_json()["complete"] is True
+    assert all(isinstance(packet_trace.disposition, End) for packet_trace in traces)
+    assert traces.to_json()["complete"] is True
 
 
 @given(st.data())
@@ -413,11 +419,11 @@ def test_lost_evidence_is_never_made_up_for(data):
         tape.pass_through(path.datagram(b"number %02d and more" % number), until=6)
     kept = data.draw(st.lists(st.sampled_from(tape.frames), unique=True))
     gaps = tuple(Gap("capture", "frames were lost", node) for node in PLACES)
-    fates = join(Evidence(PLACES, tuple(sorted(kept)), gaps=gaps))
-    assert not fates.complete
+    traces = build_traces(Evidence(PLACES, tuple(sorted(kept)), gaps=gaps))
+    assert not traces.complete
     arrivals = sum(frame.node == "server" for frame in kept)
-    assert len(fates.arrived) == arrivals
-    assert {fate.disposition for fate in fates} <= {End.DELIVERED, End.UNKNOWN}
+    assert len(traces.arrived) == arrivals
+    assert {packet_trace.disposition for packet_trace in traces} <= {End.DELIVERED, End.UNKNOWN}
 
 
 @given(st.permutations(range(24)))
@@ -426,8 +432,8 @@ def test_the_order_in_which_evidence_is_told_does_not_matter(order):
     for number in range(4):
         tape.pass_through(path.datagram(b"number %02d and more" % number), until=6)
     shuffled = tuple(tape.frames[index] for index in order)
-    told = join(Evidence(PLACES, shuffled)).canonical()
-    assert told == join(tape.evidence()).canonical()
+    told = build_traces(Evidence(PLACES, shuffled)).canonical()
+    assert told == build_traces(tape.evidence()).canonical()
 
 
 def test_arrivals_alone_tell_the_same_story():
@@ -436,18 +442,18 @@ def test_arrivals_alone_tell_the_same_story():
         tape.pass_through(path.datagram(b"number %d" % number, ident=number), until=2 + number % 5)
     whole = tape.evidence()
     arrivals = tuple(frame for frame in whole.frames if frame.direction == "in")
-    told = join(whole._replace(frames=arrivals, arrivals_only=True))
+    told = build_traces(whole._replace(frames=arrivals, arrivals_only=True))
     # What went out and never came in is what nobody could see.
-    for fate, full in zip(told, join(whole), strict=True):
+    for packet_trace, full in zip(told, build_traces(whole), strict=True):
         seen = full.hops if full.hops[-1].direction == "in" else full.hops[:-1]
-        assert [h[:3] for h in fate.hops] == [h[:3] for h in seen]
-        assert [h.changes for h in fate.hops] == [h.changes for h in seen]
+        assert [h[:3] for h in packet_trace.hops] == [h[:3] for h in seen]
+        assert [h.changes for h in packet_trace.hops] == [h.changes for h in seen]
 
 
 def test_what_nodes_say_of_themselves_can_be_left_out():
     tape = Tape()
     tape.see(FORTH[0], ipv4.encode(ipv4.Header(path.CLIENT, bytes([224, 0, 0, 22]), 2), bytes(8)))
     tape.pass_through(path.datagram(b"hello"))
-    fates = join(tape.evidence())
-    assert [fate.proto for fate in fates] == [2, 17]
-    assert [fate.proto for fate in fates.of_interest] == [17]
+    traces = build_traces(tape.evidence())
+    assert [packet_trace.proto for packet_trace in traces] == [2, 17]
+    assert [packet_trace.proto for packet_trace in traces.of_interest] == [17]

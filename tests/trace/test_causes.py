@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netlab.capture import recording
-from netlab.trace.build import join
+from netlab.trace.build import build_traces
 from tests.trace.causes import CAUSES, Cause, play, without_reasons
 
 if TYPE_CHECKING:
     from netlab.capture.evidence import Evidence
-    from netlab.trace.model import Fates
+    from netlab.trace.model import Traces
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("netlab_state")]
 
 
-def judged(evidence: Evidence, cause: Cause) -> Fates:
-    return join(evidence).where(proto=cause.proto)
+def judged(evidence: Evidence, cause: Cause) -> Traces:
+    return build_traces(evidence).where(proto=cause.proto)
 
 
 @pytest.mark.parametrize("name", CAUSES)
@@ -31,26 +31,30 @@ def test_is_named_right_and_as_far_as_possible_without_drop_reasons(name: str) -
     cause = CAUSES[name]
     evidence = play(cause)
     assert evidence.gaps == (), "this machine should see everything"
-    fates = judged(evidence, cause)
-    ended = [fate for fate in fates if fate.disposition is cause.end]
-    assert len(ended) == cause.number, [fate.to_json() for fate in fates]
-    for fate in ended:
-        assert fate.node == cause.node
-        assert fate.reason.source == cause.source
-        assert cause.rule in fate.reason.rule
-        assert fate.reason.topology == cause.topology
-    assert len(fates.arrived) == cause.arrived
+    traces = judged(evidence, cause)
+    ended = [packet_trace for packet_trace in traces if packet_trace.disposition is cause.end]
+    assert len(ended) == cause.number, [packet_trace.to_json() for packet_trace in traces]
+    for packet_trace in ended:
+        assert packet_trace.node == cause.node
+        assert packet_trace.reason.source == cause.source
+        assert cause.rule in packet_trace.reason.rule
+        assert packet_trace.reason.topology == cause.topology
+    assert len(traces.arrived) == cause.arrived
     check_without_drop_reasons(evidence, cause)
 
 
 def check_without_drop_reasons(evidence: Evidence, cause: Cause) -> None:
     """The same evidence less what needs BPF: coarser where it must be, and never surer."""
-    fates = judged(without_reasons(evidence), cause)
-    assert not fates.complete
-    ended = [fate for fate in fates if fate.disposition is cause.blind and fate.node == cause.node]
+    traces = judged(without_reasons(evidence), cause)
+    assert not traces.complete
+    ended = [
+        packet_trace
+        for packet_trace in traces
+        if packet_trace.disposition is cause.blind and packet_trace.node == cause.node
+    ]
     assert len(ended) >= cause.number
     witnesses = (cause.source,) if cause.source in ("nft", "conntrack") else ("inferred",)
-    assert {fate.reason.source for fate in ended} <= set(witnesses)
+    assert {packet_trace.reason.source for packet_trace in ended} <= set(witnesses)
 
 
 def test_without_privileges_the_answers_are_the_same_and_less_certain() -> None:
@@ -82,4 +86,4 @@ def test_evidence_survives_a_file() -> None:
     evidence = play(CAUSES["clash"])
     again = recording.read(recording.write(evidence))
     assert again == evidence
-    assert join(again).to_json() == join(evidence).to_json()
+    assert build_traces(again).to_json() == build_traces(evidence).to_json()

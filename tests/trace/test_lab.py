@@ -18,7 +18,7 @@ from netlab.trace.disposition import Disposition as End
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.trace.model import Fates
+    from netlab.trace.model import Traces
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("netlab_state")]
 
@@ -78,20 +78,20 @@ def test_twenty_thousand_packets_have_twenty_thousand_fates(lab: Lab) -> None:
         with lab.observe() as watch:
             flood(lab, count)
             assert server.wait(timeout=60) == 0  # it received each of them
-    fates = watch.fates
-    assert fates.complete, fates.gaps
-    assert len(fates.where(proto=17)) == count
-    assert len(fates.where(proto=17).arrived) == count
-    for number, fate in enumerate(fates.where(proto=17)):
-        assert fate.packet.transport[8:16] == b"%08d" % number
-        assert [hop.node for hop in fate.hops] == [
+    traces = watch.traces
+    assert traces.complete, traces.gaps
+    assert len(traces.where(proto=17)) == count
+    assert len(traces.where(proto=17).arrived) == count
+    for number, packet_trace in enumerate(traces.where(proto=17)):
+        assert packet_trace.packet.transport[8:16] == b"%08d" % number
+        assert [hop.node for hop in packet_trace.hops] == [
             "client", "nat", "nat", "router", "router", "server"
         ]  # fmt: skip
-        frames = [watch.evidence.frames[index] for index in fate.frames]
+        frames = [watch.evidence.frames[index] for index in packet_trace.frames]
         assert {frame.data[42:50] for frame in frames} == {b"%08d" % number}
 
 
-def scenario(lab: Lab) -> Fates:
+def scenario(lab: Lab) -> Traces:
     """A ping, a closed port, a rule, an unknown protocol, no route: each once."""
     lab["nat"].run(["conntrack", "-F"])
     with lab.observe() as watch:
@@ -103,19 +103,19 @@ def scenario(lab: Lab) -> Fates:
         with lab["client"].socket(socket.AF_INET, socket.SOCK_RAW, 253) as s:
             s.sendto(b"unknown", (SERVER, 0))
         watch.settle(0.02)
-    return watch.fates
+    return watch.traces
 
 
 @pytest.mark.parametrize("repeats", [20, pytest.param(100, marks=pytest.mark.soak)])
 def test_each_time_the_same(lab: Lab, repeats: int) -> None:
     told = []
     for _ in range(repeats):
-        fates = scenario(lab)
-        assert fates.complete
+        traces = scenario(lab)
+        assert traces.complete
         # A router answers "no route" five times and then once a second (ip_rt_error_cost), so its
         # own packets are not the same each time.
         told.append(
-            fates.where(origin="client").canonical() + fates.where(origin="server").canonical()
+            traces.where(origin="client").canonical() + traces.where(origin="server").canonical()
         )
     first = told[0]
     assert len(first) == 6  # four packets, and two ICMP errors of the server
@@ -130,10 +130,10 @@ def test_a_flood_beyond_all_buffers_is_not_hidden(
     with lab.observe() as watch:
         flood(lab, 5000, 1000)
         watch.settle()
-    fates = watch.fates
-    assert not fates.complete
-    assert {gap.collector for gap in fates.gaps} == {"capture"}
-    assert End.LOST_ON_WIRE not in fates.dispositions()
+    traces = watch.traces
+    assert not traces.complete
+    assert {gap.collector for gap in traces.gaps} == {"capture"}
+    assert End.LOST_ON_LINK not in traces.dispositions()
 
 
 def test_what_comes_for_a_closed_connection_is_taken_by_time_wait_or_refused(lab: Lab) -> None:
@@ -153,11 +153,15 @@ def test_what_comes_for_a_closed_connection_is_taken_by_time_wait_or_refused(lab
                 watch.settle()
                 answering.sendall(late)
         watch.settle()
-    fates = watch.fates
-    refused = [fate for fate in fates.where(proto=6) if not fate.arrived]
-    assert [fate.packet.payload_length for fate in refused] == [len(b"too late")]
+    traces = watch.traces
+    refused = [packet_trace for packet_trace in traces.where(proto=6) if not packet_trace.arrived]
+    assert [packet_trace.packet.payload_length for packet_trace in refused] == [len(b"too late")]
     assert refused[0].reason.text == "answered by client with a RST"
-    fins = [fate for fate in fates if fate.origin == "server" and fate.packet.flags & 1]
+    fins = [
+        packet_trace
+        for packet_trace in traces
+        if packet_trace.origin == "server" and packet_trace.packet.flags & 1
+    ]
     assert "TIME-WAIT" in fins[0].reason.text
 
 
@@ -166,9 +170,9 @@ def test_each_packet_of_a_burst_gets_its_icmp_error(lab: Lab) -> None:
     with lab.observe() as watch:
         flood(lab, count)
         watch.settle()
-    answers = watch.fates.where(proto=1, origin="server")
+    answers = watch.traces.where(proto=1, origin="server")
     assert len(answers) == count
-    assert watch.fates.where(proto=17).dispositions() == {End.NO_LISTENER: count}
+    assert watch.traces.where(proto=17).dispositions() == {End.NO_LISTENER: count}
 
 
 def test_two_observers_see_the_same_and_do_not_disturb_each_other(lab: Lab) -> None:
@@ -179,10 +183,10 @@ def test_two_observers_see_the_same_and_do_not_disturb_each_other(lab: Lab) -> N
         with lab["client"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.sendto(b"also denied", (SERVER, 9))
         one.settle()
-    assert one.fates.dispositions() == {End.DENIED: 2}
-    assert other.fates.dispositions() == {End.DENIED: 1}
-    assert one.fates.complete
-    assert other.fates.complete
+    assert one.traces.dispositions() == {End.DENIED: 2}
+    assert other.traces.dispositions() == {End.DENIED: 1}
+    assert one.traces.complete
+    assert other.traces.complete
 
 
 def test_nothing_is_left_in_the_nodes(lab: Lab) -> None:
@@ -222,15 +226,15 @@ def test_a_lab_that_goes_down_under_observation_is_told_so_far(lab: Lab) -> None
             s.sendto(b"denied", (SERVER, 9))
         watch.settle()
         lab.stop()
-    assert watch.fates.dispositions() == {End.DENIED: 1}
-    assert {gap.collector for gap in watch.fates.gaps} == {"counters"}
+    assert watch.traces.dispositions() == {End.DENIED: 1}
+    assert {gap.collector for gap in watch.traces.gaps} == {"counters"}
 
 
 def test_an_exception_in_the_block_ends_the_observation(lab: Lab) -> None:
     watch = lab.observe()
     with pytest.raises(RuntimeError, match="of the user"), watch:
         raise RuntimeError("of the user")
-    assert len(watch.fates) == 0
+    assert len(watch.traces) == 0
 
 
 def test_random_and_fuzzed_packets_get_an_honest_answer(lab: Lab) -> None:
@@ -252,15 +256,23 @@ def test_random_and_fuzzed_packets_get_an_honest_answer(lab: Lab) -> None:
             for packet in packets:
                 s.send(header + packet)
         watch.settle()
-    fates = watch.fates
-    assert fates.complete
+    traces = watch.traces
+    assert traces.complete
     sent = [index for index, frame in enumerate(watch.evidence.frames) if sent_here(frame)]
     assert len(sent) == len(packets)
-    told = {frame for fate in fates for frame in fate.frames}
+    told = {frame for packet_trace in traces for frame in packet_trace.frames}
     assert set(sent) <= told
-    dead_in_nat = [fate for fate in fates if fate.origin == "client" and fate.node == "nat"]
+    dead_in_nat = [
+        packet_trace
+        for packet_trace in traces
+        if packet_trace.origin == "client" and packet_trace.node == "nat"
+    ]
     # Whatever died there, the kernel's own word or a rule says why.
-    assert {fate.reason.source for fate in dead_in_nat} <= {"kernel", "nft", "conntrack"}
+    assert {packet_trace.reason.source for packet_trace in dead_in_nat} <= {
+        "kernel",
+        "nft",
+        "conntrack",
+    }
 
 
 def sent_here(frame) -> bool:

@@ -21,7 +21,7 @@ from tests.middlebox.path import CLOSED_PORT, SERVER, UDP_PORT, Path, build, dra
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.trace.model import Fate, Fates
+    from netlab.trace.model import PacketTrace, Traces
     from netlab.trace.watch import Watch
 
 pytestmark = pytest.mark.kernel
@@ -62,28 +62,31 @@ def test_its_work_is_named_after_it(path: Path, kind: str) -> None:
         arrived = path.datagrams(8)
         mark(path)
         try_to_connect(path)
-    fates = watch.fates
-    check_complete(fates)
-    probes = fates.where(origin="client", proto=17, port=UDP_PORT)
-    numbered = {int.from_bytes(fate.packet.transport[8:12], "big"): fate for fate in probes}
+    traces = watch.traces
+    check_complete(traces)
+    probes = traces.where(origin="client", proto=17, port=UDP_PORT)
+    numbered = {
+        int.from_bytes(packet_trace.packet.transport[8:12], "big"): packet_trace
+        for packet_trace in probes
+    }
     assert sorted(numbered) == list(range(8))
-    assert [number for number, fate in numbered.items() if fate.arrived] == arrived
-    for fate in probes.dropped_at("router"):
-        assert fate.disposition is End.DENIED
-        assert fate.reason.source == "nft"
-        assert fate.reason.label == f"{kind} at router"
+    assert [number for number, packet_trace in numbered.items() if packet_trace.arrived] == arrived
+    for packet_trace in probes.dropped_at("router"):
+        assert packet_trace.disposition is End.DENIED
+        assert packet_trace.reason.source == "nft"
+        assert packet_trace.reason.label == f"{kind} at router"
     assert len(probes.dropped_at("router")) == 8 - len(arrived)
     if kind == "ecn-bleach":
-        [marked] = fates.where(origin="client", port=MARKED_PORT)
+        [marked] = traces.where(origin="client", port=MARKED_PORT)
         assert marked.hops[2].changes == ("IP::TTL 64 -> 63", "IP::ECN 2 -> 0")
     else:
-        check_syn(kind, fates.where(origin="client", proto=6)[0])
+        check_syn(kind, traces.where(origin="client", proto=6)[0])
 
 
-def check_complete(fates: Fates) -> None:
+def check_complete(traces: Traces) -> None:
     """Nothing was out of sight; an ordinary user does not see the kernel's own drops."""
     blind = {"drops"} if rootless.is_inside() else set()
-    assert {gap.collector for gap in fates.gaps} <= blind, fates.gaps
+    assert {gap.collector for gap in traces.gaps} <= blind, traces.gaps
 
 
 def try_to_connect(path: Path) -> None:
@@ -101,12 +104,12 @@ def mark(path: Path) -> None:
         marking.sendto(b"marked", (SERVER, MARKED_PORT))
 
 
-def check_syn(kind: str, syn: Fate) -> None:
+def check_syn(kind: str, syn: PacketTrace) -> None:
     """What became of the SYN is what the catalogue says of the kind."""
     expected = CATALOGUE[kind].expected_changes(PARAMETERS.get(kind, {}))
     changed = [change for hop in syn.hops for change in hop.changes]
     if expected == ("lost",):
-        assert syn.disposition in (End.DENIED, End.CONSUMED)
+        assert syn.disposition in (End.DENIED, End.ABSORBED)
         assert syn.reason.label == f"{kind} at router"
         return
     for field in expected or ():
@@ -122,17 +125,17 @@ def test_fragments_that_are_cut_anew_keep_their_fate(path: Path, kind: str) -> N
     path.become(kind, **PARAMETERS.get(kind, {}))
     with path.lab.observe() as watch:
         arrived = path.datagrams(4, 3000)
-    fates = watch.fates
-    check_complete(fates)
-    everything = {fate.id: fate for fate in fates}
-    sent: dict[int, list[Fate]] = {}
-    for fate in fates.where(origin="client", proto=17):
-        if fate.packet.is_fragment:
-            sent.setdefault(fate.packet.identification, []).append(fate)
+    traces = watch.traces
+    check_complete(traces)
+    everything = {packet_trace.id: packet_trace for packet_trace in traces}
+    sent: dict[int, list[PacketTrace]] = {}
+    for packet_trace in traces.where(origin="client", proto=17):
+        if packet_trace.packet.is_fragment:
+            sent.setdefault(packet_trace.packet.identification, []).append(packet_trace)
     assert len(sent) == 4
     outcomes = [decisive(parts, everything) for parts in sent.values()]
     assert [number for number, end in enumerate(outcomes) if end and end.arrived] == arrived
-    assert not fates.where(disposition=End.UNKNOWN)
+    assert not traces.where(disposition=End.UNKNOWN)
 
 
 WIRE = """
@@ -221,23 +224,23 @@ def test_what_a_program_on_a_wire_does_is_told(wired: Lab, kind: str) -> None:
     fill(wired, [{"kind": kind, "parameters": given, "seed": 0, "topology": PLACE}])
     with wired.observe() as watch:
         received = say(wired, watch)
-    fates = watch.fates
-    check_complete(fates)
-    probes = fates.where(proto=17, port=UDP_PORT)
+    traces = watch.traces
+    check_complete(traces)
+    probes = traces.where(proto=17, port=UDP_PORT)
     arrived = [int.from_bytes(f.packet.transport[8:12], "big") for f in probes if f.arrived]
     assert sorted(arrived) == sorted(received)
-    copies = [fate for fate in probes if fate.copied]
+    copies = [packet_trace for packet_trace in probes if packet_trace.copied]
     assert len(copies) == len(received) - len(set(received))
 
     told = {
-        words.replace(f" {kind} ({PLACE})", "") for f in fates for h in f.hops for words in h.boxes
+        words.replace(f" {kind} ({PLACE})", "") for f in traces for h in f.hops for words in h.boxes
     }
-    for fate in fates:
-        if fate.reason.source == "box":
-            assert fate.node == "wire1"
-            assert fate.reason.topology == PLACE
-            assert fate.reason.label == f"{kind} at wire1"
-            told.add(fate.reason.text.replace(f" {kind}", ""))
-        elif fate.disposition is End.CONSUMED:
-            pytest.fail(f"nobody says who: {fate.reason}")
+    for packet_trace in traces:
+        if packet_trace.reason.source == "box":
+            assert packet_trace.node == "client~server"
+            assert packet_trace.reason.topology == PLACE
+            assert packet_trace.reason.label == f"{kind} at client~server"
+            told.add(packet_trace.reason.text.replace(f" {kind}", ""))
+        elif packet_trace.disposition is End.ABSORBED:
+            pytest.fail(f"nobody says who: {packet_trace.reason}")
     assert told == TOLD[kind]

@@ -11,7 +11,7 @@ import pytest
 from netlab.capture.evidence import Flow, FlowEvent
 from netlab.lab.lab import Lab
 from netlab.topology import loads
-from netlab.trace.build import join
+from netlab.trace.build import build_traces
 from netlab.trace.disposition import Disposition as End
 from netlab.trace.nat_bindings import Bindings, flow_of
 from netlab.wire.view import view
@@ -43,16 +43,22 @@ def crossed() -> Tape:
     return tape
 
 
-def ports(fates) -> list[str]:
-    return [c for fate in fates for hop in fate.hops for c in hop.changes if "SPort" in c]
+def ports(traces) -> list[str]:
+    return [
+        c
+        for packet_trace in traces
+        for hop in packet_trace.hops
+        for c in hop.changes
+        if "SPort" in c
+    ]
 
 
 def test_equal_packets_of_two_flows_are_told_apart_by_what_conntrack_did():
     tape = crossed()
-    guessed = join(tape.evidence())
+    guessed = build_traces(tape.evidence())
     assert ports(guessed) == ["UDP::SPort 1001 -> 5002", "UDP::SPort 1002 -> 5001"]
-    assert not any(hop.binding for fate in guessed for hop in fate.hops)
-    told = join(tape.evidence(flows=(entry(1001, 5001), entry(1002, 5002))))
+    assert not any(hop.binding for packet_trace in guessed for hop in packet_trace.hops)
+    told = build_traces(tape.evidence(flows=(entry(1001, 5001), entry(1002, 5002))))
     assert ports(told) == ["UDP::SPort 1001 -> 5001", "UDP::SPort 1002 -> 5002"]
     assert told[0].hops[2].binding == (
         "10.0.0.2:1001 > 198.51.100.2:80 as 203.0.113.2:5001 > 198.51.100.2:80"
@@ -62,16 +68,16 @@ def test_equal_packets_of_two_flows_are_told_apart_by_what_conntrack_did():
 
 
 def test_one_binding_is_enough_to_tell_two():
-    told = join(crossed().evidence(flows=(entry(1002, 5002),)))
+    told = build_traces(crossed().evidence(flows=(entry(1002, 5002),)))
     assert ports(told) == ["UDP::SPort 1001 -> 5001", "UDP::SPort 1002 -> 5002"]
 
 
 def test_a_rule_that_rewrites_once_more_is_no_contradiction():
     tape = Tape()
     tape.pass_through(path.datagram(b"rewritten twice", ports=(1001, 80)))
-    [fate] = join(tape.evidence(flows=(entry(1001, 5001),)))
-    assert fate.arrived
-    assert fate.hops[2].binding == ""
+    [packet_trace] = build_traces(tape.evidence(flows=(entry(1001, 5001),)))
+    assert packet_trace.arrived
+    assert packet_trace.hops[2].binding == ""
 
 
 @pytest.mark.parametrize(
@@ -128,13 +134,13 @@ def test_a_nat_says_what_it_made_of_a_flow_and_that_it_forgot_it(lab: Lab) -> No
             time.sleep(0.02)
         watch.settle()
     assert {event.kind for event in watch.evidence.flows} >= {"new", "destroy"}
-    sent = watch.fates.where(proto=17, origin="client")[0]
+    sent = watch.traces.where(proto=17, origin="client")[0]
     bound = [hop for hop in sent.hops if hop.binding]
     assert [(hop.node, hop.interface) for hop in bound] == [("nat", "wan")]
     assert bound[0].binding == (
         "192.168.1.2:5000 > 198.51.100.2:4000 as 203.0.113.2:5000 > 198.51.100.2:4000"
     )
-    late = watch.fates.where(proto=17, origin="server")
+    late = watch.traces.where(proto=17, origin="server")
     assert late.dispositions() == {End.DENIED: 20}
     assert "unsolicited" in late[19].reason.text
     assert late[19].reason.text.endswith("; conntrack had let go of its flow")

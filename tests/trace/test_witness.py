@@ -100,16 +100,18 @@ def test_tcpdump_reads_the_same_packets_of_the_file(lab: Lab, tmp_path: Path) ->
         play(lab)
         watch.settle()
     file = tmp_path / "lab.pcapng"
-    file.write_bytes(b"".join(blocks(watch.evidence, watch.fates)))
+    file.write_bytes(b"".join(blocks(watch.evidence, watch.traces)))
     words = ["tcpdump", "-n", "-tt", "--nano", "-r", str(file), "ip"]
     read = subprocess.run(words, capture_output=True, text=True, check=True)
     # "1700000000.123456789 IP 10.0.0.2.4000 > 198.51.100.2.9: UDP, length 9"
     told = [line.split() for line in read.stdout.splitlines()]
     ours = [
-        (hop.time_ns, socket.inet_ntoa(fate.packet.destination))
-        for fate in watch.fates
-        for hop in fate.hops
-        if not any(change.startswith("IP::Dst") for each in fate.hops for change in each.changes)
+        (hop.time_ns, socket.inet_ntoa(packet_trace.packet.destination))
+        for packet_trace in watch.traces
+        for hop in packet_trace.hops
+        if not any(
+            change.startswith("IP::Dst") for each in packet_trace.hops for change in each.changes
+        )
     ]
     assert len(ours) > 20
     times = {int(words[0].replace(".", "")): words for words in told}
@@ -125,7 +127,7 @@ def test_tshark_reads_of_the_file_what_was_said(lab: Lab, tmp_path: Path) -> Non
         play(lab)
         watch.settle()
     file = tmp_path / "lab.pcapng"
-    file.write_bytes(b"".join(blocks(watch.evidence, watch.fates)))
+    file.write_bytes(b"".join(blocks(watch.evidence, watch.traces)))
     fields = ("frame.interface_name", "ip.src", "ip.dst", "ip.proto", "ip.ttl", "frame.comment")
     words = [word for field in fields for word in ("-e", field)]
     read = subprocess.run(
@@ -139,12 +141,12 @@ def test_tshark_reads_of_the_file_what_was_said(lab: Lab, tmp_path: Path) -> Non
     by_number: dict[int, list[list[str]]] = {}
     for row in rows:
         by_number.setdefault(int(row[5].split()[0].lstrip("#")), []).append(row)
-    for fate in watch.fates:
-        seen = by_number[fate.id]
-        assert [row[0] for row in seen] == [f"{h.node}:{h.interface}" for h in fate.hops]
-        assert {int(row[3]) for row in seen} == {fate.proto}
+    for packet_trace in watch.traces:
+        seen = by_number[packet_trace.id]
+        assert [row[0] for row in seen] == [f"{h.node}:{h.interface}" for h in packet_trace.hops]
+        assert {int(row[3]) for row in seen} == {packet_trace.proto}
         # tshark's own reading of addresses and TTL agrees with the changes that were told.
-        for (before, after), hop in zip(pairwise(seen), fate.hops[1:], strict=True):
+        for (before, after), hop in zip(pairwise(seen), packet_trace.hops[1:], strict=True):
             told = {change.split()[0] for change in hop.changes}
             assert (before[1] != after[1]) == ("IP::Src" in told)
             assert (before[2] != after[2]) == ("IP::Dst" in told)
@@ -167,7 +169,7 @@ def test_nft_monitor_names_the_same_drops(lab: Lab) -> None:
         with lab.observe() as watch:
             play(lab)
             watch.settle()
-    denied = watch.fates.where(disposition=End.DENIED)
+    denied = watch.traces.where(disposition=End.DENIED)
     assert len(denied) == 2
     drops = [line for line in told if " rule " in line and "(verdict drop)" in line]
     assert len(drops) == len(denied)

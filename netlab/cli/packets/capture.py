@@ -48,7 +48,7 @@ def _capture(arguments: argparse.Namespace) -> int:
                     _show(watch)
     if arguments.file:
         write(arguments.file, watch)
-        frames, packets = len(watch.evidence.frames), len(watch.fates)
+        frames, packets = len(watch.evidence.frames), len(watch.traces)
         print(f"{arguments.file}: {frames} frames of {packets} packets")
     return 0
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from netlab.io.probes import Probes
     from netlab.lab.lab import Lab, LabNode
     from netlab.plan.operations import Plan
-    from netlab.trace.explain import Outcome
-    from netlab.trace.model import Fate, Fates
+    from netlab.trace.explain import ProbeResult
+    from netlab.trace.model import PacketTrace, Traces
 
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "hdp": 255}
 
@@ -109,20 +109,24 @@ def _explain(arguments: argparse.Namespace) -> int:
         watch = stack.enter_context(lab.observe())
         probes.send(node.inside)
         watch.settle()
-    fates, results = probed(watch.fates, probes)
+    traces, results = probed(watch.traces, probes)
     predicted = _prediction(lab.plan, node.name, probes, listens=arguments.listen)
-    _answer(fates, results, predicted, as_json=arguments.json)
+    _answer(traces, results, predicted, as_json=arguments.json)
     return 0 if results[-1].arrived else 1
 
 
 def _answer(
-    fates: Fates, results: Sequence[Outcome], predicted: Sequence[Fate], *, as_json: bool
+    traces: Traces,
+    results: Sequence[ProbeResult],
+    predicted: Sequence[PacketTrace],
+    *,
+    as_json: bool,
 ) -> None:
     from netlab.trace.explain import sentence
 
     expected, parted = _parting(results, predicted)
     if as_json:
-        said = fates.to_json()
+        said = traces.to_json()
         if expected:
             said |= {"predicted": expected.to_json(), "divergence": parted}
         console.print_json(said)
@@ -133,11 +137,13 @@ def _answer(
         print(
             f"The plan let expect otherwise{which}: {_expected([expected])[0]} They part {parted}."
         )
-    for gap in fates.gaps:
+    for gap in traces.gaps:
         print(console.style(f"({gap.collector}: {gap.text})", "dim"))
 
 
-def _parting(results: Sequence[Outcome], predicted: Sequence[Fate]) -> tuple[Fate | None, str]:
+def _parting(
+    results: Sequence[ProbeResult], predicted: Sequence[PacketTrace]
+) -> tuple[PacketTrace | None, str]:
     """The first packet that fared otherwise than it was predicted to, and where they part."""
     from netlab.predict.predict import divergence
 
@@ -153,7 +159,7 @@ def _parting(results: Sequence[Outcome], predicted: Sequence[Fate]) -> tuple[Fat
 def _predict(arguments: argparse.Namespace) -> int:
     """The answer without any packet."""
     from netlab.io.probes import PORT, Probes
-    from netlab.trace.model import Fates
+    from netlab.trace.model import Traces
 
     if arguments.file:
         lab, source = labs.Lab(shipped.find(arguments.file)), arguments.source
@@ -164,19 +170,19 @@ def _predict(arguments: argparse.Namespace) -> int:
     address, _ = _destination(lab, arguments.destination, six=arguments.six)
     port = arguments.dport or PORT
     probes = Probes(address, arguments.proto, port=port, count=arguments.count, size=arguments.size)
-    fates = _prediction(
+    traces = _prediction(
         lab.plan, source, probes, is_fresh=bool(arguments.file), listens=arguments.listen
     )
     if arguments.json:
-        console.print_json(Fates(fates).to_json())
+        console.print_json(Traces(traces).to_json())
     else:
-        print(" ".join(_expected(fates)))
-    return 0 if fates[-1].arrived else 1
+        print(" ".join(_expected(traces)))
+    return 0 if traces[-1].arrived else 1
 
 
 def _prediction(
     plan: Plan, source: str, probes: Probes, *, is_fresh: bool = False, listens: bool = False
-) -> list[Fate]:
+) -> list[PacketTrace]:
     from netlab.predict.predict import Question, predictions
 
     header = {6: 40, 17: 8, 1: 8, 58: 8}.get(probes.proto, 0)
@@ -195,21 +201,21 @@ def _prediction(
     return list(predictions(plan, question))
 
 
-def _expected(fates: Sequence[Fate]) -> list[str]:
+def _expected(traces: Sequence[PacketTrace]) -> list[str]:
     """A sentence for each way to fare; ``It`` if there is one packet, else their numbers."""
     from netlab.trace.disposition import Disposition
     from netlab.trace.explain import because, named
 
     groups: dict[str, list[int]] = {}
-    for fate in fates:
-        if fate.arrived:
-            end = f"should reach {fate.node}."
-        elif fate.disposition is Disposition.UNKNOWN:
-            end = f"nobody can tell: in {fate.node}, {because(fate.reason)}."
+    for packet_trace in traces:
+        if packet_trace.arrived:
+            end = f"should reach {packet_trace.node}."
+        elif packet_trace.disposition is Disposition.UNKNOWN:
+            end = f"nobody can tell: in {packet_trace.node}, {because(packet_trace.reason)}."
         else:
-            end = f"should die in {fate.node}: {because(fate.reason)}."
-        groups.setdefault(end, []).append(fate.id)
-    if len(fates) > 1:
+            end = f"should die in {packet_trace.node}: {because(packet_trace.reason)}."
+        groups.setdefault(end, []).append(packet_trace.id)
+    if len(traces) > 1:
         return [
             f"Of {named(which)} {end}" if end.startswith("nobody") else f"{named(which)} {end}"
             for end, which in groups.items()

@@ -40,7 +40,7 @@ def write(path: str, watch: Watch) -> None:
 
     try:
         with Path(path).open("wb") as stream:
-            stream.writelines(blocks(watch.evidence, watch.fates))
+            stream.writelines(blocks(watch.evidence, watch.traces))
     except OSError as error:
         raise unwritable(path, error) from None
 

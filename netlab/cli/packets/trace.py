@@ -121,11 +121,11 @@ def _trace(arguments: argparse.Namespace) -> int:
     if arguments.file:
         write(arguments.file, ran.watch)
     if arguments.json:
-        console.print_json(ran.watch.fates.to_json())
+        console.print_json(ran.watch.traces.to_json())
     else:
         from netlab.diagram.trace_text import text
 
-        print(text(ran.watch.fates.of_interest), end="")
+        print(text(ran.watch.traces.of_interest), end="")
     return ran.code
 
 
@@ -135,7 +135,7 @@ def _ladder(arguments: argparse.Namespace) -> int:
 
     ran = _watched(arguments, quiet=True)
     title = f"{ran.lab.name}: {' '.join(ran.command)}"
-    steps = trace_text.ladder(ran.watch.fates.of_interest, ran.lab.plan, title)
+    steps = trace_text.ladder(ran.watch.traces.of_interest, ran.lab.plan, title)
     if arguments.format == "text":
         width = os.get_terminal_size().columns if sys.stdout.isatty() else 100
         drawn = drawing.text(steps, width=width)

@@ -13,7 +13,7 @@ from netlab.cli import console
 from netlab.errors import Diagnostic, InputError, Unavailable
 
 if TYPE_CHECKING:
-    from netlab.scenario.matrix.options import How
+    from netlab.scenario.matrix.options import MatrixOptions
     from netlab.scenario.model import Scenario, Step
     from netlab.scenario.outcome import Done, Outcome, Run
 
@@ -169,7 +169,7 @@ def _play(arguments: argparse.Namespace) -> Outcome:
     how = _how(arguments, scenario)
     quiet = arguments.json
     if arguments.repeat == 1:
-        told = Teller(quiet=quiet)
+        told = ProgressPrinter(quiet=quiet)
         told.title(scenario)
         made = play(
             scenario,
@@ -184,7 +184,7 @@ def _play(arguments: argparse.Namespace) -> Outcome:
         counter = _Counter(arguments.repeat)
         outcome = repeat(scenario, arguments.repeat, seed=arguments.seed, how=how, after=counter)
         if not quiet:
-            Teller(quiet=False).all(outcome)
+            ProgressPrinter(quiet=False).all(outcome)
     if arguments.report:
         _report(outcome, arguments.report)
     if quiet:
@@ -196,9 +196,9 @@ def _play(arguments: argparse.Namespace) -> Outcome:
     return outcome
 
 
-def _how(arguments: argparse.Namespace, scenario: Scenario) -> How:
+def _how(arguments: argparse.Namespace, scenario: Scenario) -> MatrixOptions:
     """What the options say about the scenario's matrix, if it has one."""
-    from netlab.scenario.matrix.options import How
+    from netlab.scenario.matrix.options import MatrixOptions
     from netlab.scenario.model import Matrix
 
     if not any(isinstance(step.action, Matrix) for step in scenario.steps):
@@ -207,7 +207,7 @@ def _how(arguments: argparse.Namespace, scenario: Scenario) -> How:
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    return How(
+    return MatrixOptions(
         only=arguments.only,
         scheduler=arguments.scheduler,
         jobs=arguments.jobs or 0,
@@ -243,7 +243,7 @@ class _Counter:
         self._progress(self._done, self._total)
 
 
-class Teller:
+class ProgressPrinter:
     """Tells of a run while it lasts."""
 
     def __init__(self, *, quiet: bool) -> None:

@@ -8,7 +8,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from netlab.cli import console
-from netlab.cli.scenario import Teller
+from netlab.cli.scenario import ProgressPrinter
 from netlab.scenario.perform import commands
 from netlab.scenario.run import play
 
@@ -34,7 +34,7 @@ def show(scenario: Scenario, *, keep: bool) -> int:
 
     topology = load(scenario.topology)
     plan = build(topology)
-    told = Teller(quiet=False)
+    told = ProgressPrinter(quiet=False)
     told.title(scenario)
     print()
     print(graph.text(topology, width=console_width()))
@@ -51,7 +51,7 @@ def show(scenario: Scenario, *, keep: bool) -> int:
 
     def after(done: Done) -> None:
         told.after(done)
-        ways = trace_text.ways(done.fates, plan, done.numbers) if done.fates else []
+        ways = trace_text.ways(done.traces, plan, done.numbers) if done.traces else []
         for way in ways[:MOST_WAYS]:
             said = textwrap.fill(words(way), WIDTH, subsequent_indent="   ", break_on_hyphens=False)
             print(textwrap.indent(said, "  "))

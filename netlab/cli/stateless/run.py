@@ -101,14 +101,14 @@ def _serve(
 @contextlib.contextmanager
 def _workers(count: int) -> Iterator[bool]:
     """Fork all workers but this one, which gets True; they end with it, however it ends."""
-    from netlab.linux.pdeathsig import end_with
+    from netlab.linux.pdeathsig import set_pdeathsig
 
     children: list[int] = []
     for _ in range(count - 1):
         parent = os.getpid()
         child = os.fork()
         if child == 0:
-            end_with(parent)
+            set_pdeathsig(parent)
             yield False
             return
         children.append(child)

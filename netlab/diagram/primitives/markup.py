@@ -21,14 +21,14 @@ LIGHT = {
     "nat": "#b45309",
     "bridge": "#6d28d9",
     "stack": "#be185d",
-    "wire": "#0e7490",
+    "inline": "#0e7490",
     "danger": "#b91c1c",
     "host-tint": "#eff6ff",
     "router-tint": "#f0fdfa",
     "nat-tint": "#fffbeb",
     "bridge-tint": "#f5f3ff",
     "stack-tint": "#fdf2f8",
-    "wire-tint": "#ecfeff",
+    "inline-tint": "#ecfeff",
     "danger-tint": "#fef2f2",
 }
 DARK = {
@@ -43,14 +43,14 @@ DARK = {
     "nat": "#fbbf4a",
     "bridge": "#bca4ff",
     "stack": "#f78fc4",
-    "wire": "#67d4f0",
+    "inline": "#67d4f0",
     "danger": "#ff8a8a",
     "host-tint": "#12203f",
     "router-tint": "#0c2a2b",
     "nat-tint": "#2a2110",
     "bridge-tint": "#1f1a3a",
     "stack-tint": "#301428",
-    "wire-tint": "#0a2833",
+    "inline-tint": "#0a2833",
     "danger-tint": "#331517",
 }
 

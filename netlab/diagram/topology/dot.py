@@ -18,7 +18,7 @@ _SHAPES: dict[NodeKind, str] = {
     "nat": "hexagon",
     "bridge": "box3d",
     "stack": "component",
-    "wire": "cds",
+    "inline": "cds",
 }
 
 

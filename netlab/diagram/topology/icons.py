@@ -34,7 +34,7 @@ _PATHS: dict[NodeKind, tuple[str, str]] = {
         "M-17.5 -3.5h7v7h-7zM-3.5 -3.5h7v7h-7zM10.5 -3.5h7v7h-7z",
     ),
     # A cable with a box in it.
-    "wire": ("M-12 -12h24v24h-24z", "M-24 0h12m24 0h12M-5 -4h10M-5 4h10"),
+    "inline": ("M-12 -12h24v24h-24z", "M-24 0h12m24 0h12M-5 -4h10M-5 4h10"),
     # Layers.
     "stack": ("M0 -20L22 -9L0 2L-22 -9z", "M-22 0L0 11L22 0M-22 9L0 20L22 9"),
 }

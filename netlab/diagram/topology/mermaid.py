@@ -18,7 +18,7 @@ _SHAPES: dict[NodeKind, tuple[str, str]] = {
     "nat": ("{{", "}}"),
     "bridge": ("[[", "]]"),
     "stack": ("[/", "/]"),
-    "wire": ("([", "])"),
+    "inline": ("([", "])"),
 }
 
 

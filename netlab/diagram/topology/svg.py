@@ -51,7 +51,7 @@ SPACING = Spacing(
 _MARK_COLOUR = {
     "nat": "nat",
     "firewall": "danger",
-    "boxes": "wire",
+    "boxes": "inline",
     "rewritten": "nat",
     "arrived": "router",
     "died": "danger",

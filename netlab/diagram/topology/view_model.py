@@ -247,7 +247,7 @@ def _card(node: Node, realm: Realm, networks: tuple[str, ...], links: Iterable[L
         + ((Mark("firewall", ("nftables",)),) if node.nftables.strip() else ())
         + ((_boxes_mark(node.middleboxes),) if node.middleboxes else ()),
         # The program of a wire with boxes is the wire.
-        programs=tuple(_program(p) for p in node.programs if node.kind != "wire"),
+        programs=tuple(_program(p) for p in node.programs if node.kind != "inline"),
         routes=tuple(
             f"{'default' if route.destination.prefixlen == 0 else route.destination}"
             + (f" via {route.gateway}" if route.gateway else "")

@@ -68,24 +68,22 @@ def client(
     due = time.monotonic()
     for argument in arguments:
         try:
-            mouth = raw_socket.raw_socket(target.family, argument)
+            tx = raw_socket.raw_socket(target.family, argument)
         except OSError as error:
             yield ClientRow(argument, False, error=_told(error))
             continue
-        with mouth:
+        with tx:
             for index in range(count):
                 _wait_until(due)
                 due = time.monotonic() + interval
                 now = time.time_ns()
                 datagram = end.datagram(index, now, source, destination)
-                yield _sent(mouth, target, argument, datagram, now)
+                yield _sent(tx, target, argument, datagram, now)
 
 
-def _sent(
-    mouth: socket.socket, target: Target, argument: int, datagram: bytes, now: int
-) -> ClientRow:
+def _sent(tx: socket.socket, target: Target, argument: int, datagram: bytes, now: int) -> ClientRow:
     try:
-        mouth.sendto(datagram, (target.address, 0))
+        tx.sendto(datagram, (target.address, 0))
     except OSError as error:
         return ClientRow(argument, False, now, len(datagram), _told(error))
     return ClientRow(argument, True, now, len(datagram))

@@ -70,12 +70,12 @@ def learn(family: int, argument: int, target: str, size: int = 0) -> Template:
     datagram = hdp.encode(hdp.Header(time.time_ns()), label).ljust(size, b"\0")
     everything = socket.htons(_ETH_P_ALL)
     with (
-        raw_socket.raw_socket(family, argument) as mouth,
+        raw_socket.raw_socket(family, argument) as tx,
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, everything) as tap,
     ):
         tap.setblocking(False)
         try:
-            mouth.sendto(datagram, (target, 0))
+            tx.sendto(datagram, (target, 0))
         except OSError as error:
             raise LabError(Diagnostic("E614", f"{target}: {error.strerror}")) from None
         deadline = time.monotonic() + _RESOLVED_WITHIN

@@ -110,7 +110,7 @@ def _sender(kind: Kind, family: int, target: str) -> Iterator[Callable[[], int]]
     data = bytes(kind.size)
     to = (target, hdp.PORT if kind.transport == "udp" else 0)
 
-    def mouth() -> socket.socket:
+    def tx() -> socket.socket:
         if kind.transport == "udp":
             return socket.socket(domain, socket.SOCK_DGRAM)
         return raw_socket.raw_socket(family, PROTOCOL)
@@ -122,14 +122,14 @@ def _sender(kind: Kind, family: int, target: str) -> Iterator[Callable[[], int]]
 
     def fresh() -> int:
         now = time.time_ns()
-        with mouth() as opened:
+        with tx() as opened:
             opened.sendto(octets(now), to)
         return now
 
     if kind.fresh:
         yield fresh
         return
-    with mouth() as kept:
+    with tx() as kept:
 
         def again() -> int:
             now = time.time_ns()

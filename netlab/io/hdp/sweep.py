@@ -36,15 +36,15 @@ _BATCH = 32
 """Probes between two looks at the taps: few enough for a buffer of the size that a user gets."""
 
 
-class Inside(Protocol):
+class RunInNetns(Protocol):
     """Runs an action in the network namespace of a node and returns its result."""
 
     def __call__(self, node: str, action: Callable[[], T], /) -> T:
         """The result of ``action``."""
 
 
-def here(node: str, action: Callable[[], T], /) -> T:  # noqa: ARG001 - an ``Inside``
-    """The ``Inside`` of a sweep from this machine itself, whatever its node is called."""
+def here(node: str, action: Callable[[], T], /) -> T:  # noqa: ARG001 - an ``RunInNetns``
+    """The ``RunInNetns`` of a sweep from this machine itself, whatever its node is called."""
     return action()
 
 
@@ -77,7 +77,7 @@ def new_run() -> int:
     return int.from_bytes(os.urandom(2), "big")
 
 
-def run(task: Task, inside: Inside = here) -> sweep.Evidence:
+def run(task: Task, inside: RunInNetns = here) -> sweep.Evidence:
     """Sweep, and return what was seen; Ctrl-C or the limit end it early: ``interrupted``."""
     with contextlib.ExitStack() as stack:
         sockets: list[socket.socket] = []
@@ -125,14 +125,14 @@ def _mouths(
     errors: dict[int, int] = {}
     for argument in task.arguments:
         try:
-            mouth = raw_socket.raw_socket(task.family, argument, kernel_header=task.kernel_header)
+            tx = raw_socket.raw_socket(task.family, argument, kernel_header=task.kernel_header)
         except OSError as error:
             if error.errno in _TOO_MANY:
                 raise _too_many() from None
             errors[argument] = error.errno or 0
         else:
-            opened[argument] = mouth
-            sockets.append(mouth)
+            opened[argument] = tx
+            sockets.append(tx)
     return opened, errors
 
 
@@ -141,14 +141,14 @@ def _ears(family: int, sockets: list[socket.socket]) -> dict[int, socket.socket]
     ears = {}
     for number in numbers.WIRE_NUMBERS[1:]:
         try:
-            ear = raw_socket.raw_socket(family, number)
+            rx = raw_socket.raw_socket(family, number)
         except OSError as error:
             if error.errno in _TOO_MANY:
                 raise _too_many() from None
             raise
-        sockets.append(ear)
-        raw_socket.stamp_arrivals(ear)
-        ears[number] = ear
+        sockets.append(rx)
+        raw_socket.stamp_arrivals(rx)
+        ears[number] = rx
     return ears
 
 
@@ -203,8 +203,8 @@ class _Observer:
         for node, tap in self.taps.items():
             for frame in tap.frames():
                 self._frame(node, frame)
-        for number, ear in self.ears.items():
-            self._hear(number, raw_socket.packets(ear))
+        for number, rx in self.ears.items():
+            self._hear(number, raw_socket.packets(rx))
         return len(self.sightings) + len(self.deliveries) + len(self.replies) - before
 
     def _frame(self, node: str, frame: raw_socket.Frame) -> None:

@@ -27,12 +27,12 @@ from netlab.linux.packet_socket import Frames
 from netlab.middlebox import Packet, opposite
 from netlab.middlebox.factory import changed
 from netlab.middlebox.factory import line as make_line
-from netlab.middlebox.recorder import Witness
+from netlab.middlebox.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from netlab.middlebox import Direction, Line
+    from netlab.middlebox import Chain, Direction
     from netlab.middlebox.chain import Leaving
     from netlab.middlebox.recorder import Event
 
@@ -46,7 +46,7 @@ IP_TYPES = (b"\x08\x00", b"\x86\xdd")
 class Bump:
     """Joins a line of boxes to two interfaces. ``step`` is one turn of its loop."""
 
-    def __init__(self, a: Frames, b: Frames, line: Line) -> None:
+    def __init__(self, a: Frames, b: Frames, line: Chain) -> None:
         self._from: dict[Direction, Frames] = {"outbound": a, "inbound": b}
         self._by_fd: dict[int, Direction] = {a.fileno(): "outbound", b.fileno(): "inbound"}
         self._lines = [line]
@@ -59,11 +59,11 @@ class Bump:
         """Packets at which a box raised an exception; they are dropped."""
 
     @property
-    def line(self) -> Line:
+    def line(self) -> Chain:
         """The boxes that packets meet who come in now."""
         return self._lines[-1]
 
-    def use(self, line: Line) -> None:
+    def use(self, line: Chain) -> None:
         """Put other boxes in; what is under way still goes the way that it began."""
         self.line.retire(line)
         self._lines.append(line)
@@ -73,7 +73,7 @@ class Bump:
         """From now on ``tell`` of each packet what becomes of it, or nobody."""
         self._tell = tell
         for line in self._lines:
-            line.witness = Witness(tell, line.names, self._numbers) if tell else None
+            line.recorder = Recorder(tell, line.names, self._numbers) if tell else None
 
     def step(
         self, readers: Sequence[socket.socket] = (), writers: Sequence[socket.socket] = ()

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
-from netlab.io.tcp.driver import Engine
+from netlab.io.tcp.driver import Driver
 from netlab.tcp.events import CLOSED, CONNECTED, PEER_CLOSED, READABLE, WRITABLE, End, UserError
 from netlab.tcp.sender import NEVER
 from netlab.tcp.settings import DEFAULTS, Settings
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from netlab.io.tcp.driver import Device
     from netlab.tcp.connection import Connection
-    from netlab.tcp.stack import Listener, Place
+    from netlab.tcp.stack import Listener, Socket
     from netlab.wire import Buffer
 
 READ_SIZE = 1 << 18
@@ -66,7 +66,7 @@ class TcpConnection:
     and its like, ``TimeoutError``.
     """
 
-    def __init__(self, stack: TcpStack, place: Place) -> None:
+    def __init__(self, stack: TcpStack, place: Socket) -> None:
         self._stack = stack
         self._place = place
         self._readable: asyncio.Future[None] | None = None
@@ -101,7 +101,7 @@ class TcpConnection:
             await self.news()
         pieces = core.recv(limit)
         if core.ack_due:
-            self._stack.poke(self._place)
+            self._stack.wake(self._place)
         return pieces
 
     async def readexactly(self, count: int) -> bytes:
@@ -131,7 +131,7 @@ class TcpConnection:
                 taken = core.send(view)
             except UserError:
                 raise failure(self.core) from None
-            self._stack.poke(self._place)
+            self._stack.wake(self._place)
             if taken == len(view):
                 if len(core.sender.buffer) > HIGH_WATER:
                     await asyncio.sleep(0)  # room for one writer must not starve the others
@@ -144,24 +144,24 @@ class TcpConnection:
     async def write_eof(self) -> None:
         """Send FIN after what was written; the peer may go on sending."""
         try:
-            self.core.close(self._stack.engine.now())
+            self.core.close(self._stack.driver.now())
         except UserError:
             raise failure(self.core) from None
-        self._stack.poke(self._place)
+        self._stack.wake(self._place)
 
     async def close(self) -> None:
         """Close both directions; what was written is still delivered, by and by."""
         core = self.core
-        now = self._stack.engine.now()
+        now = self._stack.driver.now()
         if core.state in CAN_SEND:
             core.close(now)
         core.desert(now)
-        self._stack.poke(self._place)
+        self._stack.wake(self._place)
 
     def abort(self) -> None:
         """End it at once; the peer gets an RST."""
         self.core.abort()
-        self._stack.poke(self._place)
+        self._stack.wake(self._place)
 
     async def closed(self) -> None:
         """Wait until the connection is gone, or only TIME-WAIT is left of it."""
@@ -255,11 +255,11 @@ class TcpStack:
         addresses: Iterable[str] | None = None,
         settings: Settings = DEFAULTS,
     ) -> None:
-        self.engine = Engine(device, addresses, settings)
-        self.addresses = [text(address) for address in self.engine.stack.addresses]
+        self.driver = Driver(device, addresses, settings)
+        self.addresses = [text(address) for address in self.driver.stack.addresses]
         self.on_state: Callable[[str, str, str], None] | None = None
         """Called with both ends and the new state of each connection that changed its state."""
-        self._states: dict[Place, State] = {}
+        self._states: dict[Socket, State] = {}
         self._listeners: dict[Listener, TcpListener] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
@@ -267,7 +267,7 @@ class TcpStack:
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
-        self.loop.add_reader(self.engine.device.fileno(), self._on_packets)
+        self.loop.add_reader(self.driver.device.fileno(), self._on_packets)
         return self
 
     async def __aexit__(
@@ -277,11 +277,11 @@ class TcpStack:
         traceback: TracebackType | None,
     ) -> None:
         """Reset what is still open, and let go of the device."""
-        for place in self.engine.stack.places():
+        for place in self.driver.stack.places():
             place.connection.abort()
-            self.engine.stack.touch(place)
+            self.driver.stack.mark_dirty(place)
         self._flush()
-        self.loop.remove_reader(self.engine.device.fileno())
+        self.loop.remove_reader(self.driver.device.fileno())
         if self._timer:
             self._timer.cancel()
 
@@ -297,14 +297,14 @@ class TcpStack:
     ) -> TcpListener:
         """Take connections to ``port``, on all addresses of the stack or on one."""
         where = None if address is None else packed(address)
-        listener = self.engine.stack.listen(port, where, backlog, settings)
+        listener = self.driver.stack.listen(port, where, backlog, settings)
         shell = self._listeners[listener] = TcpListener(self, listener)
         return shell
 
     def unlisten(self, listener: Listener) -> None:
         """Undo ``listen``."""
         self._listeners.pop(listener, None)
-        self.engine.stack.unlisten(listener)
+        self.driver.stack.unlisten(listener)
         self._flush()
 
     async def connect(
@@ -317,10 +317,10 @@ class TcpStack:
         settings: Settings | None = None,
     ) -> TcpConnection:
         """Open a connection; returns when it is established."""
-        place = self.engine.stack.connect(
+        place = self.driver.stack.connect(
             packed(address),
             port,
-            self.engine.now(),
+            self.driver.now(),
             local=None if local is None else packed(local),
             local_port=local_port,
             settings=settings,
@@ -340,29 +340,29 @@ class TcpStack:
 
     # -- the loop --
 
-    def poke(self, place: Place) -> None:
+    def wake(self, place: Socket) -> None:
         """A method of this place's connection was called: send what follows from it, soon.
 
         What one task does in one go leaves together: the end of an answer, and the FIN.
         """
-        self.engine.stack.touch(place)
+        self.driver.stack.mark_dirty(place)
         if not self._flush_due:
             self._flush_due = True
             self.loop.call_soon(self._flush)
 
     def _on_packets(self) -> None:
-        self.engine.take()
+        self.driver.receive_all()
         self._flush()
 
     def _on_timer(self) -> None:
         self._timer_at = NEVER
-        self.engine.tick()
+        self.driver.tick()
         self._flush()
 
     def _tell_states(self) -> None:
         """Look at all states: slow, and only for those who asked."""
         assert self.on_state is not None
-        present = {place: place.connection.state for place in self.engine.stack.places()}
+        present = {place: place.connection.state for place in self.driver.stack.places()}
         gone = dict.fromkeys(self._states.keys() - present.keys(), State.CLOSED)
         for place, state in (present | gone).items():
             if self._states.get(place) is not state:
@@ -376,7 +376,7 @@ class TcpStack:
         self._flush_due = False
         if self.on_state is not None:
             self._tell_states()
-        for place in self.engine.give():
+        for place in self.driver.flush():
             connection = place.connection
             user = place.user
             if isinstance(user, TcpConnection):
@@ -386,7 +386,7 @@ class TcpStack:
                 shell = self._listeners.get(place.listener)
                 if shell is not None:
                     shell.wake()
-        deadline = self.engine.stack.next_timer()
+        deadline = self.driver.stack.next_timer()
         if deadline < self._timer_at:
             if self._timer:
                 self._timer.cancel()

@@ -16,7 +16,7 @@ import select
 from typing import TYPE_CHECKING, Self
 
 from netlab.io.tcp.asyncio import failure, stream_ended
-from netlab.io.tcp.driver import Engine
+from netlab.io.tcp.driver import Driver
 from netlab.tcp.events import UserError
 from netlab.tcp.sender import NEVER
 from netlab.tcp.settings import DEFAULTS, Settings
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from netlab.io.tcp.driver import Device
-    from netlab.tcp.stack import Listener, Place
+    from netlab.tcp.stack import Listener, Socket
     from netlab.wire import Buffer
 
 READ_SIZE = 1 << 18
@@ -37,7 +37,7 @@ READ_SIZE = 1 << 18
 class BlockingConnection:
     """One connection; the errors are Python's own, as of a socket."""
 
-    def __init__(self, stack: BlockingStack, place: Place) -> None:
+    def __init__(self, stack: BlockingStack, place: Socket) -> None:
         self._stack = stack
         self._place = place
         self.core = place.connection
@@ -48,7 +48,7 @@ class BlockingConnection:
         self._stack.wait(lambda: core.receiver.waiting > 0 or stream_ended(core))
         data = b"".join(core.recv(limit))
         if core.ack_due:
-            self._stack.poke(self._place)
+            self._stack.wake(self._place)
         return data
 
     def write(self, data: Buffer) -> None:
@@ -59,7 +59,7 @@ class BlockingConnection:
                 taken = core.send(view)
             except UserError:
                 raise failure(core) from None
-            self._stack.poke(self._place)
+            self._stack.wake(self._place)
             if taken == len(view):
                 return
             view = view[taken:]
@@ -67,11 +67,11 @@ class BlockingConnection:
 
     def close(self) -> None:
         """Close both directions, and wait until the peer has all and has closed too."""
-        core, now = self.core, self._stack.engine.now()
+        core, now = self.core, self._stack.driver.now()
         if core.state in CAN_SEND:
             core.close(now)
         core.desert(now)
-        self._stack.poke(self._place)
+        self._stack.wake(self._place)
         self._stack.wait(lambda: core.end is not None or core.state is State.TIME_WAIT)
 
 
@@ -101,7 +101,7 @@ class BlockingStack:
         *,
         timeout: float = NEVER,
     ) -> None:
-        self.engine = Engine(device, addresses, settings)
+        self.driver = Driver(device, addresses, settings)
         self.timeout = timeout
         self._poll = select.poll()
         self._poll.register(device.fileno(), select.POLLIN)
@@ -109,37 +109,37 @@ class BlockingStack:
     def listen(self, port: int, address: str | None = None, backlog: int = 128) -> BlockingListener:
         """Take connections to ``port``, on all addresses of the stack or on one."""
         where = None if address is None else packed(address)
-        return BlockingListener(self, self.engine.stack.listen(port, where, backlog))
+        return BlockingListener(self, self.driver.stack.listen(port, where, backlog))
 
     def connect(self, address: str, port: int) -> BlockingConnection:
         """Open a connection and wait until it is established."""
-        place = self.engine.stack.connect(packed(address), port, self.engine.now())
+        place = self.driver.stack.connect(packed(address), port, self.driver.now())
         core = place.connection
-        self.poke(place)
+        self.wake(place)
         self.wait(lambda: core.end is not None or core.state is not State.SYN_SENT)
         if core.end is not None:
             raise failure(core)
         return BlockingConnection(self, place)
 
-    def poke(self, place: Place) -> None:
+    def wake(self, place: Socket) -> None:
         """A method of this place's connection was called: send what follows from it."""
-        self.engine.stack.touch(place)
-        self.engine.give()
+        self.driver.stack.mark_dirty(place)
+        self.driver.flush()
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Turn the stack until ``condition`` holds."""
-        engine = self.engine
-        give_up = engine.now() + self.timeout
+        driver = self.driver
+        give_up = driver.now() + self.timeout
         while not condition():
-            now = engine.now()
+            now = driver.now()
             if now >= give_up:
                 raise TimeoutError(f"nothing happened for {self.timeout:g} s")
-            until = min(engine.stack.next_timer(), give_up)
+            until = min(driver.stack.next_timer(), give_up)
             wait = None if until == NEVER else max(until - now, 0) * 1000 + 1
             self._poll.poll(wait)
-            engine.take()
-            engine.tick()
-            engine.give()
+            driver.receive_all()
+            driver.tick()
+            driver.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +150,7 @@ class BlockingStack:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for place in self.engine.stack.places():
+        for place in self.driver.stack.places():
             place.connection.abort()
-            self.engine.stack.touch(place)
-        self.engine.give()
+            self.driver.stack.mark_dirty(place)
+        self.driver.flush()

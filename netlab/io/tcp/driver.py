@@ -1,4 +1,4 @@
-"""The hand that turns a stack: packets from a device to it, packets from it to the device."""
+"""Drive a stack: packets from a device to it, packets from it to the device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, LabError
 from netlab.tcp.settings import DEFAULTS, Settings
-from netlab.tcp.stack import Place, Stack
+from netlab.tcp.stack import Socket, Stack
 from netlab.wire.address import packed
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ DRAIN = 512  # batches: the device's whole queue
 LARGEST_SEGMENT = 65160  # 45 * 1448: with its headers just below the 65,535 octets of IPv4
 
 
-class Engine:
+class Driver:
     """A stack, a device and the clock. Who waits, and how, is for the caller to decide.
 
     ``addresses``, as text, belong to the stack alone: the kernel must not own them. By default
@@ -59,7 +59,7 @@ class Engine:
         self.stack = Stack(map(packed, addresses), os.urandom(16), settings)
         self.now = time.monotonic
 
-    def take(self) -> bool:
+    def receive_all(self) -> bool:
         """Read what the device has, up to a batch; True if there may be more.
 
         ACKs go out after the whole batch, one for all its segments (MUST-58, MUST-59).
@@ -74,7 +74,7 @@ class Engine:
             receive(packet, now, mss=mss, verified=verified)
         return True
 
-    def give(self) -> list[Place]:
+    def flush(self) -> list[Socket]:
         """Write what the stack has to send; returns the places with news."""
         write = self.device.write
         for packet in self.stack.to_send(self.now()):
@@ -90,6 +90,6 @@ class Engine:
         if self.stack.next_timer() > self.now():
             return
         for _ in range(DRAIN):
-            if not self.take():
+            if not self.receive_all():
                 break
         self.stack.handle_timer(self.now())

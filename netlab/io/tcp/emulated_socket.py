@@ -15,7 +15,7 @@ from netlab.tcp.events import End
 if TYPE_CHECKING:
     from netlab.tcp.connection import Connection
     from netlab.tcp.settings import Settings
-    from netlab.tcp.stack import Listener, Place
+    from netlab.tcp.stack import Listener, Socket
 
 # Every number that Linux has an option for; what nothing here depends on is only kept.
 OPTIONS = {socket.SOL_SOCKET: range(1, 84), socket.IPPROTO_TCP: range(1, 46)}
@@ -48,7 +48,7 @@ class Descriptor:
         self.nonblocking = nonblocking
         self.local: tuple[bytes | None, int] = (None, 0)
         self.listener: Listener | None = None
-        self.place: Place | None = None
+        self.place: Socket | None = None
         self.linger: int | None = None
         self.connecting = False  # a connect that did not wait, and whose end nobody has asked for
         self.deaf = False  # after SHUT_RD

@@ -30,7 +30,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.io.tcp.asyncio import stream_ended
-from netlab.io.tcp.driver import Engine
+from netlab.io.tcp.driver import Driver
 from netlab.io.tcp.emulated_socket import ERRORS, CallError, Descriptor
 from netlab.tcp.events import End, UserError
 from netlab.tcp.ip import complete
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from netlab.io.tcp.tun import Arrival
     from netlab.tcp.connection import Connection
     from netlab.tcp.ip import Packet
-    from netlab.tcp.stack import Place
+    from netlab.tcp.stack import Socket
 
 NONBLOCK = os.O_NONBLOCK
 POLLIN, POLLOUT, POLLERR, POLLHUP, POLLNVAL, POLLRDHUP = 1, 4, 8, 16, 32, 0x2000
@@ -65,7 +65,7 @@ class Answer(NamedTuple):
         return (f"{text} {self.data.hex()}" if self.data else text).encode()
 
 
-class Wire:
+class Server:
     """A device whose other side is a tester's connection; without one, packets are lost."""
 
     offload = False
@@ -101,8 +101,8 @@ class Tester:
         self, network: str = "192.168.0.0/16", settings: Settings = DEFAULTS, mtu: int = 1500
     ) -> None:
         self.network = ipaddress.ip_network(network)
-        self.wire = Wire(mtu)
-        self.engine = Engine(self.wire, (), settings)
+        self.wire = Server(mtu)
+        self.driver = Driver(self.wire, (), settings)
         self._descriptors: dict[int, Descriptor] = {}
         self._news: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -150,7 +150,7 @@ class Tester:
         try:
             while packet := await loop.sock_recv(caller, LARGEST_MESSAGE):
                 if self._is_ours(packet):
-                    self.engine.stack.receive(packet, self.engine.now())
+                    self.driver.stack.receive(packet, self.driver.now())
                     self.turn()
         finally:
             self.wire.peer = None
@@ -164,17 +164,17 @@ class Tester:
     def turn(self) -> None:
         """Send what there is to send, wake who waits, set the timer."""
         loop = asyncio.get_running_loop()
-        for place in self.engine.give():
+        for place in self.driver.flush():
             place.connection.take_events()
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
         if self._timer is not None:
             self._timer.cancel()
-        deadline = self.engine.stack.next_timer()
+        deadline = self.driver.stack.next_timer()
         self._timer = loop.call_at(deadline, self._tick) if deadline < NEVER else None
 
     def _tick(self) -> None:
-        self.engine.tick()
+        self.driver.tick()
         self.turn()
 
     async def _until(self, condition: Callable[[], bool]) -> None:
@@ -219,7 +219,7 @@ class Tester:
         if int(kind) & 15 != socket.SOCK_STREAM or int(protocol) not in {0, socket.IPPROTO_TCP}:
             raise CallError(errno.EPROTONOSUPPORT)
         nonblocking = bool(int(kind) & NONBLOCK)
-        settings = self.engine.stack.settings
+        settings = self.driver.stack.settings
         return Answer(self._add(Descriptor(int(domain), settings, nonblocking=nonblocking)))
 
     async def _do_bind(self, fd: str, address: str) -> Answer:
@@ -251,7 +251,7 @@ class Tester:
         if one.listener is None:
             host, port = one.local
             try:
-                one.listener = self.engine.stack.listen(
+                one.listener = self.driver.stack.listen(
                     port, host, max(int(backlog), 1), one.settings
                 )
             except UserError:
@@ -292,10 +292,10 @@ class Tester:
         if len(local) != len(host):
             raise CallError(errno.ENETUNREACH)
         try:
-            one.place = self.engine.stack.connect(
+            one.place = self.driver.stack.connect(
                 host,
                 port,
-                self.engine.now(),
+                self.driver.now(),
                 local=local,
                 local_port=local_port,
                 settings=one.settings,
@@ -338,7 +338,7 @@ class Tester:
             data = core.receiver.peek(int(count))
         else:
             data = b"".join(core.recv(int(count)))
-            self.engine.stack.touch(self._place(one))
+            self.driver.stack.mark_dirty(self._place(one))
         return Answer(len(data), 0, data)
 
     async def _do_send(self, fd: str, count: str, flags: str) -> Answer:
@@ -353,7 +353,7 @@ class Tester:
                 raise CallError(errno.EPIPE)
             if core.state in SYNCHRONISED:
                 sent += core.send(data[sent:], urgent=bool(bits & socket.MSG_OOB))
-                self.engine.stack.touch(self._place(one))
+                self.driver.stack.mark_dirty(self._place(one))
                 self.turn()
             if sent == len(data):
                 return Answer(sent)
@@ -374,19 +374,19 @@ class Tester:
             raise CallError(errno.EINVAL)
         core = one.core
         if core.state in CAN_SEND and int(how) != socket.SHUT_RD:
-            core.close(self.engine.now())
+            core.close(self.driver.now())
         elif core.end is not None or core.state is State.TIME_WAIT:
             raise CallError(errno.ENOTCONN)
         if int(how) != socket.SHUT_WR:
             one.deaf = True
-        self.engine.stack.touch(self._place(one))
+        self.driver.stack.mark_dirty(self._place(one))
         return Answer(0)
 
     async def _do_close(self, fd: str) -> Answer:
         one = self._descriptor(fd)
         del self._descriptors[int(fd)]
         if one.listener is not None:
-            self.engine.stack.unlisten(one.listener)
+            self.driver.stack.unlisten(one.listener)
             one.listener = None
         if one.place is not None:
             core = one.core
@@ -394,9 +394,9 @@ class Tester:
                 core.abort()
             else:
                 if core.state in CAN_SEND:
-                    core.close(self.engine.now())
-                core.desert(self.engine.now())
-            self.engine.stack.touch(one.place)
+                    core.close(self.driver.now())
+                core.desert(self.driver.now())
+            self.driver.stack.mark_dirty(one.place)
         return Answer(0)
 
     async def _do_getsockopt(self, fd: str, level: str, option: str, length: str) -> Answer:
@@ -407,8 +407,8 @@ class Tester:
         one = self._descriptor(fd)
         one.set_option(int(level), int(option), bytes.fromhex(text))
         if one.place is not None:
-            one.core.configure(one.settings, self.engine.now())
-            self.engine.stack.touch(one.place)
+            one.core.configure(one.settings, self.driver.now())
+            self.driver.stack.mark_dirty(one.place)
         return Answer(0)
 
     async def _do_fcntl(self, fd: str, command: str, argument: str) -> Answer:
@@ -481,7 +481,7 @@ class Tester:
 
     # -- helpers --
 
-    def _place(self, one: Descriptor) -> Place:
+    def _place(self, one: Descriptor) -> Socket:
         assert one.place is not None
         return one.place
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from netlab.io.tcp.asyncio import TcpStack
-    from netlab.tcp.stack import Place
+    from netlab.tcp.stack import Socket
 
 
 def directory() -> Path:
@@ -33,7 +33,7 @@ def directory() -> Path:
     return Path(os.environ.get("XDG_RUNTIME_DIR", "/tmp")) / f"netlab-tcp-{os.geteuid()}"  # noqa: S108
 
 
-def describe(place: Place, now: float) -> dict[str, Any]:
+def describe(place: Socket, now: float) -> dict[str, Any]:
     """One connection in plain values; times in milliseconds, windows in octets."""
     core, envelope = place.connection, place.envelope
     sender, receiver = core.sender, core.receiver
@@ -78,8 +78,8 @@ async def published(tcp: TcpStack) -> AsyncIterator[None]:
     path = where / f"{os.getpid()}.sock"
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        now = tcp.engine.now()
-        found = [describe(place, now) for place in tcp.engine.stack.places()]
+        now = tcp.driver.now()
+        found = [describe(place, now) for place in tcp.driver.stack.places()]
         writer.write(json.dumps(found).encode())
         with contextlib.suppress(OSError):
             await writer.drain()

@@ -45,7 +45,7 @@ def tcp_info(core: Connection) -> bytes:
     words[0] = int(rto.value * 1e6)
     words[2], words[3] = mss, core.receiver.mss
     words[4] = -(-(sender.nxt - sender.una) // mss)
-    words[5] = sender.board.sacked // mss
+    words[5] = sender.scoreboard.sacked // mss
     words[13] = core.mss + 40
     words[15], words[16] = int(rto.srtt * 1e6), int(rto.var * 1e6)
     words[17] = min(sender.congestion.ssthresh // mss, 0x7FFF_FFFF)

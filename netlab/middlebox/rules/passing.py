@@ -133,11 +133,11 @@ def _all_or_none(count: int, *, passes: bool) -> list[int]:
     return list(range(count)) if passes else []
 
 
-def _every_nth_fate(count: int, n: int, protocols: tuple[str, ...]) -> list[int]:
+def _every_nth_arrives(count: int, n: int, protocols: tuple[str, ...]) -> list[int]:
     return [i for i in range(count) if "udp" not in protocols or i % n != n - 1]
 
 
-def _seeded_fate(
+def _seeded_arrivals(
     count: int, loss: Fraction, period: int, seed: int, protocols: tuple[str, ...]
 ) -> list[int]:
     lost = lost_numbers(loss, period, seed) if "udp" in protocols else []
@@ -160,7 +160,7 @@ KINDS = (
         (PROTOCOLS,),
         rules=allow_list,
         changes=lambda protocols: _lost_unless("tcp", protocols),
-        fate=lambda count, protocols: _all_or_none(count, passes="udp" in protocols),
+        arrivals=lambda count, protocols: _all_or_none(count, passes="udp" in protocols),
     ),
     Kind(
         "first-packet-only",
@@ -179,7 +179,7 @@ KINDS = (
             ),
         ),
         rules=first_packet_only,
-        fate=lambda count, except_protocols: list(
+        arrivals=lambda count, except_protocols: list(
             range(count if "udp" in except_protocols else min(count, 1))
         ),
     ),
@@ -195,7 +195,7 @@ KINDS = (
         ),
         rules=every_nth,
         changes=depends,
-        fate=_every_nth_fate,
+        arrivals=_every_nth_arrives,
     ),
     Kind(
         "seeded-loss",
@@ -211,7 +211,7 @@ KINDS = (
         ),
         rules=seeded_loss,
         changes=depends,
-        fate=_seeded_fate,
+        arrivals=_seeded_arrivals,
     ),
     Kind(
         "trailing-fragments",
@@ -249,7 +249,7 @@ KINDS = (
         ),
         rules=block,
         changes=lambda **p: LOST if _blocked(80, "tcp", **p) else (),
-        fate=lambda count, **p: _all_or_none(count, passes=not _blocked(5000, "udp", **p)),
+        arrivals=lambda count, **p: _all_or_none(count, passes=not _blocked(5000, "udp", **p)),
     ),
     Kind(
         "icmp-filter",

@@ -102,7 +102,7 @@ KINDS = (
         ),
         rules=policer,
         changes=depends,
-        fate=depends,
+        arrivals=depends,
     ),
     Kind(
         "idle-timeout",

@@ -25,7 +25,7 @@ MESSAGE = b"this is a message that is to come back as it went. " * 80
 SHORT = MESSAGE[: len(MESSAGE) // 10]
 """For a server that takes each segment for a whole request: one segment, even of the smallest."""
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 """Seconds for the whole, which takes hundredths of one: the kernel repeats what is lost after 1 and
 after 3 seconds, and a machine may be busy with other things."""
 
@@ -42,23 +42,23 @@ class Stream(Protocol):
         """Send."""
 
 
-def converse(tcp: Tcp, client: LabNode, server: LabNode, patience: float = PATIENCE) -> str:
+def converse(tcp: Tcp, client: LabNode, server: LabNode, timeout: float = TIMEOUT) -> str:
     """How it went: ``works``, or what went wrong.
 
     ``no answer`` and ``refused`` are about the connection, ``stalls`` and ``reset`` about what was
     said over it. ``altered``: something else came back.
     """
     message = SHORT if tcp == "stateless" else MESSAGE
-    return asyncio.run(_converse(_KINDS[tcp](client, server), message, patience))
+    return asyncio.run(_converse(_KINDS[tcp](client, server), message, timeout))
 
 
 async def _converse(
-    connected: AbstractAsyncContextManager[Stream], message: bytes, patience: float
+    connected: AbstractAsyncContextManager[Stream], message: bytes, limit: float
 ) -> str:
     """The connection is made on entering ``connected``."""
     opened = False
     try:
-        async with asyncio.timeout(patience), connected as stream:
+        async with asyncio.timeout(limit), connected as stream:
             opened = True
             await stream.write(message)
             back = b""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class How(NamedTuple):
+class MatrixOptions(NamedTuple):
     """What a user decides about a matrix.
 
     ``only`` names a part of it, see ``select``. ``jobs`` processes work at once (0: as the cores

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netlab.lab.lab import LabNode
     from netlab.scenario.matrix.cells import Cell
     from netlab.scenario.matrix.traffic import Traffic
-    from netlab.trace.explain import Outcome
+    from netlab.trace.explain import ProbeResult
 
 COUNT = 3
 
@@ -78,7 +78,7 @@ def _conversation(lab: Lab, cell: Cell, kind: Traffic) -> tuple[str, tuple[Packe
     with lab.observe() as watch:
         text = converse(kind.tcp, lab[cell.source], lab[cell.target])
         watch.settle()
-    return text, tuple(packets.watched(watch.fates, Watched(TCP)))
+    return text, tuple(packets.watched(watch.traces, Watched(TCP)))
 
 
 def _packets(lab: Lab, cell: Cell, kind: Traffic) -> tuple[str, tuple[Packet, ...]]:
@@ -87,29 +87,29 @@ def _packets(lab: Lab, cell: Cell, kind: Traffic) -> tuple[str, tuple[Packet, ..
     probes = Probes(
         server.address, kind.protocol, port=kind.port, count=COUNT, size=kind.size, shape=shape
     )
-    with _Ear(server, probes) as ear, lab.observe() as watch:
+    with _Receiver(server, probes) as rx, lab.observe() as watch:
         probes.send(client.inside)
-        ear.listen()
-        if ear.missing:
+        rx.listen()
+        if rx.missing:
             _follow(client, server)
         watch.settle()
-        ear.listen()
-    _, outcomes = probed(watch.fates, probes)
-    leaked = lab[cell.box].kind == "nat" and client.address in ear.sources
-    return _told(ear, outcomes, leaked=leaked), tuple(packets.sent(outcomes))
+        rx.listen()
+    _, outcomes = probed(watch.traces, probes)
+    leaked = lab[cell.box].kind == "nat" and client.address in rx.sources
+    return _told(rx, outcomes, leaked=leaked), tuple(packets.sent(outcomes))
 
 
-def _told(ear: _Ear, outcomes: list[Outcome], *, leaked: bool) -> str:
-    lost = {_end(outcome) for outcome in outcomes if outcome.number in ear.missing}
-    words = [str(COUNT - len(ear.missing)), *sorted(lost)]
-    if ear.repeated:
+def _told(rx: _Receiver, outcomes: list[ProbeResult], *, leaked: bool) -> str:
+    lost = {_end(outcome) for outcome in outcomes if outcome.number in rx.missing}
+    words = [str(COUNT - len(rx.missing)), *sorted(lost)]
+    if rx.repeated:
         words.append("doubled")
     if leaked:
         words.append("untranslated")
     return " ".join(words)
 
 
-def _end(outcome: Outcome) -> str:
+def _end(outcome: ProbeResult) -> str:
     """How a packet ended that the server's program did not get."""
     if outcome.decisive is None:
         return packets.NEVER_LEFT
@@ -131,7 +131,7 @@ def _follow(client: LabNode, server: LabNode) -> None:
                 return
 
 
-class _Ear:
+class _Receiver:
     """Takes the packets where they are to arrive, and knows which have."""
 
     def __init__(self, server: LabNode, probes: Probes) -> None:

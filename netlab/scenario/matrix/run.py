@@ -21,55 +21,57 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netlab.scenario.matrix.cells import Cell
-    from netlab.scenario.matrix.options import How
+    from netlab.scenario.matrix.options import MatrixOptions
     from netlab.scenario.matrix.perform import Found
     from netlab.scenario.model import Matrix
 
 
-def part(matrix: Matrix, how: How) -> Matrix:
+def part(matrix: Matrix, options: MatrixOptions) -> Matrix:
     """The part that is wanted and that this machine can do; it tells what it leaves out."""
-    chosen = select(matrix, how.only) if how.only else matrix
-    if how.scheduler or not (kinds := with_tun(chosen.traffic)):
+    chosen = select(matrix, options.only) if options.only else matrix
+    if options.scheduler or not (kinds := with_tun(chosen.traffic)):
         return chosen
     try:
         os.close(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
-        how.tell(f"left out: {', '.join(kinds)} (/dev/net/tun: {error.strerror})")
+        options.tell(f"left out: {', '.join(kinds)} (/dev/net/tun: {error.strerror})")
         return without(chosen, kinds)
     return chosen
 
 
-def run(matrix: Matrix, scenario: Path, topology: Path, how: How, timeout: float) -> list[Found]:
+def run(
+    matrix: Matrix, scenario: Path, topology: Path, options: MatrixOptions, timeout: float
+) -> list[Found]:
     """What came of each cell, row by row.
 
     ``LabError`` if they take longer than ``timeout`` seconds, or if a worker dies.
     """
     wanted = list(cells(matrix, scenario, topology))
     keys = [journal.key(cell) for cell in wanted]
-    with journal.Journal(keys, fresh=how.fresh) as kept:
+    with journal.Journal(keys, fresh=options.fresh) as kept:
         missing = [(k, c) for k, c in zip(keys, wanted, strict=True) if k not in kept.done]
         if len(missing) < len(wanted):
             before = len(wanted) - len(missing)
-            how.tell(f"{before} of {len(wanted)} cells were done before it was interrupted")
+            options.tell(f"{before} of {len(wanted)} cells were done before it was interrupted")
         done = len(wanted) - len(missing)
-        how.progress(done, len(wanted))
-        for key, found in _perform(missing, how, timeout):
+        options.progress(done, len(wanted))
+        for key, found in _perform(missing, options, timeout):
             kept.note(key, found)
             done += 1
-            how.progress(done, len(wanted))
+            options.progress(done, len(wanted))
         return [kept.done[key] for key in keys]
 
 
 def _perform(
-    missing: list[tuple[str, Cell]], how: How, timeout: float
+    missing: list[tuple[str, Cell]], options: MatrixOptions, timeout: float
 ) -> Iterator[tuple[str, Found]]:
     if not missing:
         return
     try:
-        with _executor(how, len(missing)) as executor:
+        with _executor(options, len(missing)) as executor:
             keys: dict[Future[Found], str] = {}
             for key, cell in missing:
-                if how.scheduler:
+                if options.scheduler:
                     future = executor.submit(workers.work_elsewhere, cell, __version__)
                 else:
                     future = executor.submit(workers.work, cell)
@@ -85,10 +87,10 @@ def _perform(
         raise LabError(Diagnostic("E917", message, hint=hint)) from None
 
 
-def _executor(how: How, cells: int) -> AbstractContextManager[Executor]:
-    if how.scheduler:
-        return workers.distributed(how.scheduler)
-    return workers.local(min(how.jobs or workers.default_jobs(), cells))
+def _executor(options: MatrixOptions, cells: int) -> AbstractContextManager[Executor]:
+    if options.scheduler:
+        return workers.distributed(options.scheduler)
+    return workers.local(min(options.jobs or workers.default_jobs(), cells))
 
 
 def table(matrix: Matrix, found: Iterable[Found]) -> list[dict[str, str]]:

@@ -80,7 +80,7 @@ def _begin(owner: int) -> None:
     signal.signal(signal.SIGTERM, _Worker.end)
     if rootless.is_needed():
         rootless.enter()
-    pdeathsig.end_with(owner)
+    pdeathsig.set_pdeathsig(owner)
 
 
 def work(cell: Cell) -> Found:

@@ -15,7 +15,7 @@ from netlab.stateless.dns import Dns
 from netlab.stateless.framing import Echo
 from netlab.stateless.http import Http, response
 from netlab.stateless.interfaces import Kind, Rules
-from netlab.stateless.segment import ACK, FIN, MODULO, PSH, encode
+from netlab.stateless.segment import ACK, FIN, PSH, SEQ_MASK, encode
 from tests.io.stateless.test_server import FakePort, play, until
 from tests.stateless.peers import syn
 
@@ -43,7 +43,7 @@ def answer(request: bytes, client: Client) -> bytes:
 def conversation(framing: Framing, chance: random.Random, isn: int) -> list[bytes]:
     """SYN, requests and FIN of one client to whose SYN+ACK the server gave ``isn``."""
     first = syn(7)
-    after = first._replace(seq=8, ack=isn + 1 & MODULO, flags=ACK | PSH, options=b"")
+    after = first._replace(seq=8, ack=isn + 1 & SEQ_MASK, flags=ACK | PSH, options=b"")
     found = [encode(first), encode(after._replace(flags=ACK))]
     for request in REQUESTS[type(framing)]:
         whole = after._replace(payload=request, window=chance.choice([0, 500, 5000, 65535]))
@@ -51,7 +51,7 @@ def conversation(framing: Framing, chance: random.Random, isn: int) -> list[byte
             encode(whole),
             encode(whole._replace(flags=ACK | PSH | FIN)),
             encode(whole._replace(payload=request[: chance.randrange(len(request))])),
-            encode(whole._replace(ack=whole.ack + chance.randrange(1 << 18) & MODULO)),
+            encode(whole._replace(ack=whole.ack + chance.randrange(1 << 18) & SEQ_MASK)),
         ]
         found.append(encode(after._replace(seq=8 + len(request), flags=ACK | FIN)))
     return found

@@ -14,7 +14,7 @@ from netlab.cli import main
 from netlab.lab import record
 from netlab.scenario.matrix import journal
 from netlab.scenario.matrix.cells import cells
-from netlab.scenario.matrix.options import How
+from netlab.scenario.matrix.options import MatrixOptions
 from netlab.scenario.matrix.perform import perform
 from netlab.scenario.matrix.run import part
 from netlab.scenario.matrix.select import select
@@ -43,7 +43,7 @@ def wait_for(condition, what):
 
 
 def test_a_part_of_it_passes_and_comes_to_the_same_again(scenario):
-    outcome = repeat(scenario, 2, how=How(only=SOME, jobs=2))
+    outcome = repeat(scenario, 2, how=MatrixOptions(only=SOME, jobs=2))
     assert not [v for run in outcome.runs for v in run.verdicts if not v.passed]
     assert outcome.digests_equal
     found = {(cell.traffic, cell.obstacle): cell for cell in outcome.telling.done[0].cells}
@@ -80,7 +80,9 @@ def test_without_its_rule_an_obstacle_is_none(scenario):
         for each in step.action.obstacles
     )
     changed = replace(step, action=replace(step.action, obstacles=harmless))
-    run = play(replace(scenario, steps=(changed,)), how=How(only="hdp x allow-list", jobs=1))
+    run = play(
+        replace(scenario, steps=(changed,)), how=MatrixOptions(only="hdp x allow-list", jobs=1)
+    )
     [verdict] = run.verdicts
     assert not verdict.passed
     assert "not there: allow-list/0 denied; not expected: allow-list/3" in verdict.observed
@@ -92,7 +94,7 @@ def test_without_tun_devices_the_rest_is_chosen_and_what_is_not_is_told(scenario
 
     matrix = scenario.steps[0].action
     told: list[str] = []
-    how = How(only="udp,*-tcp x allow-list", tell=told.append)
+    how = MatrixOptions(only="udp,*-tcp x allow-list", tell=told.append)
     with monkeypatch.context() as patched:
         patched.setattr("os.open", no_tun)
         assert part(matrix, how).traffic == ("udp", "kernel-tcp")
@@ -125,7 +127,7 @@ def test_an_interrupted_run_leaves_no_lab_and_goes_on_where_it_stopped(
     assert 2 <= done < 8
     counts: list[tuple[int, int]] = []
     told: list[str] = []
-    how = How(
+    how = MatrixOptions(
         only=FEW, jobs=1, progress=lambda done, of: counts.append((done, of)), tell=told.append
     )
     assert play(scenario, how=how).passed
@@ -140,7 +142,7 @@ def test_a_worker_that_is_killed_is_told(scenario):
             for child in multiprocessing.active_children():
                 child.kill()
 
-    run = play(scenario, how=How(only=FEW, jobs=1, progress=kill))
+    run = play(scenario, how=MatrixOptions(only=FEW, jobs=1, progress=kill))
     assert "E917" in run.verdicts[0].observed
     subprocess.run([sys.executable, "-m", "netlab", "gc"], check=True, capture_output=True)
 
