@@ -32,7 +32,7 @@ CHAINS = {
     "output": Chain("filter", "output", "filter"),
     "record": Chain("filter", "postrouting", "srcnat + 50"),
 }
-"""``record`` stands behind the source NAT: there conntrack knows what a flow was mapped to."""
+"""``record`` comes after the source NAT: there conntrack knows what a flow was mapped to."""
 
 
 class Chains:
@@ -61,7 +61,7 @@ class Chains:
         return name
 
     def policy(self, chain: str, verdict: str) -> None:
-        """What becomes of a packet that no rule of the chain decided."""
+        """The verdict for a packet that no rule of the chain decided."""
         self._rules.setdefault(chain, [])
         self._policies[chain] = verdict
 

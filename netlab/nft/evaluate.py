@@ -1,7 +1,7 @@
 """What the rules of a plan would do to a packet.
 
 Only as much of nft's language is understood as netlab's own rules and simple ones need; of the rest
-the answer is ``None``: nobody can tell without the kernel. A match is ``True``, ``False`` or
+the answer is ``None``: only the kernel knows. A match is ``True``, ``False`` or
 ``None``, and so is a rule; a rule that decides and whose match is ``None`` makes all that follows
 from it unknown. What only rewrites, counts or remembers can end no packet.
 
@@ -124,7 +124,7 @@ class Situation(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A rule as it stands, without its comment; its chain and its number in it."""
+    """A rule's text without its comment, its chain and its number there."""
 
     text: str
     comment: str
@@ -226,7 +226,7 @@ def at_hook(
 ) -> Ruled:
     """What all chains of a hook do, in order of priority.
 
-    ``conntrack`` translates a packet of a flow that it knows, where chains of type nat stand.
+    ``conntrack`` translates a packet of a flow that it knows, where chains of type nat are.
     """
     chains = list(chains)
     nat: set[str] = set()
@@ -483,7 +483,7 @@ def _flags(words: str) -> int:
 
 
 def _is(what: str, value: str, packet: View, here: Situation) -> bool:
-    """Whether one value fits; ``ValueError`` or ``LookupError`` if that cannot be told."""
+    """Whether one value fits; ``ValueError`` or ``LookupError`` if that cannot be decided."""
     match what.split():
         case ["iifname" | "oifname" as side]:
             name = here.incoming if side == "iifname" else here.outgoing

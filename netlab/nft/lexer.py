@@ -1,8 +1,8 @@
-"""nft's text as the statements that it is made of: which stands where, in which chain.
+"""nft's text as statements: the position of each, and its chain.
 
 As much of the scanner of nft(8) as finds where a statement begins and ends. It ends with its line
 or with a semicolon, but not inside braces or quotes, nor where a backslash continues the line;
-``#`` begins a comment. What opens a table, a chain or another object by a brace is no statement.
+``#`` begins a comment. A line that opens a table, a chain or another block is not a statement.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ Linux maps each flow for itself: conntrack knows no mapping that outlives or spa
 mappings are kept beside it, in maps that the packet path fills once conntrack has decided::
 
     mapping    (inside endpoint [, remote address])  ->  outside endpoint     a second flow asks it
-    owner      outside endpoint  ->  inside endpoint                   what comes in is led by it
+    owner      outside endpoint  ->  inside endpoint                   translates what comes in
     bindings   outside endpoint, inside endpoint [, remote address]    who may use an outside port
     taken      outside port                                            whether a port can be kept
-    permitted  outside endpoint, remote address [, remote port]        whom the filter lets in
+    permitted  outside endpoint, remote address [, remote port]        admitted by the filter
 
 An endpoint is address . port; keys carry the protocol besides, so UDP and TCP never mix. What the
 filter calls address-and-port-dependent is conntrack itself: only replies come in.
@@ -208,7 +208,7 @@ class _Rules:
         return high - low < LONGEST_LIST
 
     def from_range(self, leaving: str) -> None:
-        """Conntrack takes a port by itself: of so many, one that is in use is rare."""
+        """Conntrack picks the port; with this range a collision is rare."""
         keeps = self.nat.ports != "random"
         if self.remembers and keeps:
             taken = f"{leaving} meta l4proto . th sport {self.at('taken')}"
@@ -409,7 +409,7 @@ class _Rules:
                 "mapping expired",
             )
         if nat.sessions_per_subscriber:
-            # RFC 6888 REQ-11: no session makes room for another, and the subscriber is told. Only
+            # RFC 6888 REQ-11: no session evicts another, and the subscriber learns of it. Only
             # the first packet of a session is counted: "new" is each until an answer comes.
             self.rule(
                 "forward",

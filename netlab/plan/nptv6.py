@@ -59,7 +59,7 @@ def translate(chains: Chains, nat: Nptv6) -> None:
         )
     for inside, outside in nat.blocks:
         rule(first, f"ip6 daddr {outside} counter {_write(DESTINATION, inside)}", "in")
-    rule(first, f"ip6 daddr {nat.outside} counter drop", "nobody has this address")
+    rule(first, f"ip6 daddr {nat.outside} counter drop", "no host has this address")
     for inside, outside in nat.blocks:
         rule(
             last,

@@ -29,8 +29,8 @@ EVERY_NODE = (
 FORWARDS_IPV4 = (Setting("net.ipv4.ip_forward", "1", "this node passes packets on"),)
 
 HAIRPINNING = (
-    Setting("net.ipv4.conf.all.send_redirects", "0", "a hairpinned packet is no detour"),
-    Setting("net.ipv4.conf.default.send_redirects", "0", "a hairpinned packet is no detour"),
+    Setting("net.ipv4.conf.all.send_redirects", "0", "a hairpinned packet is not a detour"),
+    Setting("net.ipv4.conf.default.send_redirects", "0", "a hairpinned packet is not a detour"),
 )
 
 NO_IPV6 = (Setting("net.ipv6.conf.all.disable_ipv6", "1", "the lab has no IPv6 here"),)
@@ -42,7 +42,7 @@ IPV6 = (
     Setting("net.ipv6.conf.default.accept_ra", "0", "addresses and routes come from the file"),
     Setting("net.ipv6.conf.default.router_solicitations", "0", "no router solicitation"),
     Setting("net.ipv6.conf.default.addr_gen_mode", "1", "only the addresses of the file"),
-    # A list of types, which cannot be written empty; 0 is no message's.
+    # A list of types, which cannot be written empty; no message has type 0.
     Setting("net.ipv6.icmp.ratemask", "0", "each packet gets its ICMPv6 error"),
 )
 

@@ -24,7 +24,7 @@ _DROPS = re.compile(r"policy\s+drop$")
 
 
 def located(text: str, origin: Position, *, is_block: bool) -> str:
-    """``text`` with comments that say where it stands; unchanged if its form is not understood.
+    """``text`` with comments that give each line's position; unchanged if not understood.
 
     ``origin`` is where it begins. In a block each line of it is one of the file; text in quotes
     counts as one line.

@@ -23,11 +23,11 @@ def measure(lab: Lab, client: str, server: str, rounds: int) -> dict[str, list[i
     ) as listener:  # fmt: skip
         assert listener.stdin is not None
         assert listener.stdout is not None
-        told = listener.stdout.fileno()
+        ready = listener.stdout.fileno()
         try:
             return namespaces.inside(
-                lab[client].namespace, lambda: drive.measure(family, address, told, rounds)
+                lab[client].namespace, lambda: drive.measure(family, address, ready, rounds)
             )
         finally:
-            listener.stdin.close()  # it ends when it has nobody to tell
+            listener.stdin.close()  # it ends when its stdin closes
             listener.wait(10)

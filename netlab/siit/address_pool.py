@@ -1,4 +1,4 @@
-"""IPv4 addresses that stand for IPv6 hosts, as long as there are enough."""
+"""A pool of IPv4 addresses, one for each IPv6 host while they last (RFC 6146)."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ class AddressPool:
         return address
 
     def holder(self, address: bytes) -> bytes | None:
-        """Whose address it is; ``None`` if nobody has it."""
+        """The holder of the address; ``None`` if it is free."""
         return self._by_address.get(address)

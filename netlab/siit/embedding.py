@@ -34,14 +34,14 @@ class Embedding:
             raise ValueError(f"a prefix of {prefix.prefixlen} bits")
         octets = prefix.prefixlen // 8
         self._start = prefix.network_address.packed[:octets]
-        # Where the four octets of an IPv4 address stand.
+        # The positions of the four octets of an IPv4 address.
         self._places = [i for i in range(octets, 16) if i != _U][:4]
 
     def __contains__(self, address: bytes) -> bool:
         return address.startswith(self._start)
 
     def embed(self, address: bytes) -> bytes:
-        """The IPv6 address that stands for an IPv4 one."""
+        """The IPv6 address that represents an IPv4 one."""
         octets = bytearray(self._start.ljust(16, b"\0"))
         for place, octet in zip(self._places, address, strict=True):
             octets[place] = octet

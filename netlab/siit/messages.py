@@ -78,8 +78,8 @@ def error_to_v6(message: icmp.Message, mtu: int) -> Error | None:
     """An ICMP error as ICMPv6 says it; ``mtu`` is that of the IPv6 link. ``None``: not at all."""
     match message.type, message.code:
         case icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED:
-            told = message.rest & 0xFFFF or _plateau(message.body)
-            fits = max(MINIMUM_MTU, min(told + DIFFERENCE, mtu))
+            reported = message.rest & 0xFFFF or _plateau(message.body)
+            fits = max(MINIMUM_MTU, min(reported + DIFFERENCE, mtu))
             return Error(icmp.V6_PACKET_TOO_BIG, 0, fits)
         case icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE:
             # Octet 6 of an IPv6 header is its next header.
@@ -100,8 +100,8 @@ def error_to_v4(message: icmp.Message) -> Error | None:
         case icmp.V6_UNREACHABLE, code if code in _UNREACHABLE_TO_V4:
             return Error(icmp.UNREACHABLE, _UNREACHABLE_TO_V4[code])
         case icmp.V6_PACKET_TOO_BIG, _:
-            told = min(max(message.rest - DIFFERENCE, 0), 0xFFFF)
-            return Error(icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, told)
+            reported = min(max(message.rest - DIFFERENCE, 0), 0xFFFF)
+            return Error(icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED, reported)
         case icmp.V6_TIME_EXCEEDED, code:
             return Error(icmp.TIME_EXCEEDED, code)
         case icmp.V6_PARAMETER_PROBLEM, 0:

@@ -3,7 +3,7 @@
 Sans-I/O: a packet goes in, the packets that it becomes come out, which may be an error to whoever
 sent it. What cannot be translated becomes nothing.
 
-Transport checksums are updated, never computed anew (RFC 1624): what was corrupted on the way
+Transport checksums are updated, never recomputed (RFC 1624): what was corrupted on the way
 stays corrupt, and a quote that was cut short can be translated as well.
 """
 
@@ -32,7 +32,7 @@ FRAGMENT_HEADER = 8
 IGMP = 2
 
 MAXIMUM_DF_FREE = MINIMUM_MTU - DIFFERENCE
-"""A packet of so many octets or fewer passes everywhere: it may be fragmented (section 5.1)."""
+"""Up to this many octets a packet passes everywhere; it may be fragmented (section 5.1)."""
 
 _CHECKSUM_AT = {tcp.PROTOCOL: 16, udp.PROTOCOL: 6}
 _SOURCE_ROUTES = frozenset({131, 137})  # loose and strict (RFC 791 section 3.1)
@@ -52,7 +52,7 @@ class Translator:
     """One translator between its two sides.
 
     ``own`` is its packed IPv4 address, for errors that it sends to IPv6 hosts; ``mtu`` that of the
-    IPv6 links. TTL and hop limit grow by one: the translator stands between two forwarding
+    IPv6 links. TTL and hop limit grow by one: the translator sits between two forwarding
     decisions of one kernel, and together they shall be one hop.
     """
 
@@ -64,7 +64,7 @@ class Translator:
         self._identification = 0
 
     def receive(self, packet: Buffer) -> list[bytes]:
-        """What becomes of a packet of either version."""
+        """Translate a packet of either version; the packets to send, none if it was dropped."""
         try:
             if packet[0] >> 4 == 6:
                 return [self._to_ipv4(bytes(packet))]
@@ -83,14 +83,14 @@ class Translator:
             return self.lending.lend(address)
         found = self.embedding.extract(address)
         if not is_unicast(found):
-            raise Untranslatable("the address within is no host's")
+            raise Untranslatable("the embedded IPv4 address is not a host address")
         return found
 
     def _v6(self, address: bytes) -> bytes:
         if address in self.lending:
             host = self.lending.holder(address)
             if host is None:
-                raise Untranslatable("nobody has this address")
+                raise Untranslatable("no mapping for this address")
             return host
         if not is_unicast(address):
             raise Untranslatable("not a host's address")
@@ -108,8 +108,8 @@ class Translator:
         can_fragment = not header.flags & ipv4.DONT_FRAGMENT
         length = ipv6.HEADER_LENGTH + len(upper)
         if not can_fragment and length > self.mtu:
-            told = self.mtu - DIFFERENCE
-            answer = self._error4(packet, icmp.FRAGMENTATION_NEEDED, told)
+            mtu = self.mtu - DIFFERENCE
+            answer = self._error4(packet, icmp.FRAGMENTATION_NEEDED, mtu)
             raise Untranslatable("too long", answer)
         data = self._upper6(header, upper, len(upper))
         ttl = min(header.ttl + 1, 255)

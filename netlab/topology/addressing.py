@@ -1,4 +1,4 @@
-"""Subnets for segments and addresses for their ends.
+"""Subnets for LANs and addresses for their endpoints.
 
 Automatic subnets are counted through in the order of the file, so that they are easy to read
 and lie side by side, which lets routes be summed up: 10.0.0.0/24, 10.0.1.0/24, … and
@@ -26,7 +26,7 @@ MIN_IPV6_MTU = 1280
 
 
 def give_addresses(builder: TopologyBuilder, wiring: Wiring) -> None:
-    """Fill in the networks of all segments and the addresses of all ends."""
+    """Assign the subnets of all LANs and the addresses of all endpoints."""
     for lan in wiring.lans:
         _written_networks(builder, lan)
     _automatic_networks(builder, wiring)
@@ -45,7 +45,7 @@ def _written_networks(builder: TopologyBuilder, lan: Lan) -> None:
         if lan.bridges and written:
             builder.problems.add(
                 "E242",
-                f"this wire is a part of {lan.name}, which has the subnet",
+                f"this link belongs to {lan.name}, whose bridge sets the subnet",
                 builder.at_key("links", index, "subnet"),
                 f"write `subnet:` at the bridge {lan.bridges[0]}",
             )
@@ -57,9 +57,9 @@ def _written_networks(builder: TopologyBuilder, lan: Lan) -> None:
             if known != network or networks.index(network) != i:
                 builder.problems.add(
                     "E242",
-                    f"{lan.name} has a second IPv{network.version} subnet",
+                    f"{lan.name} already has an IPv{network.version} subnet, {known}",
                     builder.at(*path, i),
-                    f"it has {known} already; one a family",
+                    "only one subnet per address family",
                 )
 
 
@@ -130,7 +130,7 @@ def _is_host(address: Address, network: Network) -> bool:
 
 
 class _Addresses:
-    """Gives the addresses of one segment; ``taken`` says by whom each is held."""
+    """Assigns the addresses of one LAN; ``taken`` maps each to its holder."""
 
     def __init__(self, builder: TopologyBuilder, wiring: Wiring, lan: Lan) -> None:
         self.builder = builder
@@ -159,9 +159,9 @@ class _Addresses:
             if node not in ends:
                 self.builder.problems.add(
                     "E244",
-                    f"`{node}` is no end of this link that has addresses",
+                    f"`{node}` is not an addressed endpoint of this link",
                     self.builder.at_key(*path),
-                    f"ends: {', '.join(ends)}" if ends else "the ports of bridges have none",
+                    f"endpoints: {', '.join(ends)}" if ends else "bridge ports have no addresses",
                 )
                 continue
             for i, address in enumerate(addresses):
@@ -216,12 +216,12 @@ class _Addresses:
                 "add one to `subnet:`",
             )
         elif not _is_host(address, network):
-            fault = "is no host's address in" if address in network else "is outside"
+            fault = "is not a host address in" if address in network else "is outside"
             self.builder.problems.add(
                 "E243",
                 f"address {address} {fault} {network}",
                 place,
-                f"the first is {next(hosts(network))}",
+                f"the first host address is {next(hosts(network))}",
             )
         elif address in self.taken:
             self.builder.problems.add(
@@ -250,9 +250,9 @@ class _Addresses:
         if missing:
             self.builder.problems.add(
                 "E245",
-                f"subnet {network} is exhausted: no address for {missing} on {self.lan.name}",
+                f"subnet {network} of {self.lan.name} is exhausted: {missing} more needed",
                 network_place(self.builder, self.lan, network),
-                "a shorter prefix has more room",
+                "use a shorter prefix",
             )
 
     def _wants_stack_address(self, end: End) -> bool:
@@ -262,7 +262,7 @@ class _Addresses:
 
 
 def network_place(builder: TopologyBuilder, lan: Lan, network: Network) -> SourceLocation:
-    """Where the file gives ``network`` to ``lan``; else where the segment stands."""
+    """Where the file gives ``network`` to ``lan``; else the link itself."""
     if lan.behind:
         name, key = lan.behind
         return builder.at("nodes", name, "nat", key)

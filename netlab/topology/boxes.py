@@ -29,7 +29,7 @@ def node_boxes(builder: TopologyBuilder, name: str) -> tuple[Box, ...]:
             "E273",
             f"nothing passes through `{name}`, which is a {node.kind}",
             builder.at_key("nodes", name, "middleboxes"),
-            "a middlebox stands at a `router` or `nat`, or on a link",
+            "put the middlebox at a `router` or `nat`, or on a link",
         )
         return ()
     found = []
@@ -41,8 +41,8 @@ def node_boxes(builder: TopologyBuilder, name: str) -> tuple[Box, ...]:
         if box.python or not CATALOGUE[box.kind].is_rules:
             builder.problems.add(
                 "E273",
-                f"`{box.kind or box.python.rpartition(':')[2]}` is a program, not a set of rules:"
-                " it cannot stand at a node",
+                f"`{box.kind or box.python.rpartition(':')[2]}` is a program, not a set of rules;"
+                " it works on links only",
                 builder.at(*path),
                 "put it on a link: `middleboxes:` there",
             )
@@ -64,7 +64,7 @@ def link_boxes(builder: TopologyBuilder, index: int) -> tuple[Box, ...]:
         if not box.python and CATALOGUE[box.kind].is_rules:
             builder.problems.add(
                 "E273",
-                f"`{box.kind}` is made of rules: it cannot stand on a link",
+                f"`{box.kind}` is a set of rules; it works at nodes only",
                 builder.at(*path),
                 "put it at a `router` or `nat`: `middleboxes:` there",
             )
@@ -117,7 +117,7 @@ def _box(builder: TopologyBuilder, form: MiddleboxForm, path: Steps) -> Box | No
     if kind is None:
         builder.problems.add(
             "E271",
-            f"there is no kind of middlebox `{form.kind}`",
+            f"unknown middlebox `{form.kind}`",
             builder.at(*path, "kind"),
             nearest(form.kind, CATALOGUE),
         )

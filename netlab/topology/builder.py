@@ -96,7 +96,7 @@ class Lan:
     Either a wire between two nodes, or all wires that ``bridges`` join. ``ends`` are the
     interfaces that may have addresses, so the ports of bridges are not among them; ``links``
     are indices into the file's list; ``networks`` are by IP version. ``behind`` is, of a prefix
-    that ends at a translation and is no wire at all, the NAT and the key that says so.
+    that ends at a translation and has no link, the NAT and the key that declares it.
     """
 
     index: int = 0
@@ -139,6 +139,6 @@ class Wiring:
         return None
 
     def addresses(self, node: str) -> list[Address]:
-        """All addresses that stand for a node, in the order of its interfaces."""
+        """All addresses of a node, in the order of its interfaces."""
         ends = self.by_node.get(node, ())
         return [a.ip for e in ends for a in e.addresses] + [a for e in ends for a in e.answers]

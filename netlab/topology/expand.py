@@ -44,7 +44,7 @@ def expand(tree: Mapping, problems: Problems) -> None:
                 "E109",
                 f"templates and defaults expand to more than {MAX_VALUES} values",
                 key,
-                "what a program needs in many nodes may stand in a file of its own",
+                "put what many nodes share into a template",
             )
             problems.raise_if_any()
         merged = Mapping(node.line, node.column)
@@ -71,7 +71,7 @@ def _templates(node: Mapping, templates: Mapping, problems: Problems) -> list[Ma
         if template is None:
             problems.add(
                 "E208",
-                f"there is no template `{each.value}`",
+                f"unknown template `{each.value}`",
                 each,
                 nearest(each.value, templates.entries),
             )

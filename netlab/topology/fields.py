@@ -41,11 +41,11 @@ def _text(value: object) -> object:
         if value.trap or isinstance(value.value, bool):
             raise wrong(
                 "E111",
-                f"text is wanted, but this is {describe_value(value)}",
+                f"expected a string, got {describe_value(value)}",
                 f'quote it: "{value}"',
             )
         if value.value is None:
-            raise wrong("E202", "text is wanted, but there is nothing", 'empty text is ""')
+            raise wrong("E202", "expected a string, got nothing", 'an empty string is ""')
         return str(value)
     if isinstance(value, str) and "\0" in value:
         raise wrong("E202", "text cannot hold a NUL character")
@@ -55,7 +55,7 @@ def _text(value: object) -> object:
 def _plain_text(value: object) -> object:
     """As _text, for values that do not end as ``str`` and so get no type check by pydantic."""
     if not isinstance(value, str):
-        raise PydanticCustomError("string_type", "text is wanted")
+        raise PydanticCustomError("string_type", "expected a string")
     return _text(value)
 
 
@@ -64,7 +64,7 @@ def _word(value: object) -> object:
     if isinstance(value, Plain) and value:
         raise wrong(
             "E111",
-            f"a name is wanted, but this is {describe_value(value)}",
+            f"expected a name, got {describe_value(value)}",
             f'quote it: "{value}"',
         )
     return "" if isinstance(value, Plain) else value
@@ -96,7 +96,7 @@ def _end(value: object) -> object:
     if not isinstance(word, str):
         return word
     node, colon, interface = word.partition(":")
-    # Whether the name is one that a node may have is judged where the node stands.
+    # Whether a node may have this name is checked at the node.
     if problem := names.label_problem(node):
         raise wrong("E221", f"name `{names.show(node)}` {problem}", names.NODE_HINT)
     if colon and (problem := names.interface_problem(interface)):
@@ -147,15 +147,15 @@ def network(value: str) -> Network:
 
 
 def usable(found: Network) -> str:
-    """Why a wire cannot have this subnet; empty if it can."""
+    """Why a link cannot have this subnet; empty if it can."""
     if found.is_loopback or found.network_address.is_loopback:
-        return "is of the loopback"
+        return "is a loopback network"
     if found.is_multicast:
         return "is multicast"
     if found.version == 6 and found.is_link_local:
         return "is link-local, which every interface has by itself"
     if found.prefixlen == 0 or (found.version == 4 and int(found.network_address) >> 24 == 0):
-        return "is no subnet of a wire"
+        return "cannot be a link's subnet"
     if found.version == 4 and int(found.network_address) >> 28 == 15:
         return "is reserved (RFC 1112 section 4)"
     return ""
@@ -173,7 +173,7 @@ def _subnet(value: object) -> object:
 
 
 def listed(value: object) -> object:
-    """One value where a list may stand is a list of one."""
+    """A single value where a list is allowed is a list of one."""
     if isinstance(value, Plain) and value.value is None and not value.trap:
         return []
     return value if isinstance(value, list) else [value]
@@ -192,7 +192,7 @@ def port_range(value: object) -> object:
     """``4000-4001`` as a pair."""
     low, dash, high = str(value).partition("-")
     if not (dash and low.isascii() and low.isdigit() and high.isascii() and high.isdigit()):
-        raise wrong("E205", f"`{names.show(str(value))}` is no range of ports", "as in `4000-4999`")
+        raise wrong("E205", f"`{names.show(str(value))}` is not a port range", "such as 4000-4999")
     return int(low[:6]), int(high[:6])
 
 
@@ -216,7 +216,7 @@ def _argv(value: object) -> object:
 def _environment_name(value: object) -> object:
     word = _word(value)
     if isinstance(word, str) and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", word):
-        raise wrong("E206", f"`{names.show(word)}` is not a variable's name", "such as LANG")
+        raise wrong("E206", f"`{names.show(word)}` is not a variable name", "such as LANG")
     return word
 
 

@@ -153,7 +153,7 @@ class _Parser:
         if token.text == "icmp":
             return "meta l4proto { icmp, ipv6-icmp }"
         raise _Wrong(
-            f"`{show(token.text)}` is not part of a rule", token.column, nearest(word, MATCHES)
+            f"unexpected `{show(token.text)}` in a rule", token.column, nearest(word, MATCHES)
         )
 
     def _ports(self, text: str, column: int) -> str:
@@ -198,7 +198,7 @@ class _Parser:
                 raise _Wrong(
                     f"at hook `{self.hook}` no packet is {token.text} an interface",
                     what.column,
-                    "an address says as much",
+                    "match an address instead",
                 )
             return f'{"iifname" if token.text == "from" else "oifname"} "{what.text}"'
         network = _network(what.text)
@@ -210,7 +210,8 @@ class _Parser:
         if what.text not in self.wiring.by_node:
             known = [e.interface for e in self.wiring.by_node[self.node]]
             raise _Wrong(
-                f"`{show(what.text)}` is no interface of {self.node}, no node, address or subnet",
+                f"`{show(what.text)}` is neither an interface of {self.node} nor a node, an address"
+                " or a subnet",
                 what.column,
                 nearest(what.text, [*known, *self.wiring.by_node]),
             )

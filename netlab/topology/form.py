@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Path: TypeAlias = tuple[str | int, ...]
 
 WANTED = {
-    "string_type": "text",
+    "string_type": "a string",
     "int_type": "a whole number",
     "float_type": "a number",
     "bool_type": "`true` or `false`",
@@ -49,7 +49,7 @@ CHILDREN: dict[tuple[type[schema.Form], str], tuple[type[schema.Form], bool]] = 
     (schema.LinkForm, "inbound"): (schema.ImpairmentForm, False),
     (schema.ProgramForm, "ready"): (schema.ReadyForm, False),
 }
-"""Which form stands under a key of a form, and whether there are many, by name or number."""
+"""The form under each key of a form, and whether the key holds many, by name or number."""
 
 
 def read_form(tree: Mapping, problems: Problems) -> schema.TopologyForm | None:
@@ -116,19 +116,22 @@ def _report(error: ErrorDetails, tree: Mapping, problems: Problems) -> None:
         message = f"{found} is not one of {', '.join(known)}"
         problems.add("E204", message, place, nearest(value, known))
     elif kind in WANTED:
-        problems.add("E202", f"{WANTED[kind]} is wanted, not {found}", place, about)
+        problems.add("E202", f"expected {WANTED[kind]}, got {found}", place, about)
+    elif kind == "too_short":
+        least = context["min_length"]
+        what = "must not be empty" if least == 1 else f"needs at least {least} items"
+        problems.add("E205", f"{found} {what}", place, about)
     else:
-        problems.add("E205", f"{found} does not fit: {_bound(kind, context)}", place, about)
+        problems.add("E205", f"{found} is out of range: {_bound(kind, context)}", place, about)
 
 
 def _bound(kind: str, context: dict[str, Any]) -> str:
     words = {
-        "greater_than_equal": "at least {ge}",
-        "less_than_equal": "at most {le}",
-        "greater_than": "more than {gt}",
-        "less_than": "less than {lt}",
-        "too_short": "at least {min_length} wanted",
-        "finite_number": "a finite number wanted",
+        "greater_than_equal": "must be at least {ge}",
+        "less_than_equal": "must be at most {le}",
+        "greater_than": "must be more than {gt}",
+        "less_than": "must be less than {lt}",
+        "finite_number": "must be finite",
     }
     return words.get(kind, kind.replace("_", " ")).format(**context)
 

@@ -47,7 +47,7 @@ class HostsFiles:
         ]
 
     def files(self, name: str) -> tuple[File, ...]:
-        """All files of a node; what the author wrote stands in place of netlab's."""
+        """All files of a node; the author's replace netlab's."""
         node = self.builder.form.nodes[name]
         files = dict(node.files)
         if node.hosts and node.kind != "bridge":

@@ -96,7 +96,7 @@ class Masquerade:
 
 @dataclass(frozen=True, slots=True)
 class StaticNat:
-    """One outside address stands for one inside host, both ways, for every protocol.
+    """One outside address maps to one inside host, both ways, for every protocol.
 
     With ``protocol`` and ports only that port is forwarded (RFC 4787 "static mapping").
     """
@@ -130,7 +130,7 @@ class Nat64:
 
 @dataclass(frozen=True, slots=True)
 class Nptv6:
-    """One prefix stands for another, both ways and for every protocol (RFC 6296).
+    """One prefix is translated to another, both ways, for every protocol (RFC 6296).
 
     ``blocks`` are all parts of ``inside`` that the lab has, each with what it is outside: as many
     bits, the word that keeps checksums as they are among them.
@@ -223,7 +223,7 @@ class Node:
     """A network namespace and all that is in it.
 
     ``nftables`` is raw ruleset text by the author, loaded after what netlab makes itself;
-    ``nftables_origin`` is where its first line stands, and in a block each further line follows.
+    ``nftables_origin`` is the position of its first line; in a block the other lines follow it.
     ``sysctls`` are names below ``/proc/sys`` with dots. ``stack_address`` is the address whose
     traffic a ``stack`` node hands to its TUN device.
     """

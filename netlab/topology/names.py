@@ -30,8 +30,8 @@ TAKEN_INTERFACES = frozenset(
     }
 )
 
-# Words of the nftables 1.0 scanner, and those of ip-address(8) and ip-route(8) that stand where a
-# device may stand. Left out are everyday words that nft takes only as a field or a value behind
+# Words of the nftables 1.0 scanner, and those of ip-address(8) and ip-route(8) that may take the
+# place of a device. Left out are everyday words that nft takes only as a field or a value behind
 # another word (`right`, `second`, `gateway`), so that they are never mistaken.
 LANGUAGE_WORDS = frozenset(
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netlab.topology.model import Network
 
 LENT = IPv4Network("240.64.0.0/16")
-"""What stands for IPv6 hosts between the translator and the NAT; never seen on a wire.
+"""IPv4 addresses of IPv6 hosts between the translator and the NAT; never seen on a link.
 
 No wire can have it, since it is reserved (RFC 1112 section 4), so nothing of a lab is hidden.
 """
@@ -66,7 +66,7 @@ def _has_ipv6(builder: TopologyBuilder, wiring: Wiring, name: str) -> bool:
         return True
     builder.problems.add(
         "E265",
-        f"`{name}` has no IPv6 link: nobody could send to {_prefix(builder, name)}",
+        f"`{name}` has no IPv6 link, so no host can reach {_prefix(builder, name)}",
         builder.at_key("nodes", name, "nat", "nat64"),
         "say `families: [ipv6]` at an inside link",
     )
@@ -86,7 +86,7 @@ def device(wiring: Wiring, name: str) -> End | None:
 
 
 def routes(wiring: Wiring, name: str) -> list[Route]:
-    """What the NAT itself sends to the device: the prefix, and whom hosts behind it are lent."""
+    """What the NAT routes to the device: the prefix, and the pool of IPv4 addresses."""
     end = device(wiring, name)
     if end is None or end.lan is None:
         return []

@@ -42,7 +42,7 @@ def translator(
         if form.preset not in known:
             builder.problems.add(
                 "E266",
-                f"there is no preset `{form.preset}`",
+                f"unknown preset `{form.preset}`",
                 builder.at(*path, "preset"),
                 nearest(form.preset, known),
             )
@@ -85,7 +85,7 @@ def _are_owned(builder: TopologyBuilder, wiring: Wiring, name: str, interface: s
         if address.version != 4:
             message = f"{address} is not an IPv4 address"
         elif address not in owned:
-            message = f"nobody owns the outside address {address}"
+            message = f"no node has the outside address {address}"
         else:
             continue
         good = False

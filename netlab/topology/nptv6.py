@@ -86,7 +86,7 @@ def _are_prefixes(builder: TopologyBuilder, name: str, form: Nptv6Form) -> bool:
             "E265",
             f"{form.inside} and {form.outside} are of different lengths",
             builder.at(*path, "outside"),
-            f"a prefix of {form.inside.prefixlen} bits stands for one of as many",
+            f"both prefixes must have the same length, here {form.inside.prefixlen}",
         )
         return False
     return True

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def apply_overrides(tree: Mapping, settings: Settings[str, str], problems: Problems) -> None:
     """Put each value of ``settings``, by its path ``NODE.KEY.KEY``, where the file would have it.
 
-    A value stands at the place of its node, so that what is wrong with it is told there.
+    A value takes the position of its node, so that its problems are reported there.
     """
     entry = tree.entries.get("nodes")
     nodes = entry[1] if entry and isinstance(entry[1], Mapping) else Mapping(1, 1)

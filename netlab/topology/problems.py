@@ -20,7 +20,7 @@ LONGEST_LINE = 400
 
 
 MOST = 100
-"""Problems that are shown; nobody reads more, and a hostile file may hold a million."""
+"""Problems shown at most: a hostile file may hold a million."""
 
 
 class SourceLocation(Protocol):

@@ -136,7 +136,7 @@ class Routing:
                 "E254",
                 f"{to} and {via} are of different IP versions",
                 place,
-                "the next hop must speak it",
+                "the next hop must have an address of that family",
             )
             return []
         if via not in self.builder.form.nodes:
@@ -152,9 +152,9 @@ class Routing:
         if (not found or via == name) and name not in self.builder.incomplete:
             self.builder.problems.add(
                 "E253",
-                f"gateway `{via}` cannot be reached: it is not on a link of `{name}`",
+                f"gateway `{via}` is unreachable: it shares no link with `{name}`",
                 place,
-                "a next hop is a direct neighbour",
+                "a next hop must be a direct neighbour",
             )
         return [] if via == name else found
 
@@ -170,9 +170,9 @@ class Routing:
             if end.lan and destination in end.lan.networks.values():
                 self.builder.problems.add(
                     "E255",
-                    f"{destination} is on {end.lan.name} itself: it needs no route",
+                    f"{destination} is directly connected ({end.lan.name}): it needs no route",
                     place,
-                    "leave it out",
+                    "remove the route",
                 )
                 return True
         return False
@@ -186,10 +186,14 @@ class Routing:
             holders.update({a: e.node for e in lan.ends for a in e.answers})
             if holders.get(gateway) not in (None, name):
                 return end.interface
-            whose = "its own address" if gateway in holders else "nobody's address"
+            whose = (
+                f"it is an address of `{name}` itself"
+                if gateway in holders
+                else f"no node on {lan.name} has this address"
+            )
             self.builder.problems.add(
                 "E253",
-                f"gateway {gateway} cannot be reached: it is {whose} on {lan.name}",
+                f"gateway {gateway} is unreachable: {whose}",
                 place,
                 _neighbours_hint(name, lan, gateway.version),
             )
@@ -198,16 +202,16 @@ class Routing:
             near = [n for e in self.wiring.by_node[name] if e.lan for n in e.lan.networks.values()]
             self.builder.problems.add(
                 "E253",
-                f"gateway {gateway} cannot be reached: no link of `{name}` has its subnet",
+                f"gateway {gateway} is unreachable: it is in none of `{name}`'s subnets",
                 place,
-                f"its subnets: {', '.join(map(str, near))}" if near else "",
+                f"subnets: {', '.join(map(str, near))}" if near else "",
             )
         return ""
 
     def neighbours(self, name: str) -> tuple[Neighbour, ...]:
         """A permanent entry for every address on the links of a node.
 
-        With ``neighbours: dynamic`` only those of stacks: nobody would answer for them.
+        With ``neighbours: dynamic`` only those of stacks, which do not answer ARP or ND.
         """
         dynamic = self.builder.form.defaults.neighbours == "dynamic"
         found = []
@@ -264,8 +268,8 @@ class Routing:
                     f"subnet {b.networks[version]} of {b.name} overlaps "
                     f"{a.networks[version]} of {a.name}",
                     network_place(self.builder, b, b.networks[version]),
-                    f"`{_vantage(self, first, second, version) or name}` would see both;"
-                    " one subnet may stand twice only behind different NATs",
+                    f"`{_vantage(self, first, second, version) or name}` can reach both;"
+                    " a subnet may be used twice only behind different NATs",
                 )
             widest = max(widest, (end, index))
 
@@ -286,7 +290,7 @@ def _vantage(routing: Routing, first: int, second: int, version: int) -> str:
 
 def _neighbours_hint(name: str, lan: Lan, version: int) -> str:
     near = [f"{e.node} {a}" for e in lan.ends if e.node != name and (a := e.address(version))]
-    return f"there: {', '.join(near[:8])}" if near else ""
+    return f"nodes there: {', '.join(near[:8])}" if near else ""
 
 
 def _single(address: Address) -> Network:

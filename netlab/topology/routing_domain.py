@@ -1,6 +1,6 @@
 """Who sees which subnet: the graph of forwarding nodes for one IP family.
 
-Masquerading hides what is inside (RFC 3022): who comes to a NAT from outside sees only its
+Masquerading hides what is inside (RFC 3022): a packet from outside sees only a NAT's
 outside segments, who comes from inside sees both. A NAT is therefore two vertices of a directed
 graph, one for each way in, and the routing domains follow from what can be reached in it.
 """

@@ -220,7 +220,7 @@ class NatForm(Form):
     timeouts: TimeoutsForm | None = Field(None, description="In seconds.")
     nat64: Subnet | None = Field(
         None,
-        description="An IPv6 prefix, as `64:ff9b::/96`, that stands for all IPv4 addresses outside "
+        description="An IPv6 prefix, as `64:ff9b::/96`, that represents all IPv4 addresses outside "
         "(RFC 6146).",
     )
     nptv6: Nptv6Form | None = Field(
@@ -282,7 +282,7 @@ class FirewallForm(Form):
     """Filter chains: a policy for each hook, and rules in order."""
 
     input: Literal["accept", "drop"] | None = Field(
-        None, description="What becomes of packets to this node that no rule matches."
+        None, description="Policy for packets to this node that match no rule."
     )
     forward: Literal["accept", "drop"] | None = Field(
         None, description="The same for packets through this node."

@@ -69,7 +69,7 @@ def _missing(text: str) -> Diagnostic:
     from netlab.topology.problems import nearest
 
     if not text.endswith(SUFFIXES):
-        message = f"there is no file {text!r}, and no topology of this name ships with netlab"
+        message = f"no file {text!r}, and no shipped topology has this name"
         return Diagnostic("E101", message, hint=nearest(text, names()))
     shipped = os.path.splitext(text.removeprefix("topologies/"))[0]
     if shipped in names():

@@ -44,7 +44,7 @@ class Plain(str):
 
     @classmethod
     def of(cls, text: str, value: float | None, trap: str = "") -> Plain:
-        """``text`` as it stands in the file, with its reading."""
+        """``text`` as written in the file, with its value."""
         plain = cls(text)
         plain.value = value
         plain.trap = trap
@@ -66,7 +66,7 @@ class Scalar:
 
 @dataclass(slots=True)
 class Mapping:
-    """Entries by key text; the key's own scalar tells where it stands."""
+    """Entries by key text; the key's own scalar has its position."""
 
     line: int
     column: int
@@ -206,7 +206,7 @@ def _syntax_hint(error: yaml.MarkedYAMLError, problems: Problems) -> str:
             return "YAML does not allow tabs for indentation: use spaces"
         if error.problem and "mapping values" in error.problem:
             return "a value that holds `: ` needs quotes"
-    return "look for a bracket, quote or indent that does not fit, here or just before"
+    return "look for an unbalanced bracket or quote, or a wrong indent, here or just before"
 
 
 class _GiveUp(Exception):
@@ -354,7 +354,7 @@ class _Composer:
         if known:
             self.problems.add(
                 "E107",
-                f"key `{key.value}` stands twice",
+                f"duplicate key `{key.value}`",
                 key,
                 f"first on line {known[0].line}; YAML would silently keep only one",
             )
@@ -438,7 +438,7 @@ def describe_value(value: str) -> str:
         kind = "the number " if not isinstance(value.value, bool) else ""
         return f"{kind}{value}"
     shown = value if len(value) <= 40 else value[:39] + "…"
-    return f"the text `{shown}`" if shown.isprintable() else "text"
+    return f"the string `{shown}`" if shown.isprintable() else "text"
 
 
 def to_data(node: Tree) -> object:

@@ -100,7 +100,7 @@ def _static(
     target, port = _split(form.to)
     if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
         builder.problems.add(
-            "E264", f"`{form.to}` names no port", builder.at(*path, "to"), "as in `web:80`"
+            "E264", f"`{form.to}` has no port", builder.at(*path, "to"), "as in `web:80`"
         )
         return None
     inside = _inside(builder, routing, target, address.version, (*path, "to"))
@@ -152,7 +152,7 @@ def _inside(
             "E264",
             f"no node has the address {address}",
             builder.at(*path),
-            "a node's name stands for its address",
+            "use a node's name or one of its addresses",
         )
         return None
     builder.problems.add(

@@ -22,7 +22,7 @@ def mentions(tree: Mapping) -> Counter[str]:
     """How many ends of links each name has in the file, whatever else is wrong with them."""
     links, nodes = (tree.entries.get(key, (None, None))[1] for key in ("links", "nodes"))
     if links and not isinstance(links, Listing):
-        # Nothing can be told of it, so any node may have had a link there.
+        # The broken link may have been any node's.
         return Counter(list(nodes.entries) if isinstance(nodes, Mapping) else [])
     found: Counter[str] = Counter()
     todo: list[Tree] = [links] if links else []
@@ -88,7 +88,7 @@ def _ends(builder: TopologyBuilder, index: int) -> tuple[End, End] | None:
         known = form.nodes.get(node)
         if known is None:
             if node not in builder.broken:
-                problems.add("E224", f"there is no node `{node}`", place, nearest(node, form.nodes))
+                problems.add("E224", f"unknown node `{node}`", place, nearest(node, form.nodes))
             continue
         if not interface:
             if known.kind != "bridge":

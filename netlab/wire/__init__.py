@@ -17,7 +17,7 @@ never copies a payload (``payload(buffer, header)`` is a view). Integers are in 
 and offsets in octets, IP addresses *packed*: 4 or 16 ``bytes`` (``address.text`` shows them).
 
 ``encode(...)`` of a transport takes the two addresses, for the pseudo header, and fills in length
-and checksum; ``encode_header`` writes a record exactly as it stands, wrong checksum and all, so
+and checksum; ``encode_header`` writes a record exactly as it is, wrong checksum and all, so
 that ``encode_header(parse(x))`` is the header of ``x`` again.
 
     >>> from netlab.wire import ipv4, tcp

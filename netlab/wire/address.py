@@ -1,4 +1,4 @@
-"""IP addresses as they stand on the wire: 4 or 16 bytes."""
+"""IP addresses as on the wire: 4 or 16 bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_unicast(address: bytes) -> bool:
     """True if a packet may come from, or a connection lead to, this address.
 
     Not so: multicast, the unspecified address, and IPv4's class E with the limited broadcast.
-    A subnet's directed broadcast cannot be told without its prefix.
+    A subnet's directed broadcast is not recognizable without its prefix.
     """
     return (
         any(address) and not is_multicast(address) and not (len(address) == 4 and address[0] >= 240)

@@ -10,7 +10,7 @@
     +---------------------------------------------------------------+
 
 No checksum, no length, no version: it travels directly over IP, under any protocol number, and
-what follows it is the payload. The two ports stand where TCP and UDP have theirs.
+what follows it is the payload. The two ports are where TCP and UDP have theirs.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@
 
 The two share this layout and almost nothing else: the numbers differ, and only ICMPv6 covers a
 pseudo header with its checksum. Functions that build a message take ``version`` 4 or 6, and
-``encode`` and ``verify`` tell the version from the addresses.
+``encode`` and ``verify`` infer the version from the addresses.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def _error(packet: Buffer, v4_type: int, v6_type: int, code: int, rest: int) -> 
 
 
 def quoted(message: Message) -> Quote:
-    """The packet that an error message quotes; ``Malformed`` if it cannot be told."""
+    """The packet that an error message quotes; ``Malformed`` if it cannot be read."""
     body = message.body
     version = body[0] >> 4 if body else 0
     if version == 4:

@@ -59,7 +59,7 @@ class Header(NamedTuple):
 
 
 class Extension(NamedTuple):
-    """One extension header: its type and its octets after the next-header one, as they stand."""
+    """One extension header: its type and its octets after the next-header one."""
 
     kind: int
     body: bytes

@@ -36,7 +36,7 @@ MAXIMUM_OPTIONS_LENGTH = 40
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
 RESERVED = 0xF00
-"""The four bits between data offset and CWR, as they stand in ``Header.flags``."""
+"""The four bits between data offset and CWR, as in ``Header.flags``."""
 
 END_OF_OPTIONS = 0
 NO_OPERATION = 1
@@ -82,7 +82,7 @@ class Options(NamedTuple):
     ``timestamps`` are (TSval, TSecr); ``sack`` is (left edge, right edge) for each block;
     ``unknown`` keeps kind and data of the options that are not known here, and of known ones whose
     length is not the one of their definition. ``illegal`` says that a length (0, 1 or past the end)
-    cut the reading short: what stands before it counts.
+    cut the reading short: what precedes it counts.
     """
 
     mss: int | None = None

@@ -10,10 +10,10 @@ checksums, TTL and DSCP are theirs; what is left is the *content key*:
     the rest   protocol, length, start of the content
 
 It needs no more than 20 octets after the IP header, because that is all that nft's trace shows.
-Equal keys are told apart by likeness (``match_score``) and by order; the IP identification is one
-trait among others, since hosts may send zero and boxes may rewrite it.
+Equal keys are distinguished by similarity (``match_score``) and by order; the IP identification is
+one trait among others, since hosts may send zero and boxes may rewrite it.
 
-Evidence is often cut short and sometimes garbage, so reading never fails: what is no IP packet
+Evidence is often cut short and sometimes garbage, so reading never fails: what is not an IP packet
 gives ``None``, and a header that contradicts itself a ``View`` of protocol ``MALFORMED``.
 """
 
@@ -213,7 +213,7 @@ def _upper(
     if protocol in (ICMP, ICMPV6) and len(transport) >= 8:
         return _icmp_key(protocol, length, transport), _NO_PORTS, _NO_FIELDS
     if protocol in WITH_PORTS and len(transport) >= 4:
-        # SCTP's checksum stands where the others begin their payload.
+        # SCTP's checksum is where the others begin their payload.
         start = transport[4:8] + transport[12:20] if protocol == SCTP else transport[8:20]
         fields = (0, 0, 0, 8 if protocol == UDP else 0)
         return (protocol, length, start), _PORTS.unpack_from(transport), fields

@@ -1,7 +1,7 @@
 """Known NAT behaviours, as YAML files that a person can read.
 
 Each says what it is (``summary``), where it was observed (``observed``), what follows for the
-designer of a protocol (``consequences``), and the keys of ``nat:`` that it stands for.
+designer of a protocol (``consequences``), and the keys of ``nat:`` that it sets.
 """
 
 from __future__ import annotations
