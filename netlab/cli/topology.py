@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from netlab.cli import console
@@ -75,9 +76,10 @@ def _plan(arguments: argparse.Namespace) -> int:
 
         console.print_json(to_json(made))
     elif arguments.format == "sh":
+        from netlab.lab.programs import HOME
         from netlab.plan.script import script
 
-        print(script(made), end="")
+        print(script(made, ["env", f"PYTHONPATH={HOME}", sys.executable]), end="")
     else:
         from netlab.plan.text import text
 

@@ -340,7 +340,7 @@ class _Builder:
         from netlab.lab import programs
 
         self._settle()
-        started = programs.start(self._lab, o.node, o.program, o.argv, dict(o.environment))
+        started = programs.start(self._lab, o)
         self.started.append(started)
         programs.wait_ready(self._lab, started, o.ready, o.timeout, self._signals.arrived)
 

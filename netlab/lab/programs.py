@@ -9,17 +9,23 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, LabError
 from netlab.lab import enter
 from netlab.linux import namespaces, sock_diag
+from netlab.plan.commands import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from netlab.lab.record import Lab
+    from netlab.plan.operations import StartProgram
+
+HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+"""Where Python finds this netlab, whether it is installed or not."""
 
 SHORTEST_PAUSE = 0.0003
 LONGEST_PAUSE = 0.02
@@ -60,10 +66,13 @@ class Program:
         return self.returncode
 
 
-def start(lab: Lab, node: str, name: str, argv: Sequence[str], extra: Mapping[str, str]) -> Program:
+def start(lab: Lab, operation: StartProgram) -> Program:
     """Start a program, which prints to its log and reads nothing."""
+    node, name = operation.node, operation.program
     path = lab.log(node, name)
-    environment = enter.variables(lab, node, {**extra, "NETLAB_PROGRAM": name})
+    argv = command_line(operation, [sys.executable])
+    own = {"NETLAB_PROGRAM": name} | ({"PYTHONPATH": HOME} if operation.module else {})
+    environment = enter.variables(lab, node, {**dict(operation.environment), **own})
 
     def spawn() -> int:
         enter.enter(lab, node)

@@ -171,6 +171,8 @@ def _programs(node: Node, programs: Iterable[Program]) -> Iterator[StartProgram]
             _readiness(p.ready),
             p.ready.timeout if p.ready else 0.0,
             f"program {p.name}",
+            p.module,
+            p.arguments,
         )
 
 

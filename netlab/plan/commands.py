@@ -6,12 +6,13 @@ are named by the caller, ``namespace("client")`` being ``nat.client`` for the la
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, TypeAlias
 
 from netlab.plan import operations as op
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 OFFLOADS = ("tx", "tso", "gso", "gro")
 
@@ -21,6 +22,13 @@ Argv: TypeAlias = list[str]
 def inside(namespace: str, *argv: str) -> Argv:
     """``argv`` run in a namespace."""
     return ["ip", "netns", "exec", namespace, *argv]
+
+
+def command_line(start: op.StartProgram, python: Sequence[str]) -> Argv:
+    """The command line of a program; ``python`` is how Python finds netlab's own modules."""
+    if start.module:
+        return [*python, "-m", start.module, json.dumps(start.arguments)]
+    return list(start.argv)
 
 
 def commands(operation: op.Operation, namespace: Callable[[str], str]) -> list[Argv]:

@@ -7,12 +7,8 @@ addresses, MAC addresses and neighbours. Interface ``a`` faces the link's first 
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlab.nft.builder import place
@@ -24,6 +20,7 @@ if TYPE_CHECKING:
     from netlab.topology.model import Box
 
 PROGRAM = "inline"
+MODULE = "netlab.io.inline.bridge"
 READY = "^ready$"
 READY_SECONDS = 20.0
 
@@ -74,6 +71,8 @@ def describe(boxes: Sequence[Box]) -> list[dict[str, Any]]:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return str(value) if isinstance(value, Fraction) else value
 
 
@@ -109,16 +108,10 @@ def _inline_node(name: str, number: int, link: Link, mtu: int) -> Node:
         programs=(
             Program(
                 PROGRAM,
-                (
-                    sys.executable,
-                    "-m",
-                    "netlab.io.inline.bridge",
-                    json.dumps(describe(link.middleboxes)),
-                ),
-                # The lab's own netlab, installed or not.
-                (("PYTHONPATH", os.fspath(Path(__file__).parents[2])),),
-                Ready(log=READY, timeout=READY_SECONDS),
-                link.origin,
+                ready=Ready(log=READY, timeout=READY_SECONDS),
+                origin=link.origin,
+                module=MODULE,
+                arguments=describe(link.middleboxes),
             ),
         ),
         origin=link.origin,

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.topology.builder import NAT64
@@ -17,6 +13,7 @@ if TYPE_CHECKING:
     from netlab.nft.builder import Chains
     from netlab.topology.model import Node
 
+MODULE = "netlab.io.nat64"
 READY_SECONDS = 20.0
 
 
@@ -24,20 +21,18 @@ def programs(node: Node) -> Iterator[Program]:
     """The program that translates, for each translator of a node."""
     for nat in node.nat:
         if isinstance(nat, Nat64):
-            told = {
-                "device": NAT64,
-                "prefix": str(nat.prefix),
-                "lent": str(nat.lent),
-                "own": str(nat.own),
-                "mtu": nat.mtu,
-            }
             yield Program(
                 NAT64,
-                (sys.executable, "-m", "netlab.io.nat64", json.dumps(told)),
-                # The lab's own netlab, installed or not.
-                (("PYTHONPATH", os.fspath(Path(__file__).parents[2])),),
-                Ready(log="^ready$", timeout=READY_SECONDS),
-                nat.origin,
+                ready=Ready(log="^ready$", timeout=READY_SECONDS),
+                origin=nat.origin,
+                module=MODULE,
+                arguments={
+                    "device": NAT64,
+                    "prefix": str(nat.prefix),
+                    "lent": str(nat.lent),
+                    "own": str(nat.own),
+                    "mtu": nat.mtu,
+                },
             )
 
 

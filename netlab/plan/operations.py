@@ -9,7 +9,7 @@ They are NamedTuples, not dataclasses: a stored plan is read back without import
 postponed, since a NamedTuple compiles each one that is a string.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 
 class CreateNamespace(NamedTuple):
@@ -152,7 +152,10 @@ class WriteFile(NamedTuple):
 
 
 class StartProgram(NamedTuple):
-    """Start ``argv`` in ``node`` and wait until it is ready.
+    """Start a program in ``node`` and wait until it is ready.
+
+    It is either a command, ``argv``, or a ``module`` of netlab, which gets ``arguments`` (plain
+    JSON data): how Python is called is up to whoever starts it.
 
     ``ready`` is one of ``""`` (do not wait), ``port tcp 80``, ``log REGEX``, ``exit 0``;
     ``timeout`` in seconds. ``environment`` is added to the lab's own.
@@ -160,11 +163,16 @@ class StartProgram(NamedTuple):
 
     node: str
     program: str
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     ready: str = ""
     timeout: float = 10.0
     reason: str = ""
+    module: str = ""
+    arguments: Any = None
+
+    def __hash__(self) -> int:
+        return hash((self.node, self.program, self.argv))  # data has no hash
 
 
 Operation: TypeAlias = (

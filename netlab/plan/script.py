@@ -12,10 +12,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from netlab.plan import operations as op
-from netlab.plan.commands import commands, inside
+from netlab.plan.commands import command_line, commands, inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 HEAD = """\
 #!/bin/sh
@@ -37,8 +37,11 @@ await() {
 """
 
 
-def script(plan: op.Plan) -> str:
-    """The whole script, for a POSIX shell with iproute2, procps and nft."""
+def script(plan: op.Plan, python: Sequence[str] = ("python3",)) -> str:
+    """The whole script, for a POSIX shell with iproute2, procps and nft.
+
+    ``python`` are the words that start a Python which finds netlab.
+    """
     lines = [HEAD.format(topology=plan.topology)]
     lines += _down(plan)
     if any(isinstance(o, op.StartProgram) for o in plan.operations):
@@ -49,7 +52,7 @@ def script(plan: op.Plan) -> str:
         if heading != node:
             lines.append(f"\n# {heading or 'the wires'}")
             node = heading
-        lines += _lines(plan, operation)
+        lines += _lines(plan, operation, python)
     return "\n".join(lines) + "\n"
 
 
@@ -71,14 +74,14 @@ def _down(plan: op.Plan) -> list[str]:
     ]
 
 
-def _lines(plan: op.Plan, operation: op.Operation) -> Iterator[str]:
+def _lines(plan: op.Plan, operation: op.Operation, python: Sequence[str]) -> Iterator[str]:
     match operation:
         case op.LoadRules(node, text):
             yield from _here(shlex.join(inside(_namespace(plan, node), "nft", "-f", "-")), text)
         case op.WriteFile(node, path, content):
             yield from _file(_namespace(plan, node), path, content)
         case op.StartProgram():
-            yield from _program(plan, operation)
+            yield from _program(plan, operation, python)
         case _:
             for argv in commands(operation, lambda node: _namespace(plan, node)):
                 yield shlex.join(argv)
@@ -134,10 +137,12 @@ def _shown(plan: op.Plan, node: str) -> list[str]:
     return ["sh", "-c", " && ".join([*overlays, 'exec "$@"']), "sh"]
 
 
-def _program(plan: op.Plan, start: op.StartProgram) -> Iterator[str]:
+def _program(plan: op.Plan, start: op.StartProgram, python: Sequence[str]) -> Iterator[str]:
     namespace = _namespace(plan, start.node)
     environment = [f"{key}={value}" for key, value in start.environment]
-    argv = ["env", *environment, *start.argv] if environment else start.argv
+    argv = command_line(start, python)
+    if environment:
+        argv = ["env", *environment, *argv]
     command = shlex.join(inside(namespace, *_shown(plan, start.node), *argv))
     condition, _, detail = start.ready.partition(" ")
     if condition == "exit":

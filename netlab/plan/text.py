@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from netlab.plan import codec
@@ -54,7 +55,8 @@ def describe(operation: op.Operation) -> str:
         case op.WriteFile(_, path, content):
             return f"{path} ({len(content.encode())} bytes)"
         case op.StartProgram(_, program, argv, _, ready):
-            return f"{program}: {' '.join(argv)}" + (f" until {ready}" if ready else "")
+            command = operation.module and f"{operation.module} {json.dumps(operation.arguments)}"
+            return f"{program}: {command or ' '.join(argv)}" + (f" until {ready}" if ready else "")
 
 
 def difference(old: op.Plan, new: op.Plan) -> list[str]:

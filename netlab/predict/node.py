@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 from netlab.nft import evaluate
+from netlab.plan import inline
 from netlab.plan.operations import (
     AddAddress,
     AddNeighbour,
@@ -151,9 +151,8 @@ def nodes(plan: Plan, *, is_fresh: bool) -> dict[str, Node]:
                 found[operation.node].chains += chains
                 found[operation.node].is_clear &= clear
                 found[operation.node].memory.empty |= evaluate.empty_sets(operation.text)
-            case StartProgram():
-                if found[operation.node].kind == "inline":
-                    found[operation.node].wire = LinkBoxes(json.loads(operation.argv[-1]))
+            case StartProgram(module=inline.MODULE):
+                found[operation.node].wire = LinkBoxes(operation.arguments)
     if not is_fresh:
         for node in found.values():
             node.doubt()

@@ -19,7 +19,7 @@ Shapes::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -28,7 +28,7 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from netlab.errors import Position
@@ -209,13 +209,18 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that the lab starts in a node; ``argv`` goes to exec, never to a shell."""
+    """A program that the lab starts in a node; ``argv`` goes to exec, never to a shell.
+
+    netlab's own programs have a ``module`` in place of ``argv``, and ``arguments``: JSON data.
+    """
 
     name: str
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     ready: Ready | None = None
     origin: Position | None = None
+    module: str = ""
+    arguments: Any = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from netlab.capture.evidence import Interface, NodeInfo
+from netlab.plan.inline import MODULE as INLINE
 from netlab.plan.operations import CreateBridge, CreateTun, CreateVeth, StartProgram
 from netlab.wire.address import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from netlab.plan.operations import Plan
 
 
@@ -25,9 +23,9 @@ def inventory(plan: Plan) -> dict[str, NodeInfo]:
     }
     wires = peers(plan)
     boxes = {
-        operation.node: _boxes(operation.argv)
+        operation.node: tuple(str(box.get("kind") or box["python"]) for box in operation.arguments)
         for operation in plan.operations
-        if isinstance(operation, StartProgram)
+        if isinstance(operation, StartProgram) and operation.module == INLINE
     }
     return {
         node.name: NodeInfo(
@@ -41,7 +39,7 @@ def inventory(plan: Plan) -> dict[str, NodeInfo]:
                 )
                 for i in node.interfaces
             ),
-            boxes.get(node.name, ()) if node.kind == "inline" else (),
+            boxes.get(node.name, ()),
         )
         for node in plan.nodes
     }
@@ -55,12 +53,3 @@ def peers(plan: Plan) -> dict[tuple[str, str], tuple[str, str]]:
             a, b = ((end.node, end.name) for end in (operation.a, operation.b))
             found |= {a: b, b: a}
     return found
-
-
-def _boxes(argv: Sequence[str]) -> tuple[str, ...]:
-    """The kinds of boxes that a wire's program is told of, in its last argument."""
-    try:
-        described = json.loads(argv[-1])
-        return tuple(str(box.get("kind") or box["python"]) for box in described)
-    except (ValueError, KeyError, AttributeError, TypeError):
-        return ()

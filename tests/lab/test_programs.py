@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from netlab.errors import LabError
 from netlab.lab import build, processes, programs, remove
 from netlab.lab.record import Claim
 from netlab.linux import namespaces
-from netlab.plan.operations import CreateNamespace, SetUp
+from netlab.plan.operations import CreateNamespace, SetUp, StartProgram
 
 from .plans import plan
 
@@ -41,7 +41,12 @@ def claim(state: str) -> Iterator[Claim]:
 
 
 def begin(claim: Claim, *argv: str) -> programs.Program:
-    return programs.start(claim.lab, "a", "it", argv, {"GREETING": "hello"})
+    return start(claim, argv, {"GREETING": "hello"})
+
+
+def start(claim: Claim, argv: Sequence[str], environment: dict[str, str]) -> programs.Program:
+    variables = tuple(environment.items())
+    return programs.start(claim.lab, StartProgram("a", "it", tuple(argv), variables))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +113,7 @@ def test_a_program_is_looked_for_along_its_path(claim: Claim, tmp_path: Path) ->
 
     def found(*places: str) -> programs.Program:
         path = ":".join(str(tmp_path / place) for place in places)
-        return programs.start(claim.lab, "a", "it", ["it"], {"PATH": path})
+        return start(claim, ["it"], {"PATH": path})
 
     programs.wait_ready(claim.lab, found("directory", "text", "script"), "exit 7", 10)
     with pytest.raises(LabError, match="cannot run it in a: Permission denied"):

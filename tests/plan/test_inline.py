@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 from netlab.plan import inline
 from netlab.plan.build import build
 from netlab.plan.operations import CreateVeth, DisableOffloads, StartProgram
@@ -45,12 +43,12 @@ def test_only_the_far_ends_lose_their_offloads():
     ]
 
 
-def test_the_program_is_told_its_boxes_as_json():
+def test_the_program_is_given_its_boxes_as_data():
     plan = build(loads(FILE, "wires.yaml"))
     first, _ = (o for o in plan.operations if isinstance(o, StartProgram))
     assert first.node == "client~server"
     assert first.ready == "log ^ready$"
-    assert json.loads(first.argv[-1]) == [
+    assert first.arguments == [
         {
             "kind": "impair",
             "parameters": {"loss": "3/20", "direction": "outbound", "seed": 7},
