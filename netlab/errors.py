@@ -27,7 +27,7 @@ class Position(NamedTuple):
 class Diagnostic(NamedTuple):
     """One problem: what is wrong, where, and what to do about it.
 
-    ``code`` is stable and documented (``E101``); ``source`` is the offending line as it stands
+    ``code`` is stable and documented (``E101``); ``source`` is the offending line as it is
     in the file, without its newline; ``hint`` says what would be right.
     """
 
@@ -45,7 +45,7 @@ class Diagnostic(NamedTuple):
         lines = [f"{where}error[{self.code}]: {self.message}"]
         if self.position and self.source:
             number = str(self.position.line)
-            # Tabs are kept in the margin so that the caret stands under the right character.
+            # Tabs are kept in the margin so that the caret is under the right character.
             margin = "".join(
                 c if c == "\t" else " " for c in self.source[: self.position.column - 1]
             )
@@ -80,12 +80,12 @@ class NetlabError(Exception):
         self.diagnostics = diagnostics
 
     def __reduce__(self) -> tuple[type["NetlabError"], tuple[Diagnostic, ...]]:
-        """As another process takes it: made anew, not of its text."""
+        """Pickle by the constructor's arguments, not by the text."""
         return type(self), self.diagnostics
 
 
 class InputError(NetlabError):
-    """A file or a command line that cannot be used as it stands."""
+    """A file or a command line that cannot be used."""
 
     exit_code = 2
 

@@ -85,7 +85,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def netlab_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The directory of this worker's labs: nobody else's labs are in it."""
+    """The directory of this worker's labs: no other labs are in it."""
     state = tmp_path_factory.mktemp("netlab")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NETLAB_STATE_DIR", str(state))
@@ -192,7 +192,7 @@ def pytest_runtest_makereport(
         ]
         missed += filter(None, map(pages.journeys, outcome.telling.done))
         if not outcome.digests_equal:
-            missed.append("its runs did not come to the same")
+            missed.append("its runs differ")
         section = f"netlab scenario {outcome.scenario.name}", "\n".join(missed)
         # JUnit XML has what belongs to the failure itself, and no other sections.
         add = getattr(report.longrepr, "addsection", None)

@@ -31,7 +31,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "up": Command("lab:up", "build the lab of a topology file"),
-    "down": Command("lab:down", "remove a lab; nothing of it is left"),
+    "down": Command("lab:down", "remove a lab and everything in it"),
     "status": Command("lab:status", "labs, their nodes, addresses and programs"),
     "exec": Command("enter:exec_", "run a command in a node"),
     "shell": Command("enter:shell", "open a shell in a node"),
@@ -47,16 +47,20 @@ COMMANDS = {
     "plan": Command("topology:plan", "show what `up` would do, and why"),
     "graph": Command("topology:graph", "draw a topology"),
     "schema": Command("topology:schema", "print the JSON Schema of topology files"),
-    "verify": Command("verify:verify", "measure whether NATs and middleboxes are what a file says"),
+    "verify": Command(
+        "verify:verify", "measure NATs and middleboxes and compare them with the file"
+    ),
     "preset": Command("verify:preset", "show a known NAT behaviour as data"),
     "boxes": Command("verify:boxes", "show the catalogue of middleboxes"),
     "set": Command("reconfigure:set_", "change a setting of a running lab"),
     "link": Command("reconfigure:link", "bring a link of a running lab down, up, or change it"),
-    "hdp": Command("hdp:hdp", "a protocol nobody knows: server, client, sweep of all numbers"),
+    "hdp": Command(
+        "hdp:hdp", "HDP, an unregistered IP protocol: server, client, sweep over all numbers"
+    ),
     "stateless": Command(
         "stateless:stateless", "a TCP server that remembers nothing: http, dns, echo"
     ),
-    "tcp": Command("tcp:tcp", "a TCP of our own on a TUN device: netcat, servers, states"),
+    "tcp": Command("tcp:tcp", "a userspace TCP on a TUN device: netcat, servers, states"),
     "list": Command("scenario:list_", "the scenarios that ship"),
     "run": Command("scenario:run", "play a scenario and judge it; write a report"),
     "demo": Command("scenario:demo", "play a scenario step by step, with explanations"),
@@ -84,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def entry() -> NoReturn:
-    """The command ``netlab``: run, flush, be gone.
+    """The command ``netlab``: run, flush, exit.
 
     Taking a Python process apart module by module would cost as much as argparse does.
     """

@@ -19,7 +19,7 @@ STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 
 
 def coloured(stream: TextIO | None = None) -> bool:
-    """Whether ``stream`` (default stdout) is a terminal whose user wants colours."""
+    """Whether ``stream`` (default stdout) is a terminal that shows colours."""
     return not os.environ.get("NO_COLOR") and (stream or sys.stdout).isatty()
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netlab.lab.doctor import Fact
 
 NEEDED = ("namespaces", "veth", "nftables")
-"""Without these there is no lab at all, and `doctor` ends with 1."""
+"""Without these no lab can be built, and `doctor` exits with 1."""
 
 
 def doctor(parser: argparse.ArgumentParser) -> None:

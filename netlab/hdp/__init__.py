@@ -1,4 +1,4 @@
-"""PURE: a transport protocol that nobody knows, and what becomes of each protocol number.
+"""PURE: HDP, an unregistered transport protocol, and the fate of each IP protocol number.
 
 numbers.py   the 256 protocol numbers: their names, which socket argument leaves as which
 endpoint.py  the client, which makes datagrams, and the server, which judges what comes in

@@ -1,6 +1,6 @@
 """What changed between two sweeps, and whether two sweeps are equal.
 
-Times differ from run to run and are no part of any comparison. The way that packets took and their
+Times differ from run to run and are never compared. The path that packets took and their
 length are part of it on request: between two topologies they always differ.
 """
 
@@ -16,7 +16,7 @@ _WAY = {"hops", "length"}
 
 
 class Change(NamedTuple):
-    """One number that fares otherwise; ``None`` on the side that did not try it."""
+    """One number whose result differs; ``None`` on the side that did not try it."""
 
     argument: int
     before: Row | None
@@ -25,7 +25,7 @@ class Change(NamedTuple):
 
 
 def changes(before: Sweep, after: Sweep, *, way: bool = False) -> list[Change]:
-    """The numbers that fare otherwise, in order; ``fields`` names what differs.
+    """The numbers whose results differ, in order; ``fields`` names what differs.
 
     With ``way`` hops and lengths count too.
     """

@@ -6,8 +6,8 @@ nothing that the network could not deliver. Times are nanoseconds since the Unix
 packed, as everywhere in ``netlab.wire``.
 
 Two framings: ``hdp``, the header of ``netlab.wire.hdp``; and ``udp``, a UDP header from port 420
-to port 420 in its place. The latter goes under any protocol number too, which tells a middlebox
-that reads the number from one that reads ports.
+to port 420 in its place. The latter goes under any protocol number too, which separates a
+middlebox that reads the number from one that reads ports.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Received(NamedTuple):
 
 
 class Garbage(NamedTuple):
-    """What arrived and is no datagram of ours; ``protocol`` is ``None`` if even that is unknown."""
+    """What arrived and is not our datagram; ``protocol`` is ``None`` if even that is unknown."""
 
     protocol: int | None
     time: int

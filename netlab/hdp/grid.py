@@ -2,7 +2,7 @@
 
 A cell is one number on the wire; its colour and its sign both say the outcome, so that neither
 colour vision nor a colour terminal is needed. The hues follow Okabe and Ito, darkened or lightened
-until dark text stands on each with a contrast of at least 7 to 1. Below the cells stands the
+until dark text on each has a contrast of at least 7 to 1. Below the cells is the
 legend with counts, then each reason with its numbers: what differs is few words, not 256 lines.
 """
 
@@ -43,7 +43,7 @@ REASONS_SHOWN = 12
 
 
 def cells(rows: Iterable[Row]) -> dict[int, Row]:
-    """The row that stands for each number on the wire.
+    """The row that represents each number on the wire.
 
     An argument that leaves under its own number comes first; a number that has none such (0 of
     IPv4, which only the argument 256 sends) is shown by whichever argument does send it.

@@ -1,4 +1,4 @@
-"""A sweep as a list: CSV for programs, Markdown for people who want every row."""
+"""A sweep as a list: CSV for programs, Markdown for people."""
 
 from __future__ import annotations
 

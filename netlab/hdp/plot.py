@@ -92,12 +92,12 @@ def _band(
     )
     fill = _FILLS[name.startswith("HDP")]
     x = _x(of.median, low, high)
-    told = f"median {of.median:g}, middle half {of.lower:g} to {of.upper:g} µs"
+    summary = f"median {of.median:g}, middle half {of.lower:g} to {of.upper:g} µs"
     return [
         f'<path d="{path}V{base}Z" fill="{fill}"/>',
         f'<path d="M{x:.1f},{top}V{base}" stroke="{_INK}" stroke-width="2.5"/>',
         _text(_LEFT - 16, top + 40, name, 17, weight=700, anchor="end"),
-        _text(_LEFT - 16, top + 64, told, 13.5, fill=_FAINT, anchor="end"),
+        _text(_LEFT - 16, top + 64, summary, 13.5, fill=_FAINT, anchor="end"),
     ]
 
 

@@ -32,7 +32,7 @@ def _row(line: dict[str, str]) -> Row:
     sent, received = int(line["sent_ok_client"]), int(line["received_server"])
     code = _ERRNO.search(line["error"])
     outcome: Outcome = "received" if received else "lost" if sent else "unsent"
-    told = {"received": "received", "lost": "sent and never received", "unsent": line["error"]}
+    meaning = {"received": "received", "lost": "sent and never received", "unsent": line["error"]}
     return Row(
         argument=argument,
         protocol=numbers.on_the_wire(argument) if sent else None,
@@ -45,6 +45,6 @@ def _row(line: dict[str, str]) -> Row:
         reply=None,
         latency_us=float(line["latency_us"]) if line["latency_us"] else None,
         outcome=outcome,
-        reason=told[outcome],
+        reason=meaning[outcome],
         length=int(line["bytes_server"]) if line["bytes_server"] else None,
     )

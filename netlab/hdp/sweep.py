@@ -1,9 +1,9 @@
 """Every protocol number probed, and the evidence of every hop joined into one row each.
 
-Each probe carries a token after its HDP header: which sweep, which socket argument, the how
-manieth. The token, not the number, tells packets apart: it survives NAT, and an ICMP error quotes
-it. Together they are 17 octets, which is what a stateful firewall's trace shows of a transport
-header that it does not know.
+Each probe carries a token after its HDP header: which sweep, which socket argument, which of the
+packets of that number. The token, not the number, identifies a packet: it survives NAT, and an
+ICMP error quotes it. Together they are 17 octets, which is what a stateful firewall's trace shows
+of a transport header that it does not know.
 
     plan ──▶ Probe ──▶ (a driver sends and watches) ──▶ Evidence ──▶ join ──▶ Sweep ─── Row
 
@@ -123,11 +123,11 @@ class Hop(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What became of one number.
+    """The result of one number.
 
     ``sent``, ``on_wire``, ``arrived`` and ``received`` count packets: accepted by the kernel, seen
     leaving the client, seen at the server's interface, delivered to its raw socket; ``None`` where
-    nobody could look. ``protocol`` is the number on the wire, ``None`` if no socket could be had.
+    nothing could watch. ``protocol`` is the number on the wire, ``None`` if there was no socket.
     ``latency_us`` is the median of sending to arriving.
     """
 
@@ -163,7 +163,7 @@ class Sweep(NamedTuple):
 
     @classmethod
     def from_json(cls, content: dict[str, object]) -> Sweep:
-        """The inverse; ``ValueError`` if that is no sweep."""
+        """The inverse; ``ValueError`` if that is not a sweep."""
         try:
             rows = tuple(
                 Row(**row | {"hops": tuple(Hop(**hop) for hop in row["hops"])})
@@ -204,7 +204,7 @@ def token(transport: Buffer, protocol: int, run: int) -> Probe | None:
 
 
 def glimpse(start: Buffer, run: int) -> Probe | None:
-    """Whose probe begins like this; a witness may keep no more than header and token."""
+    """Whose probe begins like this; a capture may keep only header and token."""
     if not start or start[0] >> 4 not in (4, 6):
         return None
     offset, field = ((start[0] & 15) * 4, 9) if start[0] >> 4 == 4 else (ipv6.HEADER_LENGTH, 6)

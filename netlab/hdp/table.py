@@ -5,8 +5,8 @@
     MergedRow   the two together: received or not, and how long it took
 
 Each kind can be written as the Markdown table of the original (``markdown``), as CSV and as JSON,
-and read back from all three: ``read`` tells kind and form by itself. Times are nanoseconds since
-the Unix epoch; Markdown rounds down to microseconds, as the original does.
+and read back from all three: ``read`` recognizes kind and form by itself. Times are nanoseconds
+since the Unix epoch; Markdown rounds down to microseconds, as the original does.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Row: TypeAlias = ClientRow | ServerRow | MergedRow
 
 
 class Unreadable(ValueError):
-    """The text is no table of ours; ``line`` counts from 1."""
+    """The text is not a table of ours; ``line`` counts from 1."""
 
     def __init__(self, reason: str, line: int) -> None:
         super().__init__(reason)

@@ -61,7 +61,7 @@ def moment(nanoseconds: int) -> str:
 
 
 def data(octets: bytes) -> list[str]:
-    """Text as it stands, without control characters; anything else in hexadecimal."""
+    """Text without control characters; anything else in hexadecimal."""
     shown = octets[:_SHOWN]
     try:
         lines = shown.decode("utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""Why a number fared as it did, in a few words.
+"""Why a number passed or failed, in a few words.
 
 outcome    meaning
 received   the server has them all: its raw socket, or its interface if it held none
@@ -7,7 +7,7 @@ refused    they arrived, and an ICMP error came back
 taken      they arrived, no raw socket got them and nothing came back: the kernel kept them
 lost       they left and did not arrive
 unsent     the client's own kernel said no
-unknown    they left, and there is nobody at the far end to ask
+unknown    they left, and nothing watches at the far end
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _unsent(case: Case) -> str:
         known = _SOCKET_ERRORS.get(case.socket_error)
         return known or f"socket(): {_errno(case.socket_error)}"
     if case.send_error == errno.EINVAL and case.argument == numbers.IPPROTO_RAW:
-        return "sendto(): IPPROTO_RAW wants an IPv6 header (IPV6_HDRINCL)"
+        return "sendto(): IPPROTO_RAW needs an IPv6 header (IPV6_HDRINCL)"
     if case.send_error == errno.EINVAL and case.argument > 255:
         return "sendto(): no such next header"
     return f"sendto(): {_errno(case.send_error or 0)}"
@@ -207,5 +207,5 @@ _REASONS: dict[Outcome, Callable[[Case], str]] = {
     "taken": _taken,
     "lost": _lost,
     "unsent": _unsent,
-    "unknown": lambda _: "sent; nobody watched at the target",
+    "unknown": lambda _: "sent; the target was not watched",
 }

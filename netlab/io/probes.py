@@ -1,4 +1,4 @@
-"""Packets sent to find out what becomes of them, and how to tell them from all others.
+"""Probe packets: how they are made, and how they are recognized among all others.
 
 Each carries four random octets and its number, right after the transport header, where every
 witness sees it. TCP cannot carry anything in its first segment: there it is a connection that is
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 PORT = 33434
-"""Where nobody listens: traceroute's."""
+"""A port without a listener: traceroute's."""
 
 LEAST = 8
 """Octets of payload: the mark."""
@@ -115,7 +115,7 @@ class Probes:
         return raw_socket(self.family, self.proto, kernel_header=True)
 
     def _source(self, sending: socket.socket) -> bytes:
-        """Our address, which some checksums cover; zeros where there is no way to the target."""
+        """Our address, which some checksums cover; zeros if there is no route to the target."""
         try:
             sending.connect((self.target, self._destination_port()))
         except OSError:

@@ -25,6 +25,6 @@ def find(text: str) -> Path:
         return Path(text)
     known = names()
     if text not in known:
-        message = f"there is no scenario {text!r}"
+        message = f"unknown scenario {text!r}"
         raise InputError(Diagnostic("E910", message, hint=nearest(text, known)))
     return directory() / f"{text}.yaml"

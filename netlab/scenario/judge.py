@@ -22,7 +22,7 @@ SHOWN = 600
 class Verdict(NamedTuple):
     """One expectation: what was wanted, whether it came, and what was seen.
 
-    ``packets`` are the numbers of those that fared otherwise.
+    ``packets`` are the numbers of those that did not end as expected.
     """
 
     text: str
@@ -33,7 +33,7 @@ class Verdict(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What came of one step. ``exit`` is ``None`` for what has no exit code.
+    """The result of one step. ``exit`` is ``None`` for what has no exit code.
 
     ``failure`` says why the step could not be carried to its end; empty if it was.
     """

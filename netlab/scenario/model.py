@@ -103,7 +103,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """What stands in the way: keys for the node and for the link, in a topology's language."""
+    """The obstacle: keys for the node and for the link, as in a topology file."""
 
     name: str
     node: Tree

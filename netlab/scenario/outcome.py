@@ -30,7 +30,7 @@ class Done:
     traces: Traces | None = None
     numbers: dict[int, int] = field(default_factory=dict)
     cells: tuple[Found, ...] = ()
-    """What came of each cell of a matrix."""
+    """The result of each cell of a matrix."""
 
 
 @dataclass(frozen=True, slots=True)

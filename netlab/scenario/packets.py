@@ -49,7 +49,7 @@ def sent(outcomes: Iterable[ProbeResult]) -> Iterator[Packet]:
     """The packets that a step sent, by their numbers."""
     for outcome in outcomes:
         if outcome.decisive is None:
-            said = outcome.refusal or "nobody saw it"
+            said = outcome.refusal or "no capture saw it"
             yield Packet(outcome.number, "", "", NEVER_LEFT, "", said, (), ())
         else:
             yield _packet(outcome.number, outcome.decisive)

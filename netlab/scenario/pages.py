@@ -247,7 +247,7 @@ def _line(cell: Found, packet: Packet | None) -> tuple[str, ...]:
     if packet is None:
         return (cell.traffic, "none was seen", *[""] * 6)
     p = packet
-    # Every router takes one off the TTL; what a box did stands out without it.
+    # Every router takes one off the TTL; without that, what a box did is easier to see.
     changed = ", ".join(change for change in p.changes if not change.endswith(" IP::TTL"))
     way = " → ".join(p.way)
     what = f"#{p.number} {p.what}"
@@ -289,7 +289,7 @@ MOST_TOLD = 3
 
 
 def journeys(done: Done) -> str:
-    """The journeys of the first packets that fared otherwise than expected; empty if none did."""
+    """The paths of the first packets that did not end as expected; empty if all did."""
     wrong = [n for verdict in done.verdicts if not verdict.passed for n in verdict.packets]
     told = sorted(set(wrong))[:MOST_TOLD]
     chosen = [

@@ -38,7 +38,7 @@ AGAIN = 0.05
 
 
 class Performed(NamedTuple):
-    """What came of a step, and the fates of its packets if it was watched.
+    """The result of a step, and the fates of its packets if it was watched.
 
     ``numbers`` are those that the packets have in the step, by the id of their fate; ``cells`` are
     those of a matrix.
@@ -105,7 +105,7 @@ class Performer:
             return Performed(Observation(failure=str(error)))
 
     def words(self, argv: Sequence[str]) -> list[str]:
-        """A command as it is run here, with what stands in braces filled in."""
+        """A command as it is run here, with the names in braces filled in."""
         filled = _filled(argv, self.lab.name, self.directory, self.seed)
         return [sys.executable, "-m", *filled] if filled[0] == "netlab" else filled
 
@@ -180,7 +180,7 @@ class Performer:
             raise LabError(Diagnostic("E410", message)) from None
 
     def _start(self, start: model.Start, timeout: float) -> Observation:
-        # A file and not a pipe: nobody reads it later, and a full pipe would stop the program.
+        # A file, not a pipe: no one reads it later, and a full pipe would stop the program.
         log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - the run closes it
         self._stack.enter_context(log)
         process = self._popen(
@@ -209,7 +209,7 @@ class Performer:
             if seen.failure or re.search(wait.until, seen.output, re.MULTILINE):
                 return seen
             if time.monotonic() > deadline:
-                failure = f"it did not come to pass within {timeout:g} seconds: {wait.until}"
+                failure = f"condition not met within {timeout:g} seconds: {wait.until}"
                 return seen._replace(failure=failure)
             time.sleep(AGAIN)
 

@@ -54,7 +54,7 @@ FORMS: dict[tuple[type[Form], str], type[Form]] = {
     (ExpectForm, "packets"): EndForm,
     (ExpectForm, "table"): TableForm,
 }
-"""Which form stands under a key of a form."""
+"""The form under each key of a form."""
 
 MOST_PACKETS = 10_000
 
@@ -93,7 +93,7 @@ def _report(error: ErrorDetails, tree: source.Mapping, problems: Problems) -> No
     elif kind == "missing":
         problems.add("E203", f"`{name}` is missing", place, about)
     elif kind in WANTED:
-        problems.add("E202", f"{WANTED[kind]} is wanted, not {found}", place, about)
+        problems.add("E202", f"expected {WANTED[kind]}, got {found}", place, about)
     else:
         problems.add("E205", f"{found} does not fit: {error['msg']}", place, about)
 
@@ -132,7 +132,7 @@ class _Reader:
         else:
             beside = [p.name for p in self.topology.parent.glob("*.yaml")]
             hint = nearest(self.topology.name, beside)
-            self._wrong("E901", f"there is no topology `{self.form.topology}`", hint, "topology")
+            self._wrong("E901", f"no topology file `{self.form.topology}`", hint, "topology")
         form = self.form
         return model.Scenario(
             name=self.path.stem,
@@ -162,7 +162,7 @@ class _Reader:
         kind = given[0] if given else "run"
         for key, belongs in (("ready", "start"), ("until", "wait"), ("watch", "run")):
             if getattr(form, key) is not None and kind != belongs:
-                self._wrong("E902", f"`{key}` belongs to `{belongs}`", "leave it out", *at, key)
+                self._wrong("E902", f"`{key}` belongs to `{belongs}`", "remove it", *at, key)
         for needed, belongs in (("ready", "start"), ("until", "wait")):
             if kind == belongs and getattr(form, needed) is None:
                 about = StepForm.described()[needed]
@@ -200,7 +200,7 @@ class _Reader:
             file = self.path.parent / name
             if not (function.isidentifier() and file.is_file()):
                 hint = "file.py:function, the file beside the scenario"
-                self._wrong("E903", f"there is no function `{form.call}`", hint, *at, "call")
+                self._wrong("E903", f"no function `{form.call}`", hint, *at, "call")
             return model.Call(file, function)
         if kind == "matrix" and form.matrix:
             return self._matrix(form.matrix, *at, "matrix")
@@ -216,7 +216,7 @@ class _Reader:
         if not any(c in form.target for c in ".:"):
             self._node(form.target, *at, "to")
         if form.family not in (4, 6):
-            self._wrong("E205", f"there is no IPv{form.family}", "4 or 6", *at, "family")
+            self._wrong("E205", f"IPv{form.family} is not an IP version", "4 or 6", *at, "family")
         return model.Send(
             source=form.source,
             target=form.target,
@@ -232,24 +232,26 @@ class _Reader:
         for end, change in form.items():
             node, colon, interface = end.partition(":")
             if not (colon and interface):
-                self._wrong("E417", f"`{end}` names no interface", "as in client:eth0", *at, end)
+                self._wrong(
+                    "E417", f"`{end}` is not NODE:INTERFACE", "such as client:eth0", *at, end
+                )
             else:
                 self._node(node, *at, end)
             if isinstance(change, str) and change not in ("up", "down"):
                 hint = "up, down, or values as in {loss: 5%}"
-                self._wrong("E205", f"no link can be `{change}`", hint, *at, end)
+                self._wrong("E205", f"`{change}` is not a state of a link", hint, *at, end)
         return model.Links(dict(form))
 
     def _matrix(self, form: MatrixForm, *at: str | int) -> model.Matrix:
         for key, name in (("from", form.source), ("to", form.target), ("box", form.box)):
             self._node(name, *at, key)
         if self.wires and form.wire not in self.wires:
-            message = f"the topology has no link with the end `{form.wire}`"
+            message = f"the topology has no link with the endpoint `{form.wire}`"
             self._wrong("E904", message, nearest(form.wire, self.wires), *at, "wire")
         for number, name in enumerate(form.traffic):
             if traffic.find(name) is None:
                 hint = nearest(name, [*traffic.KINDS, f"{traffic.NUMBER}99"])
-                message = f"there is no kind of traffic `{name}`"
+                message = f"unknown kind of traffic `{name}`"
                 self._wrong("E918", message, hint, *at, "traffic", number)
         return model.Matrix(
             source=form.source,
@@ -269,12 +271,12 @@ class _Reader:
         if isinstance(found, source.Scalar) and found.value == "":
             found = empty
         if not isinstance(found, source.Mapping):
-            self._wrong("E202", f"a mapping is wanted at `{name}`", "keys of a node", *at)
+            self._wrong("E202", f"expected a mapping at `{name}`", "keys of a node", *at)
             return model.Obstacle(name, empty, empty)
         link = found.entries.get("link")
         below = link[1] if link else empty
         if not isinstance(below, source.Mapping):
-            self._wrong("E202", "a mapping is wanted at `link`", "keys of a link", *at, "link")
+            self._wrong("E202", "expected a mapping at `link`", "keys of a link", *at, "link")
             below = empty
         rest = {key: entry for key, entry in found.entries.items() if key != "link"}
         return model.Obstacle(name, replace(found, entries=rest), below)
@@ -288,7 +290,7 @@ class _Reader:
         number = PROTOCOLS.get(text, int(text) if text.isdecimal() and len(text) < 4 else 0)
         if not 0 < number < 256:
             hint = "icmp, tcp, udp, hdp, or 1 to 255"
-            self._wrong("E905", f"`{text}` is no IP protocol", hint, *at)
+            self._wrong("E905", f"`{text}` is not an IP protocol", hint, *at)
         return number
 
     def _expected(self, form: StepForm, kind: str, at: tuple[str | int, ...]) -> model.Expected:
@@ -296,13 +298,13 @@ class _Reader:
         given = form.expect or ExpectForm.model_validate({})
         numbered = kind == "send" or form.watch is not None
         if given.packets and not numbered:
-            message = "no packets are numbered in this step"
-            self._wrong("E906", message, "`send`, or `watch` beside `run`", *at, "packets")
+            message = "this step has no numbered packets"
+            self._wrong("E906", message, "use `send`, or `watch` beside `run`", *at, "packets")
         if (given.table and kind not in ("run", "call", "matrix")) or (
             (given.output or given.not_output) and kind != "run"
         ):
-            message = f"`{kind}` has no output that could be compared"
-            self._wrong("E906", message, "`run` has", *at)
+            message = f"`{kind}` has no output to compare"
+            self._wrong("E906", message, "only `run` has output", *at)
         packets = [
             (number, self._end(end, *at, "packets", key))
             for key, end in given.packets.items()
@@ -323,11 +325,11 @@ class _Reader:
     def _numbers(self, key: str, *at: str | int) -> Iterator[int]:
         first, dash, last = key.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            self._wrong("E907", f"`{key}` numbers no packets", "as in 1 or 2-5", *at)
+            self._wrong("E907", f"`{key}` is not a packet number or range", "such as 1 or 2-5", *at)
             return
         low, high = int(first), int(last or first)
         if not 0 < low <= high <= MOST_PACKETS:
-            self._wrong("E907", f"`{key}` numbers no packets", "as in 1 or 2-5", *at)
+            self._wrong("E907", f"`{key}` is not a packet number or range", "such as 1 or 2-5", *at)
             return
         yield from range(low, high + 1)
 
@@ -339,7 +341,7 @@ class _Reader:
         )
         known = [str(d) for d in Disposition]
         if end.disposition not in known:
-            message = f"no packet ends as `{end.disposition}`"
+            message = f"unknown disposition `{end.disposition}`"
             self._wrong("E908", message, nearest(end.disposition, known), *at)
         if end.at:
             self._node(end.at, *at, "at")
@@ -348,14 +350,14 @@ class _Reader:
     def _table(self, form: TableForm, *at: str | int) -> model.Table:
         columns = tuple(form.columns)
         if (form.rows is None) == (form.file is None):
-            self._wrong("E909", "a table has either `rows` or a `file`", "one of them", *at)
+            self._wrong("E909", "a table needs either `rows` or a `file`", "give one of them", *at)
             return model.Table(columns, ())
         if form.file is None:
             rows = [tuple(row) for row in form.rows or []]
             for number, row in enumerate(rows):
                 if len(row) != len(columns):
                     message = f"{len(row)} values, but {len(columns)} columns"
-                    self._wrong("E909", message, "one for each", *at, "rows", number)
+                    self._wrong("E909", message, "one value per column", *at, "rows", number)
             return model.Table(columns, tuple(rows))
         return model.Table(columns, tuple(self._rows(form.file, columns, *at)))
 

@@ -1,7 +1,7 @@
 """A run again, from the JSON of its outcome: the same files and seed, and so the same digest.
 
 The outcome holds the hashes of the scenario and its topology. Other files are another experiment
-and are refused; other versions of netlab, the kernel or Python are a question, and are told.
+and are refused; other versions of netlab, the kernel or Python are reported.
 """
 
 from __future__ import annotations
@@ -36,14 +36,18 @@ def read(file: str, name: str = "") -> Original:
     try:
         content = json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(Diagnostic("E919", f"{file} is no outcome: {error}")) from None
+        raise InputError(
+            Diagnostic("E919", f"{file} is not a `netlab run --json` result: {error}")
+        ) from None
     outcomes = content if isinstance(content, list) else [content]
     found = [original for outcome in outcomes for original in _original(outcome)]
     if len(found) > 1:
         found = [original for original in found if original.scenario == name]
     if not found:
-        hint = "netlab run NAME --json > FILE; of several outcomes say whose: netlab run NAME"
-        raise InputError(Diagnostic("E919", f"{file} holds no outcome to replay", hint=hint))
+        hint = (
+            "netlab run NAME --json > FILE; if FILE has several results, name one: netlab run NAME"
+        )
+        raise InputError(Diagnostic("E919", f"{file} contains no result to replay", hint=hint))
     return found[0]
 
 

@@ -45,8 +45,8 @@ def play(
 ) -> Run:
     """One run. A step that cannot be carried out is the last one.
 
-    ``before`` and ``after`` are told of each step. With ``keep`` the lab stays up and is called
-    after the scenario; else its name is one that nobody has, so that runs do not meet. ``how`` is
+    ``before`` and ``after`` are called around each step. With ``keep`` the lab stays up, named
+    after the scenario; otherwise it gets a unique name, so that runs do not clash. ``how`` is
     about the scenario's matrix.
     """
     check_needs(scenario)
@@ -92,7 +92,7 @@ def repeat(
 
 
 def _part(scenario: Scenario, how: MatrixOptions) -> Scenario:
-    """The scenario with that part of its matrix which is wanted, and can be had."""
+    """The scenario with the selected part of its matrix that can run here."""
     from netlab.scenario.matrix.run import part
     from netlab.scenario.matrix.select import narrow
 

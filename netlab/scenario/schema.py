@@ -84,7 +84,7 @@ class ExpectForm(Form):
         {}, description="By number, as `1` or `2-5`: how the packet ends."
     )
     no_more: Boolean = Field(
-        False, alias="no-more", description="There are no packets but those that are named."
+        False, alias="no-more", description="No packets other than those listed may appear."
     )
     table: TableForm | None = Field(None, description="The rows that must come out.")
 

@@ -86,10 +86,10 @@ def tells_what_fits(probe: Probe) -> bool:
     client.connect((SERVER, 9))
     client.send(bytes(NARROW))
     probe.settle(("nat", INSIDE), ("a", A))
-    told = client.getsockopt(socket.IPPROTO_IP, _IP_MTU)
+    mtu = client.getsockopt(socket.IPPROTO_IP, _IP_MTU)
     nat.run(["ip", "link", "set", "dev", "wan", "mtu", "1500"], check=True)
     probe.lab["a"].run(["ip", "route", "flush", "cache"], check=True)
-    return bool(told == NARROW)
+    return bool(mtu == NARROW)
 
 
 def opens_at_once(probe: Probe) -> bool:
@@ -120,7 +120,7 @@ def opens_at_once(probe: Probe) -> bool:
 
 
 def _outside(probe: Probe, port: int) -> tuple[str, int]:
-    """The outside endpoint of a connection that nobody outside has seen yet."""
+    """The outside endpoint of a connection that no outside host has seen yet."""
     which = ["-p", "tcp", "--orig-port-src", str(port)]
     listed = probe.lab["nat"].run(["conntrack", "-L", *which], check=True).stdout
     *_, (address, outside) = re.findall(r"dst=(\S+) sport=\d+ dport=(\d+)", listed)
@@ -168,7 +168,7 @@ def translates_errors_about_tcp(probe: Probe) -> bool:
     client = probe.open("a", socket.SOCK_STREAM, 0, (A, 0))
     client.settimeout(SILENCE)
     found = client.connect_ex((SERVER, 88))
-    # What Linux only notes of a SYN it tells when the attempt is given up.
+    # Linux remembers the error and reports it only when it gives the SYN up.
     noted = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     probe.lab["server"].run(["nft", "delete table inet refuse"], check=True)
     return errno.EHOSTUNREACH in (found, noted)
@@ -205,7 +205,7 @@ def speaks_for_inside(probe: Probe) -> bool:
     client.sendto(b"x", server.getsockname())
     outside = server.recvfrom(9)[1]
     client.close()
-    server.sendto(b"nobody there", outside)
+    server.sendto(b"closed port", outside)
     seen.settimeout(SILENCE)
     try:
         octets, (source, _) = seen.recvfrom(999)

@@ -194,7 +194,7 @@ def _mapping_tcp(probe: Probe, _: object) -> str:
     return classify_mapping(seen)
 
 
-# Filtering: section 4.4. Whoever comes last may come in by any filter, so that its packet tells
+# Filtering: section 4.4. The last prober is let in by any filter, so that its packet shows
 # that those before it were refused.
 
 
@@ -281,7 +281,7 @@ def _hairpinning(probe: Probe, _: object) -> bool:
 
 
 def _icmp_errors(probe: Probe, _: object) -> bool:
-    """Whether "port unreachable" for a translated datagram comes to the one that sent it."""
+    """Whether "port unreachable" for a translated datagram reaches its sender."""
     client = probe.udp("a", A)
     client.connect((SERVER, 9))
     client.send(b"x")

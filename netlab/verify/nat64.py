@@ -6,7 +6,7 @@
                       +-- lan nat wan 192.0.2.1 ... -- server 192.0.2.100, .101
     b 2001:db8:1::2 --+
 
-The probes are those of ``nat.py``, and what comes with the change of version: lengths, fragments,
+The probes are those of ``nat.py``, and what the change of version brings: lengths, fragments,
 errors in other words.
 """
 
@@ -144,7 +144,7 @@ def _tcp(ends: _Ends) -> bool:
     client = ends.probe.open("a", socket.SOCK_STREAM, 0, (A, 0))
     client.connect(ends.to(server.getsockname()))
     accepted, (address, _) = server.accept()
-    # Longer than the path's smallest MTU: segments must come to fit.
+    # Longer than the path's smallest MTU: segments must shrink to fit.
     data = bytes(LONGEST)
     with accepted:
         accepted.settimeout(5)

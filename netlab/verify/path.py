@@ -1,4 +1,4 @@
-"""A box alone: what becomes of a SYN and of twenty numbered datagrams.
+"""A box alone: its effect on a SYN and on twenty numbered datagrams.
 
 ::
 

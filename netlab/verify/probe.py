@@ -84,7 +84,7 @@ def drain(receiver: socket.socket) -> list[tuple[bytes, Any]]:
 
 
 def answer(ask: Callable[..., Any], *about: object) -> Any:
-    """What a probe finds; ``None`` where nothing comes of it, which no declaration says."""
+    """The result of a probe; ``None`` if there is none, which no declaration matches."""
     try:
         return ask(*about)
     except OSError:

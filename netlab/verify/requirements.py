@@ -1,6 +1,6 @@
 """What RFC 4787, 5382 and 5508 ask of a NAT, and whether one does it.
 
-A requirement stands here only if it can be measured from the ends or in conntrack; what it rests
+A requirement is listed only if it can be measured from the ends or in conntrack; what it rests
 on is in ``findings``.
 """
 
@@ -36,7 +36,7 @@ DRAWS = 3
 """Datagrams that a NAT gets to find a free port for a host."""
 
 CLASHES = 16
-"""Ports that two hosts want at once: chance alone keeps the parity of all with 2**-16."""
+"""Ports that two hosts use at once: chance alone keeps the parity of all with 2**-16."""
 
 
 class Requirement(NamedTuple):

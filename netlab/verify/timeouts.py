@@ -54,7 +54,7 @@ def check_timeouts(node: Node) -> Iterator[Check]:
 
 
 def measure(nat: Translator) -> dict[str, str | None]:
-    """What becomes of resting sessions, by protocol."""
+    """What happens to idle sessions, by protocol."""
     short = {f: min(SECONDS, getattr(nat.timeouts, f)) for f in Timeouts.__dataclass_fields__}
     # What opens or closes is never at rest here.
     short["tcp_transitory"] = nat.timeouts.tcp_transitory

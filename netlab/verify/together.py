@@ -30,7 +30,7 @@ LONGEST = 64
 
 BY_PORT = DEPENDENCES[2]
 NOT_BY_PORT = "not by port"
-"""What can be told with one server alone: not whether another address would make a difference."""
+"""What one server alone can show: not whether another address would make a difference."""
 
 
 class Chain(NamedTuple):
@@ -76,7 +76,7 @@ def chains(topology: Topology) -> list[Chain]:
             servers = (*(known.servers if known else ()), (server.name, str(address)))[:2]
             reached[key] = Chain(client.name, servers, nats, known.boxes if known else boxes)
         for key, chain in reached.items():
-            # A second server tells more.
+            # A second server shows more.
             if key not in found or len(chain.servers) > len(found[key].servers):
                 found[key] = chain
     return list(found.values())
@@ -137,7 +137,7 @@ def _next(node: Node, target: Address) -> tuple[str, Address | None]:
 
 
 def _neighbour(topology: Topology, node: Node, interface: str, address: Address) -> Node | None:
-    """Who has ``address`` on the segment of an interface: told by the neighbour's MAC address."""
+    """Who has ``address`` on the segment of an interface: by the neighbour's MAC address."""
     mac = next(
         (n.mac for n in node.neighbours if n.interface == interface and n.address == address), None
     )
@@ -152,7 +152,7 @@ def _neighbour(topology: Topology, node: Node, interface: str, address: Address)
 
 
 def check_together(lab: Lab, topology: Topology, *, is_fresh: bool) -> Iterator[Check]:
-    """All chains of a lab that runs; nothing of it is changed, but flows of its NATs come to be.
+    """All chains of a lab that runs; nothing is changed, but its NATs get new flows.
 
     ``is_fresh``: it has carried nothing yet, so that boxes which count packets begin at the first.
     """
@@ -195,7 +195,7 @@ def _client(probe: Probe, chain: Chain) -> socket.socket:
 
 
 def arrivals(probe: Probe, chain: Chain) -> list[int]:
-    """Which of ``COUNT`` numbered datagrams come to the server; the rest had time enough."""
+    """Which of ``COUNT`` numbered datagrams reach the server; the rest had time enough."""
     server = probe.udp(*chain.servers[0])
     client = _client(probe, chain)
     for number in range(COUNT):

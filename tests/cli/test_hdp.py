@@ -249,7 +249,7 @@ def test_a_sweep_of_another_machine_sees_the_replies(netlab: Lab, tmp_path: Path
         check=True,
     )  # fmt: skip
     assert ran.stdout.splitlines()[1:] == [
-        "6,6,,,1,1,,,,,unknown,sent; nobody watched at the target",
+        "6,6,,,1,1,,,,,unknown,sent; the target was not watched",
         "200,200,,,1,1,,,icmp 3/2,,refused,no listener: icmp 3/2 protocol unreachable",
     ]
     assert picture.read_text().startswith("<svg")

@@ -1,4 +1,4 @@
-"""``hdp``: a transport protocol that nobody knows, under any protocol number."""
+"""``hdp``: an unregistered transport protocol, under any IP protocol number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def hdp(parser: argparse.ArgumentParser) -> None:
-    """Describe ``netlab hdp`` and what comes below it."""
+    """Describe ``netlab hdp`` and its subcommands."""
     from netlab.cli.hdp import endpoints, files, latency, sweep
 
     parser.epilog = (
@@ -30,7 +30,7 @@ def hdp(parser: argparse.ArgumentParser) -> None:
 
     add("server", "receive HDP under one protocol number or under all", endpoints.server)
     add("client", "send HDP under one protocol number or under many", endpoints.client)
-    add("sweep", "find out what becomes of each protocol number, and why", sweep.sweep)
+    add("sweep", "try every protocol number and say which pass, which not, and why", sweep.sweep)
     add("latency", "compare HDP with UDP through a running lab", latency.latency)
     add("merge", "join the tables of a client and a server", files.merge)
     add("diff", "say what changed between two sweeps", files.diff)
@@ -48,7 +48,9 @@ def spans(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         match = _SPAN.fullmatch(part.strip())
         if not match or not -1 <= int(match[1]) <= int(match[2] or match[1]) <= 32767:
-            raise argparse.ArgumentTypeError(f"{part!r} is no number or span: as in 1-5,7,253")
+            raise argparse.ArgumentTypeError(
+                f"{part!r} is not a number or range, such as 1-5,7,253"
+            )
         found += range(int(match[1]), int(match[2] or match[1]) + 1)
     return tuple(dict.fromkeys(found))
 
@@ -60,7 +62,7 @@ def within(low: float, high: float, kind: type[int | float] = int) -> Callable[[
         try:
             value = kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
         if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
         return value
@@ -84,7 +86,7 @@ def write(path: str, content: str) -> None:
 
 
 def octets_of(path: str) -> bytes:
-    """The content of a file; ``-`` is standard input; ``InputError`` if it cannot be had."""
+    """The content of a file; ``-`` is standard input; ``InputError`` if it cannot be read."""
     import sys
     from pathlib import Path
 

@@ -49,7 +49,7 @@ def server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-hold",
         action="store_true",
-        help="with `--protocol all`: let the kernel answer with ICMP, as if nobody listened",
+        help="with `--protocol all`: let the kernel answer with ICMP, as if no socket were open",
     )
     parser.set_defaults(run=_server)
 
@@ -149,7 +149,11 @@ def client(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=within(0, 60, float), default=10, metavar="S",
         help="how long a flood may last (default: 10)",
     )  # fmt: skip
-    parser.add_argument("--grow", action="store_true", help="leave standard input alone")
+    parser.add_argument(
+        "--grow",
+        action="store_true",
+        help="do not read standard input; payloads grow by one octet each",
+    )
     parser.add_argument(
         "--format", choices=TABLES, default="markdown", help="of the table (default: markdown)"
     )
@@ -221,10 +225,10 @@ def _asked_to_stop() -> Iterator[int]:
 
     An exception would come at any point, and lose what had arrived but was not read yet.
     """
-    stop, told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    stop, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signals = signal.SIGINT, signal.SIGTERM
     before = {number: signal.signal(number, lambda *_: None) for number in signals}
-    woken = signal.set_wakeup_fd(told)
+    woken = signal.set_wakeup_fd(wake)
     try:
         yield stop
     finally:
@@ -232,7 +236,7 @@ def _asked_to_stop() -> Iterator[int]:
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(stop)
-        os.close(told)
+        os.close(wake)
 
 
 def print_table(form: str, kind: type[Row], rows: Sequence[Row]) -> None:

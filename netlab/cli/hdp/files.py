@@ -79,9 +79,7 @@ def diff(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("before", metavar="BEFORE", help="a sweep, as --json prints it")
     parser.add_argument("after", metavar="AFTER", help="another")
-    parser.add_argument(
-        "--way", action="store_true", help="compare the hops and the length of packets too"
-    )
+    parser.add_argument("--path", action="store_true", help="also compare hops and packet lengths")
     parser.add_argument("--json", action="store_true", help="print a list of changes as JSON")
     parser.set_defaults(run=_diff)
 
@@ -89,7 +87,7 @@ def diff(parser: argparse.ArgumentParser) -> None:
 def _diff(arguments: argparse.Namespace) -> int:
     from netlab.hdp import compare
 
-    found = compare.changes(_sweep(arguments.before), _sweep(arguments.after), way=arguments.way)
+    found = compare.changes(_sweep(arguments.before), _sweep(arguments.after), way=arguments.path)
     if arguments.json:
         console.print_json([compare.to_json(change) for change in found])
     else:

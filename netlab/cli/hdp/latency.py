@@ -22,8 +22,12 @@ def latency(parser: argparse.ArgumentParser) -> None:
         "  netlab hdp latency --from client --to server --svg latency.svg"
     )
     parser.add_argument("--lab", metavar="LAB", help="may be left out if only one is running")
-    parser.add_argument("--from", dest="source", metavar="NODE", required=True, help="who sends")
-    parser.add_argument("--to", dest="destination", metavar="NODE", required=True, help="to whom")
+    parser.add_argument(
+        "--from", dest="source", metavar="NODE", required=True, help="the sending node"
+    )
+    parser.add_argument(
+        "--to", dest="destination", metavar="NODE", required=True, help="the receiving node"
+    )
     parser.add_argument(
         "--rounds", type=within(2, 100_000), default=ROUNDS, metavar="N",
         help=f"datagrams of each kind (default: {ROUNDS})",

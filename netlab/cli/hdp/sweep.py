@@ -65,7 +65,7 @@ def sweep(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--wait", type=within(0, 60, float), metavar="S",
-        help="end when nothing was seen for S seconds (default: 0.15 in a lab, else 1)",
+        help="stop after S seconds of silence (default: 0.15 in a lab, else 1)",
     )  # fmt: skip
     parser.add_argument("--svg", metavar="FILE", help="also draw the grid into this file")
     form = parser.add_mutually_exclusive_group()

@@ -60,16 +60,14 @@ def run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="every scenario that ships")
     parser.add_argument(
         "-j", dest="jobs", type=_count(64), metavar="N",
-        help="so many at once: scenarios with --all (default: 1), or cells of a matrix (default: "
+        help="number of workers: scenarios with --all (default: 1), or cells of a matrix (default: "
         "as many as keep the cores busy)",
     )  # fmt: skip
     parser.add_argument(
         "--repeat", type=_count(MOST_RUNS), default=1, metavar="N",
-        help="so many runs, which must come to the same (default: 1)",
+        help="run N times; all results must be equal (default: 1)",
     )  # fmt: skip
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="of what is random (default: 0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="random seed (default: 0)")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     parser.add_argument(
         "--report", metavar="DIR", help="write NAME.html and NAME.md into this directory"
@@ -79,22 +77,20 @@ def run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--replay", metavar="FILE",
-        help="again as in this JSON of an outcome: its files, its seed; does it come to the same?",
+        help="replay a saved result (same files and seed) and compare",
     )  # fmt: skip
     matrix = parser.add_argument_group(
         "a scenario with a matrix", "A run that was interrupted goes on where it stopped."
     )
     matrix.add_argument(
         "--only", metavar="'TRAFFIC x OBSTACLE'", default="",
-        help="a part of it: names on either side, with * and commas; one side alone will do",
+        help="part of a matrix: TRAFFIC:OBSTACLE, with * and commas; either side may be left out",
     )  # fmt: skip
     matrix.add_argument(
         "--scheduler", metavar="tcp://HOST:PORT", default="",
-        help="have the workers of this dask.distributed scheduler do it",
+        help="run the cells on the workers of this dask.distributed scheduler",
     )  # fmt: skip
-    matrix.add_argument(
-        "--fresh", action="store_true", help="forget what an interrupted run has done"
-    )
+    matrix.add_argument("--fresh", action="store_true", help="do not resume an interrupted run")
     parser.set_defaults(run=_run)
 
 
@@ -140,17 +136,17 @@ def _replay(arguments: argparse.Namespace) -> int:
     now = environment(read(bundled.find(arguments.scenario)))
     replay.check(original, now)
     for difference in replay.differences(original, now):
-        print(f"not as it was: {difference}", file=sys.stderr)
+        print(f"environment changed: {difference}", file=sys.stderr)
     end_well()
     outcome = _play(arguments)
     same = outcome.telling.digest == original.digest
-    said = "it came to the same" if same else f"it came to something else than {original.digest}"
+    said = "same result as before" if same else f"result differs from {original.digest}"
     print(f"replay of {arguments.replay}: {said}", file=sys.stderr)
     return 0 if same and outcome.passed else 1
 
 
 def end_well() -> None:
-    """SIGTERM takes the way of Ctrl-C, so that the lab goes first."""
+    """Handle SIGTERM as Ctrl-C, so that the lab is removed first."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -159,7 +155,7 @@ def end_well() -> None:
 
 
 def _play(arguments: argparse.Namespace) -> Outcome:
-    """Play one scenario as the options say, and tell of it."""
+    """Play one scenario as the options say, and report progress."""
     from netlab.scenario import bundled
     from netlab.scenario.outcome import Outcome
     from netlab.scenario.read import read
@@ -169,15 +165,15 @@ def _play(arguments: argparse.Namespace) -> Outcome:
     how = _how(arguments, scenario)
     quiet = arguments.json
     if arguments.repeat == 1:
-        told = ProgressPrinter(quiet=quiet)
-        told.title(scenario)
+        progress = ProgressPrinter(quiet=quiet)
+        progress.title(scenario)
         made = play(
             scenario,
             seed=arguments.seed,
             keep=arguments.keep,
             how=how,
-            before=told.before,
-            after=told.after,
+            before=progress.before,
+            after=progress.after,
         )
         outcome = Outcome(scenario, (made,), arguments.seed, environment(scenario, how))
     else:
@@ -204,7 +200,7 @@ def _how(arguments: argparse.Namespace, scenario: Scenario) -> MatrixOptions:
     if not any(isinstance(step.action, Matrix) for step in scenario.steps):
         _refuse_matrix_options(arguments, scenario.name)
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     return MatrixOptions(
@@ -213,7 +209,7 @@ def _how(arguments: argparse.Namespace, scenario: Scenario) -> MatrixOptions:
         jobs=arguments.jobs or 0,
         fresh=arguments.fresh,
         progress=console.Progress("cell", least=2),
-        tell=tell,
+        report=report,
     )
 
 
@@ -244,7 +240,7 @@ class _Counter:
 
 
 class ProgressPrinter:
-    """Tells of a run while it lasts."""
+    """Reports the progress of a run."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -260,7 +256,7 @@ class ProgressPrinter:
             print(f"  … {step.name}", end="\r", flush=True)
 
     def after(self, done: Done) -> None:
-        """What came of it."""
+        """The result."""
         if self._quiet:
             return
         end = "\x1b[K" if sys.stdout.isatty() else ""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run them all, tell of each as it ends; 0 if none failed."""
+    """Run them all, report each as it ends; 0 if none failed."""
     from netlab.scenario import bundled
 
     names = bundled.names()
@@ -85,7 +85,7 @@ def _tell(name: str, result: dict[str, Any]) -> None:
             observed = expectation["observed"].replace("\n", "\n      ")
             print(f"    {expectation['text']}\n      seen: {observed}", flush=True)
     if not result.get("digests_equal", True):
-        print("    its runs did not come to the same", flush=True)
+        print("    its runs differ", flush=True)
 
 
 def _summary(results: dict[str, dict[str, Any]]) -> None:

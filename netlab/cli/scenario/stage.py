@@ -22,7 +22,7 @@ WIDTH = 78
 MOST_LINES = 14
 """Lines of what a step printed."""
 MOST_WAYS = 8
-"""Ways of packets that are told after a step."""
+"""Paths of packets printed after a step."""
 
 
 def show(scenario: Scenario, *, keep: bool) -> int:
@@ -34,8 +34,8 @@ def show(scenario: Scenario, *, keep: bool) -> int:
 
     topology = load(scenario.topology)
     plan = build(topology)
-    told = ProgressPrinter(quiet=False)
-    told.title(scenario)
+    progress = ProgressPrinter(quiet=False)
+    progress.title(scenario)
     print()
     print(graph.text(topology, width=console_width()))
 
@@ -50,7 +50,7 @@ def show(scenario: Scenario, *, keep: bool) -> int:
         pause()
 
     def after(done: Done) -> None:
-        told.after(done)
+        progress.after(done)
         ways = trace_text.ways(done.traces, plan, done.numbers) if done.traces else []
         for way in ways[:MOST_WAYS]:
             said = textwrap.fill(words(way), WIDTH, subsequent_indent="   ", break_on_hyphens=False)

@@ -65,7 +65,7 @@ def learn(family: int, argument: int, target: str, size: int = 0) -> Template:
 
     ``size`` is that of the HDP datagram in octets, at least 17. ``LabError`` if nothing leaves.
     """
-    # Random octets tell our frame from all others on the interface.
+    # Random octets distinguish our frames from all others on the interface.
     label = os.urandom(_SERIAL.size)
     datagram = hdp.encode(hdp.Header(time.time_ns()), label).ljust(size, b"\0")
     everything = socket.htons(_ETH_P_ALL)
@@ -143,7 +143,7 @@ class _Message(ctypes.Structure):
 
 
 class _Sender:
-    """One thread's socket and its batch of frames, which lie one after the other in memory."""
+    """One thread's socket and its batch of frames, contiguous in memory."""
 
     def __init__(self, template: Template, number: int) -> None:
         self.sent = self.refused = self.error = 0

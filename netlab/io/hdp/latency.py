@@ -1,8 +1,8 @@
 """How long a datagram takes from one program to another, HDP against UDP, interleaved.
 
 One datagram is under way at a time. The listener is a process of its own, as a real server is: it
-wakes up, looks at the clock, and tells the sender through a pipe, which then sends the next. The
-kinds take turns, and who begins changes from round to round, so that whatever else the machine
+wakes up, looks at the clock, and reports to the sender through a pipe, which then sends the next.
+The kinds take turns, and who begins changes from round to round, so that whatever else the machine
 does falls on all of them alike.
 
 Run as a program it is the listener: ``python -m netlab.io.hdp.latency FAMILY``.
@@ -78,13 +78,13 @@ def listen(family: int) -> None:
 
 
 def measure(
-    family: int, target: str, told: int, rounds: int, kinds: Sequence[Kind] = KINDS
+    family: int, target: str, reports: int, rounds: int, kinds: Sequence[Kind] = KINDS
 ) -> dict[str, list[int]]:
-    """Nanoseconds of each datagram by the kind's name; ``told`` is the listener's output.
+    """Nanoseconds of each datagram by the kind's name; ``reports`` is the listener's output.
 
     Runs in the sender's namespace. ``LabError`` if the listener hears nothing for five seconds.
     """
-    _await(told)  # it is listening
+    _await(reports)  # it is listening
     found: dict[str, list[int]] = {kind.name: [] for kind in kinds}
     with contextlib.ExitStack() as stack:
         send = {kind: stack.enter_context(_sender(kind, family, target)) for kind in kinds}
@@ -92,14 +92,14 @@ def measure(
             first = turn % len(kinds)
             for kind in (*kinds[first:], *kinds[:first]):
                 sent = send[kind]()
-                found[kind.name].append(_await(told) - sent)
+                found[kind.name].append(_await(reports) - sent)
     return found
 
 
-def _await(told: int) -> int:
-    if not select.select([told], [], [], _WAIT)[0]:
+def _await(reports: int) -> int:
+    if not select.select([reports], [], [], _WAIT)[0]:
         raise LabError(Diagnostic("E615", "a datagram did not arrive", hint="netlab hdp sweep"))
-    (moment,) = _TIME.unpack(os.read(told, _TIME.size).ljust(_TIME.size, b"\0"))
+    (moment,) = _TIME.unpack(os.read(reports, _TIME.size).ljust(_TIME.size, b"\0"))
     return int(moment)
 
 
@@ -116,7 +116,7 @@ def _sender(kind: Kind, family: int, target: str) -> Iterator[Callable[[], int]]
         return raw_socket.raw_socket(family, PROTOCOL)
 
     def octets(now: int) -> bytes:
-        # Both carry the same but for their own header, and both have it made anew.
+        # Both carry the same but for their own header, which is made new for each.
         header = hdp.encode(hdp.Header(now), data)
         return header if kind.transport == "hdp" else header[hdp.HEADER_LENGTH :]
 

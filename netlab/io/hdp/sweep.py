@@ -51,7 +51,7 @@ def here(node: str, action: Callable[[], T], /) -> T:  # noqa: ARG001 - an ``Run
 class Task(NamedTuple):
     """What to sweep. ``watched`` are the nodes with a tap, the client among them.
 
-    ``server`` is the node that has ``target``, ``None`` if nobody can look there; ``listen``: it
+    ``server`` is the node that has ``target``, ``None`` if it cannot be watched; ``listen``: it
     holds a raw socket for each number. ``forget``: conntrack starts empty in every watched node.
     ``kernel_header``: send 255 over IPv6 too. ``run`` (16 bits) marks the packets of this sweep.
     """

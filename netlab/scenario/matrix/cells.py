@@ -34,7 +34,7 @@ class Cell(NamedTuple):
 def cells(matrix: Matrix, scenario: Path, topology: Path) -> Iterator[Cell]:
     """All cells, row by row; ``InputError`` with what is wrong with an obstacle, at its place.
 
-    ``scenario`` is the file that the obstacles stand in, ``topology`` the one they are put into.
+    ``scenario`` is the file with the obstacles, ``topology`` the one into which they are put.
     """
     problems = Problems(str(scenario))
     # Only to have the offending line at hand; it was parsed when the scenario was read.

@@ -14,7 +14,7 @@ class MatrixOptions(NamedTuple):
     ``only`` names a part of it, see ``select``. ``jobs`` processes work at once (0: as the cores
     allow), or with ``scheduler`` (``tcp://HOST:PORT``) those of a dask cluster. ``fresh`` forgets
     what an interrupted run has done. ``progress`` is called with the numbers of cells that are
-    done and of all, ``tell`` with a line worth telling.
+    done and of all, ``report`` with a line for the user.
     """
 
     only: str = ""
@@ -22,4 +22,4 @@ class MatrixOptions(NamedTuple):
     jobs: int = 0
     fresh: bool = False
     progress: Callable[[int, int], None] = lambda *_: None
-    tell: Callable[[str], None] = lambda _: None
+    report: Callable[[str], None] = lambda _: None

@@ -1,4 +1,4 @@
-"""One cell: its lab is built, the traffic sent, and what became of it told."""
+"""One cell: build its lab, send the traffic, report the result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COUNT = 3
 
 WORKS = "works"
-"""What a conversation that survives comes to."""
+"""The result of a conversation that survives."""
 
 MARKER_PORT = 9
 MARKER_PATIENCE = 0.25
@@ -35,7 +35,7 @@ MARKERS = 40
 
 
 class Found(NamedTuple):
-    """What came of a cell: a few words, and the fate of each of its packets."""
+    """The result of a cell: a few words, and the fate of each of its packets."""
 
     traffic: str
     obstacle: str
@@ -62,7 +62,7 @@ class Found(NamedTuple):
 
 
 def perform(cell: Cell) -> Found:
-    """What came of it; nothing is left of its lab."""
+    """The result; the lab is removed."""
     kind = traffic.find(cell.traffic)
     assert kind
     with Lab(cell.plan, name=f"matrix-{secrets.token_hex(6)}") as lab:

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 def part(matrix: Matrix, options: MatrixOptions) -> Matrix:
-    """The part that is wanted and that this machine can do; it tells what it leaves out."""
+    """The selected part that this machine can do; what is left out is reported."""
     chosen = select(matrix, options.only) if options.only else matrix
     if options.scheduler or not (kinds := with_tun(chosen.traffic)):
         return chosen
     try:
         os.close(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
-        options.tell(f"left out: {', '.join(kinds)} (/dev/net/tun: {error.strerror})")
+        options.report(f"left out: {', '.join(kinds)} (/dev/net/tun: {error.strerror})")
         return without(chosen, kinds)
     return chosen
 
@@ -42,7 +42,7 @@ def part(matrix: Matrix, options: MatrixOptions) -> Matrix:
 def run(
     matrix: Matrix, scenario: Path, topology: Path, options: MatrixOptions, timeout: float
 ) -> list[Found]:
-    """What came of each cell, row by row.
+    """The result of each cell, row by row.
 
     ``LabError`` if they take longer than ``timeout`` seconds, or if a worker dies.
     """
@@ -52,7 +52,7 @@ def run(
         missing = [(k, c) for k, c in zip(keys, wanted, strict=True) if k not in kept.done]
         if len(missing) < len(wanted):
             before = len(wanted) - len(missing)
-            options.tell(f"{before} of {len(wanted)} cells were done before it was interrupted")
+            options.report(f"{before} of {len(wanted)} cells were done before the interruption")
         done = len(wanted) - len(missing)
         options.progress(done, len(wanted))
         for key, found in _perform(missing, options, timeout):

@@ -1,4 +1,4 @@
-"""``--only``: the part of a matrix that a user wants to see.
+"""``--only``: a part of a matrix.
 
 udp,*tcp x cloud      these kinds of traffic, these obstacles
 udp,cloud             the same: a name is looked for on both sides
@@ -85,6 +85,6 @@ def _words(text: str) -> list[str]:
 def _matches(word: str, names: Sequence[str]) -> list[str]:
     found = [name for name in names if fnmatchcase(name, word)]
     if not found:
-        message = f"--only: `{word}` is no traffic and no obstacle of this matrix"
+        message = f"--only: this matrix has neither traffic nor an obstacle named `{word}`"
         raise InputError(Diagnostic("E915", message, hint=nearest(word, names)))
     return found

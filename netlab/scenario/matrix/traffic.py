@@ -26,7 +26,7 @@ class Traffic(NamedTuple):
 
     @property
     def needs_tun(self) -> bool:
-        """Whether a program stands for the kernel at an end."""
+        """Whether a program replaces the kernel at an endpoint."""
         return self.tcp in ("ours", "stateless")
 
 

@@ -57,7 +57,7 @@ def local(jobs: int) -> Iterator[Executor]:
 
 
 class _Worker:
-    """What a worker is at, when it is told to end.
+    """What a worker is doing when it is asked to stop.
 
     An exception at an arbitrary moment could hit the removing of a lab, or the pool's own code,
     which takes any for a result and goes on. So a cell is brought to its end, and nothing else.

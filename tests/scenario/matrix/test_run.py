@@ -94,7 +94,7 @@ def test_without_tun_devices_the_rest_is_chosen_and_what_is_not_is_told(scenario
 
     matrix = scenario.steps[0].action
     told: list[str] = []
-    how = MatrixOptions(only="udp,*-tcp x allow-list", tell=told.append)
+    how = MatrixOptions(only="udp,*-tcp x allow-list", report=told.append)
     with monkeypatch.context() as patched:
         patched.setattr("os.open", no_tun)
         assert part(matrix, how).traffic == ("udp", "kernel-tcp")
@@ -128,7 +128,7 @@ def test_an_interrupted_run_leaves_no_lab_and_goes_on_where_it_stopped(
     counts: list[tuple[int, int]] = []
     told: list[str] = []
     how = MatrixOptions(
-        only=FEW, jobs=1, progress=lambda done, of: counts.append((done, of)), tell=told.append
+        only=FEW, jobs=1, progress=lambda done, of: counts.append((done, of)), report=told.append
     )
     assert play(scenario, how=how).passed
     assert counts == [(n, 8) for n in range(done, 9)]
