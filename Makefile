@@ -3,6 +3,7 @@
 DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping busybox curl
 DEBIAN_TESTS := apache2-utils bind9-dnsutils chromium conntrack coturn dnsperf ethtool knot-dnsutils nginx-light openssh-client \
 	openssh-server stun-client stun-server tshark unbound wget wrk procps tcpdump util-linux
+DEBIAN_VM    := qemu-system-x86 mmdebstrap e2fsprogs cpio kmod
 
 PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -13,7 +14,7 @@ BIN    := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-user soak docs check check-vagrant bench clean dist
+.PHONY: help install demo test test-user soak vm vm-short docs check check-vagrant bench clean dist
 
 help: ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -38,6 +39,16 @@ test-user: install ## the kernel tests as an ordinary user
 
 soak: install ## what the suite tries in seconds, for minutes
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
+
+KERNEL ?= 6.1 6.12
+
+vm: install ## all of it on Debian's kernels, in QEMU; KERNEL=6.1, 6.12 or running (this one)
+	@scripts/install-debian "$(SUDO)" $(DEBIAN_VM)
+	$(SUDO) $(BIN)/python scripts/vm $(KERNEL)
+
+vm-short: install ## the same in minutes: the demo, six scenarios, the README's examples
+	@scripts/install-debian "$(SUDO)" $(DEBIAN_VM)
+	$(SUDO) $(BIN)/python scripts/vm $(KERNEL) --short
 
 docs: install ## write what the program makes of docs/: reference, catalogue, pictures
 	$(BIN)/python scripts/reference.py > docs/commands.md

@@ -1,0 +1,130 @@
+"""The kernel matrix: the same jobs on the kernels of Debian, each compared with the running one.
+
+    python scripts/vm KERNEL... [--short] [--only PATTERN] [--tests 'ARGUMENTS'] [--cases LIST]
+
+KERNEL is 6.1 or 6.12, which are started in QEMU, or ``running``, which is this machine's own,
+entered with namespaces. All work on the same pristine Debian. Results: build/vm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import jobs
+import kernel
+import machine
+import report
+import root
+
+from netlab.linux import namespaces
+
+RESULTS = root.CHECKOUT / "build" / "vm"
+BOOT = 60.0
+"""Seconds more than its jobs that a machine may take: to start, to unpack, to switch off."""
+
+
+def main() -> int:
+    """Run all; the exit code says whether each job came to what it should on each kernel."""
+    asked = _arguments()
+    wanted = _jobs(asked)
+    # What is mounted here ends with this process, however it ends.
+    namespaces.unshare(namespaces.CLONE_NEWNS)
+    namespaces.propagation("/", namespaces.MS_PRIVATE | namespaces.MS_REC)
+    root.CACHE.mkdir(parents=True, exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    columns: dict[str, dict[str, report.Result]] = {}
+    digests = [job for job in wanted if job.name.startswith(jobs.SCENARIO)]
+    if "running" in asked.kernels:
+        columns["running"] = _run("running", wanted, asked.limit, None)
+    elif digests:
+        columns["running"] = _run("running", digests, asked.limit, None)
+    for series in asked.kernels:
+        if series != "running":
+            columns[series] = _run(series, wanted, asked.limit, columns.get("running"))
+    for name, results in columns.items():
+        (RESULTS / f"{name}.json").write_text(report.to_json(results))
+    (RESULTS / "features.md").write_text(report.features(columns))
+    (RESULTS / "results.md").write_text(report.table(columns))
+    print(report.table(columns))
+    failed = [
+        f"{name}: {result.record['name']}: {result.fault}"
+        for name, results in columns.items()
+        for result in results.values()
+        if result.fault
+    ]
+    print("\n".join(failed) or "all as it should be")
+    return 1 if failed else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/vm", description=__doc__)
+    parser.add_argument("kernels", nargs="+", choices=["running", *kernel.PACKAGES])
+    parser.add_argument("--short", action="store_true", help="what each run of CI tries")
+    parser.add_argument("--only", metavar="PATTERN", help="jobs of these names, as a shell pattern")
+    parser.add_argument("--tests", metavar="ARGUMENTS", help="kernel tests instead: pytest's words")
+    parser.add_argument("--cases", metavar="LIST", type=Path, help="cases as well: a YAML list")
+    parser.add_argument(
+        "--limit", type=float, default=4 * 3600, help="seconds for one machine (default: 4 hours)"
+    )
+    return parser.parse_args()
+
+
+def _jobs(asked: argparse.Namespace) -> list[jobs.Job]:
+    if asked.tests is not None:
+        return [jobs.tests("tests", *shlex.split(asked.tests))]
+    wanted = jobs.short() if asked.short else jobs.full()
+    if asked.cases:
+        wanted += jobs.cases(asked.cases)
+    return [job for job in wanted if fnmatch.fnmatch(job.name, asked.only or "*")]
+
+
+def _run(
+    name: str, wanted: list[jobs.Job], limit: float, reference: dict[str, report.Result] | None
+) -> dict[str, report.Result]:
+    """The results of one kernel by the names of jobs."""
+    limit = min(limit, BOOT + sum(job.timeout for job in wanted))
+    listed = json.dumps([asdict(job) for job in wanted])
+    if name == "running":
+        with root.layer() as (whole, upper):
+            machine.say(f"Linux {os.uname().release}, which runs here")
+            share = whole / "mnt"
+            machine.furnish(share, listed)
+            root.unpack(share / "checkout.tar", whole)
+            _here(whole, limit)
+            return report.judge(wanted, upper / "mnt", reference)
+    with tempfile.TemporaryDirectory(prefix="netlab-vm-") as made:
+        share = Path(made)
+        machine.furnish(share, listed)
+        if not machine.run(kernel.get(name), share, limit):
+            console = (share / "console").read_text(errors="replace")
+            machine.say(
+                f"the machine did not switch itself off; its console ends:\n{console[-2000:]}"
+            )
+        (RESULTS / f"{name}.console").write_bytes((share / "console").read_bytes())
+        return report.judge(wanted, share, reference)
+
+
+def _here(whole: Path, limit: float) -> None:
+    """Run the jobs on the running kernel, in the pristine root."""
+    command = ["scripts/enter-root", str(whole), "root", "python3", "/mnt/guest.py", "/mnt"]
+    process = subprocess.Popen(command, cwd=root.CHECKOUT, stdout=sys.stderr)
+    try:
+        process.wait(limit)
+    except subprocess.TimeoutExpired:
+        machine.say(f"not ready after {limit:.0f} s")
+    finally:
+        process.kill()
+        process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
