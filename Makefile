@@ -52,6 +52,7 @@ vm-short: install ## the same in minutes: the demo, six scenarios, the README's 
 
 docs: install ## write what the program makes of docs/: reference, catalogue, pictures
 	$(BIN)/python scripts/reference.py > docs/commands.md
+	$(BIN)/python scripts/architecture.py > docs/architecture.md.new && mv docs/architecture.md.new docs/architecture.md
 	$(BIN)/python scripts/middleboxes.py > docs/middleboxes.md
 	$(SUDO) $(BIN)/python scripts/pictures.py
 

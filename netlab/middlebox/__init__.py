@@ -2,11 +2,11 @@
 
     packet      Packet: an IP packet in transit, read when asked for, copied with changes
     box         Middlebox: what you derive from; After, Back and Drop: what else it may yield
-    line        Line: boxes one behind the other and what is under way between them, sans-I/O
-    witness     Witness: tells what each box of a line did with each packet
-    report      how a wire's program sends that to those who watch
-    sample      datagram, segment: packets to try a box with
-    wire        Wire: a line with a virtual clock, to test a box without root
+    chain       Chain: boxes in a row and the packets between them, sans-I/O
+    recorder    Recorder: reports what each box of a chain did with each packet
+    report      how an inline program sends that to its observers
+    examples    datagram, segment: packets to try a box with
+    simulated_link  SimulatedLink: a chain with a virtual clock, to test a box without root
     parameters  what a parameter of a kind may be
     kind        Kind: the shape of a catalogue entry; Rules: nftables rules as data
     rules/      kinds that nftables can express
@@ -15,7 +15,7 @@
 
 A middlebox that swallows every second packet of each direction::
 
-    from netlab.middlebox import Middlebox, Wire, datagram
+    from netlab.middlebox import Middlebox, SimulatedLink, datagram
 
     class EverySecond(Middlebox):
         def __init__(self):
@@ -26,11 +26,11 @@ A middlebox that swallows every second packet of each direction::
             if self.seen[direction] % 2:
                 yield pkt
 
-    wire = Wire(EverySecond())
-    wire.send("outbound", [datagram(b"1"), datagram(b"2"), datagram(b"3")])
-    assert [a.packet.payload for a in wire.run()] == [b"1", b"3"]
+    link = SimulatedLink(EverySecond())
+    link.send("outbound", [datagram(b"1"), datagram(b"2"), datagram(b"3")])
+    assert [a.packet.payload for a in link.run()] == [b"1", b"3"]
 
-In a topology file it stands on a link, as ``middleboxes: [{python: "boxes.py:EverySecond"}]``.
+In a topology file it is put on a link: ``middleboxes: [{python: "boxes.py:EverySecond"}]``.
 """
 
 from __future__ import annotations

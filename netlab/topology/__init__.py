@@ -1,28 +1,4 @@
-"""PURE: from the text of a topology file to a checked, frozen model.
-
-shipped.py      the topologies that ship, by name
-source.py       YAML text -> tree of values that know their line and column
-expand.py       templates and defaults merged into the nodes
-schema.py       the file's form: keys, types, short forms (and the JSON Schema)
-fields.py       the values in it: addresses, ports, names and how they are read
-names.py        what may be a name
-amend.py        single values replaced, for `netlab set`
-form.py         tree -> checked form, every problem of form at its place
-draft.py        what the following stages hand on
-wiring.py       links -> interfaces and broadcast domains
-addressing.py   subnets, addresses
-realm.py        who sees which subnet; shortest paths over the graph
-summary.py      many subnets as few prefixes
-routing.py      routes, neighbours
-translation.py  NAT
-behaviour.py    NAT as RFC 4787 describes it: nat.py holds the terms, presets/ known ones
-boxes.py        middleboxes at nodes and on links
-firewall.py     rules in the short form -> nft matches
-hosts.py        /etc/hosts
-resolve.py      all of it together: file -> Topology or every problem at once
-problems.py     the problems of a file, gathered
-model.py        the result
-"""
+"""PURE: from the text of a topology file to a checked, frozen model."""
 
 from __future__ import annotations
 

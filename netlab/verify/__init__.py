@@ -3,15 +3,6 @@
 Each NAT and each box is built once more, alone, between hosts of our own, so that nothing else in
 the lab gets in the way and nothing of a running lab is touched. What they do together is asked of
 the whole lab.
-
-    nat.py     a NAT between two inside hosts and a server with two addresses (as RFC 5780 asks)
-    timeouts.py  the same NAT with hours compressed to seconds
-    nat64.py   a NAT64 between IPv6 hosts and an IPv4 server
-    requirements.py, exchanges.py  what the RFCs ask of a NAT, for the table of docs/nat.md
-    nptv6.py   one IPv6 prefix for another
-    path.py    a box between a client and a server: header fields in and out, numbered datagrams
-    together.py  a whole lab from its own ends: NATs one behind the other
-    probe.py   sockets in nodes, and knowing that all which was sent has arrived or never will
 """
 
 from __future__ import annotations

@@ -1,9 +1,5 @@
 """Kinds that nftables can express, as functions from parameters to rules.
 
-    passing    who is let through: protocols, ports, fragments, every nth, the first only
-    headers    fields that are rewritten or options that are not liked
-    reacting   resets, policing, timeouts, the SYN proxy: what answers or remembers
-
 They stand before a node's own firewall: in the forward hook at priority -10, so that an ``accept``
 of the firewall does not pass them by.
 """
