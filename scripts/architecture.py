@@ -18,10 +18,9 @@ def page() -> str:
     """The page with both generated parts made new."""
     text = PAGE.read_text()
     for name, part in (("map", _map()), ("modules", _modules())):
-        pattern = rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)"
-        text = re.sub(
-            pattern, lambda m, part=part: f"{m[1]}\n{part}\n{m[2]}", text, flags=re.DOTALL
-        )
+        head, start, rest = text.partition(f"<!-- {name}: written by scripts/architecture.py -->\n")
+        _, end, tail = rest.partition(f"<!-- end of {name} -->")
+        text = f"{head}{start}\n{part}\n{end}{tail}"
     return text
 
 
