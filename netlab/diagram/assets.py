@@ -62,7 +62,7 @@ body{max-width:none;font-size:10pt;padding:0}nav,.skip,.up,button{display:none}
 .wide,pre{overflow:visible;border:0;break-inside:avoid}.wide svg{max-width:100%}
 pre,.copy pre{white-space:pre-wrap;padding-right:1rem}h2,h3{break-after:avoid}}
 """
-"""``SANS`` and ``MONO`` stand for the drawings' typefaces, ``--NAME`` for the palette's colours."""
+"""``SANS`` and ``MONO`` are the drawings' typefaces, ``--NAME`` for the palette's colours."""
 
 SCRIPT = """
 (() => {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def text(topology: Topology, *, width: int = 100, unicode: bool = True) -> str:
     """A picture in box characters if it fits ``width`` columns, else a list.
 
-    ``unicode=False`` keeps to ASCII, for terminals and files that know no more.
+    ``unicode=False`` keeps to ASCII, for terminals and files without Unicode.
     """
     return _text.draw(portray(topology), width=width, unicode=unicode)
 

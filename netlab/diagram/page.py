@@ -90,7 +90,7 @@ Block: TypeAlias = Prose | Picture | Grid | Code | Badge
 
 
 class Section(NamedTuple):
-    """A part with a heading of its own; ``key`` is what links point at."""
+    """A section with a heading; ``key`` is what links point at."""
 
     key: str
     title: str

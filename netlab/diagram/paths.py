@@ -1,4 +1,4 @@
-"""The ways of packets through a lab, to be drawn over its topology.
+"""The paths of packets through a lab, to be drawn over its topology.
 
 Packets that went the same way to the same end are one :class:`Way`, so that a flow of a thousand
 is one line with a number beside it.

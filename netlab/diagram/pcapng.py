@@ -1,4 +1,4 @@
-"""One capture file of a whole lab, with what became of each packet as a comment.
+"""One capture file of a whole lab, with the fate of each packet as a comment.
 
 Interfaces are named ``node:if``, times are in nanoseconds; the format is ``wire.pcapng``.
 """
@@ -47,7 +47,7 @@ def comments(traces: Iterable[PacketTrace]) -> Mapping[int, str]:
             here = hop.changes + hop.boxes
             changed = f"; here {', '.join(here)}" if here else ""
             if frame in found and not changed:
-                continue  # the frame stands for both ends of its wire
+                continue  # one frame represents both ends of its link
             end = f"{packet_trace.disposition} in {packet_trace.node}"
             found[frame] = f"#{packet_trace.id} {end}: {because(packet_trace.reason)}{changed}"
     return found

@@ -75,7 +75,7 @@ class Btf:
         return found + 1
 
     def _named(self, name: str, kind: int, member: str) -> int:
-        """The word at which the type of that name begins; it has ``member``, so it is no chance."""
+        """The word where the type of that name begins; ``member`` rules out a false match."""
         pattern = self._name_offset(name).to_bytes(4, "little")
         found = self._octets.find(pattern)
         while found >= 0:
@@ -139,5 +139,5 @@ class Btf:
 
 
 def running_kernel() -> Btf:
-    """The types of the kernel that runs here; ``OSError`` if it does not tell."""
+    """The types of the kernel that runs here; ``OSError`` if it does not publish them."""
     return Btf(PATH.read_bytes())

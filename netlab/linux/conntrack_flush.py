@@ -48,7 +48,7 @@ def forget() -> None:
 
 
 def age(seconds: int, protocol: int | None = None) -> tuple[int, int]:
-    """Let every entry, or those of an IP protocol, have been idle for so many seconds longer.
+    """Let every entry, or those of an IP protocol, have been idle for that many seconds longer.
 
     Returns how many entries grew older, and how many of them the kernel has forgotten for it.
     """

@@ -29,7 +29,7 @@ class Complaint(NamedTuple):
 def load(text: str) -> Sequence[Complaint]:
     """Load a ruleset as one transaction; empty if nft took it, else nothing was loaded."""
     context = _context()
-    # From a buffer nft 1.0 tells no line numbers; from a file it does.
+    # From a buffer nft 1.0 reports no line numbers; from a file it does.
     fd = os.memfd_create("rules")
     try:
         with open(fd, "w", encoding="utf-8", closefd=False) as stream:
@@ -55,7 +55,7 @@ NAMES = {1: "icmp", 6: "tcp", 17: "udp"}
 
 
 def age(seconds: int, protocol: int | None = None) -> tuple[int, int]:
-    """Let what sets and maps keep for a time have been there for so many seconds longer.
+    """Let what sets and maps keep for a time have been there for that many seconds longer.
 
     With ``protocol`` only elements whose key holds it. Returns how many grew older, and how many of
     them have expired by it.

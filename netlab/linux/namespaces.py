@@ -56,7 +56,7 @@ def _check(result: int, path: str | None = None) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Give the calling thread namespaces of its own (unshare(2))."""
+    """Move the calling thread into new namespaces (unshare(2))."""
     _check(_libc.unshare(flags))
 
 
@@ -90,7 +90,7 @@ def detach(target: str) -> None:
 
 
 def in_thread(action: Callable[[], T]) -> T:
-    """Run ``action`` in a thread of its own, which may change its namespaces freely.
+    """Run ``action`` in a new thread, which may change its namespaces freely.
 
     Returns what ``action`` returns and raises what it raises. ``_thread`` rather than
     ``threading``: nothing here needs more, and it costs no import.
@@ -150,7 +150,7 @@ def create_network(path: str) -> int:
     """Move the calling thread into a new network namespace that is kept alive at ``path``.
 
     ``path`` is created; the mount over it is what keeps the namespace, so from this moment the
-    namespace is found and freed with the tmpfs that holds ``path``, whatever becomes of us.
+    namespace is found and freed with the tmpfs that holds ``path``, even if this process dies.
     Returns a file descriptor of the namespace.
     """
     os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))

@@ -78,7 +78,7 @@ class Frames:
     """Every frame that arrives at ``interface``, and a way to send others there.
 
     Frames that this machine sends by the interface are not seen. Use as a context manager, in the
-    network namespace of the interface. ``OSError`` if there is no such interface or no right.
+    network namespace of the interface. ``OSError`` if there is no such interface or no permission.
     """
 
     def __init__(self, interface: str) -> None:

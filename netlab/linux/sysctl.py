@@ -8,7 +8,7 @@ import os
 def path(key: str) -> str:
     """Where the value of ``net.ipv4.conf.eth0.rp_filter`` lies.
 
-    As in sysctl(8) a ``/`` in a key stands for a dot: ``net.ipv4.conf.eth0/100.rp_filter``.
+    As in sysctl(8) a ``/`` in a key means a dot: ``net.ipv4.conf.eth0/100.rp_filter``.
     """
     parts = [part.replace("/", ".") for part in key.split(".")]
     if parts[0] != "net" or len(parts) < 2 or not all(parts) or ".." in parts:

@@ -33,7 +33,7 @@ def attach(name: str, *, offload: bool = False) -> int:
     is created if there is none. It belongs to the namespace in which the descriptor was opened,
     so the descriptor may be used from anywhere afterwards.
 
-    With ``offload`` a virtio header stands before each packet, and packets may be longer than the
+    With ``offload`` a virtio header precedes each packet, and packets may be longer than the
     MTU with their checksums unfinished (linux/if_tun.h).
     """
     flags = IFF_TUN | IFF_NO_PI | (IFF_VNET_HDR if offload else 0)
@@ -51,7 +51,7 @@ def attach(name: str, *, offload: bool = False) -> int:
 def settle(name: str) -> None:
     """Wait until a device that a program has opened takes packets.
 
-    A program is the carrier of a TUN device. The kernel notes it in a worker of its own, and until
+    A program is the carrier of a TUN device. The kernel notes it asynchronously, and until
     it has, what is sent to the device is lost without a word.
 
     Raises:

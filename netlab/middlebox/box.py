@@ -1,6 +1,6 @@
 """What every middlebox in userspace is: a function from packets to packets, with a memory.
 
-A box stands between two ends. Packets that come from the first end are *outbound*, those from the
+A box sits between two ends. Packets that come from the first end are *outbound*, those from the
 second *inbound*; on a link ``a -- b`` the first end is ``a``.
 """
 
@@ -45,7 +45,7 @@ Verdict: TypeAlias = "Packet | After | Back | Drop"
 
 
 class Middlebox:
-    """Derive from this and say what becomes of a packet.
+    """Derive from this and decide what happens to a packet.
 
     ``rng`` is a random source of the box's own, seeded from the topology: use no other, and the
     same packets meet the same fate in each run. It is not there yet in ``__init__``.

@@ -34,7 +34,7 @@ class Chain:
     """Any number of boxes; outbound packets meet them in order, inbound ones in reverse.
 
     ``names`` are those of the boxes, if they are not their classes'. A ``recorder``, if there is
-    one, is told what becomes of each packet.
+    one, learns what happens to each packet.
     """
 
     def __init__(self, boxes: Sequence[Middlebox] = (), names: Sequence[Name] = ()) -> None:
@@ -139,5 +139,5 @@ class Chain:
             elif not isinstance(verdict, Drop):
                 name = type(self.boxes[index]).__name__
                 raise TypeError(
-                    f"{name} yields {verdict!r}, which is no Packet, After, Back or Drop"
+                    f"{name} yields {verdict!r}, which is not a Packet, After, Back or Drop"
                 )

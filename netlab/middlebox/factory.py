@@ -1,4 +1,4 @@
-"""Boxes from data: what a wire is told as JSON.
+"""Boxes from data: what an inline program gets as JSON.
 
 A list with one mapping for each box: ``kind`` and ``parameters`` for one of the catalogue, or
 ``python`` (``FILE:CLASS``) and ``parameters`` for one's own, and for both a ``seed`` and the place
@@ -49,7 +49,7 @@ def name(described: Mapping[str, Any]) -> Name:
 
 
 def boxes(described: Sequence[Mapping[str, Any]]) -> list[Middlebox]:
-    """The boxes of a line in order, each with a random source of its own."""
+    """The boxes of a chain in order, each with its own random source."""
     made = []
     for number, each in enumerate(described):
         if "python" in each:

@@ -1,4 +1,4 @@
-"""What a link does to packets, as the boxes of its wire say it: told, and changed while it runs."""
+"""What a link does to packets, as its boxes report it: described, and changed while it runs."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def depends(*_: object, **__: object) -> None:
-    """For a kind whose ``changes`` or ``arrivals`` no parameter tells."""
+    """For a kind whose ``changes`` or ``arrivals`` do not follow from its parameters."""
 
 
 class Row(NamedTuple):
-    """One nftables rule: the filter hook and priority where it stands, and its statement."""
+    """One nftables rule: its filter hook, its priority, and its statement."""
 
     hook: str
     priority: int
@@ -38,9 +38,9 @@ class Kind:
     """One kind. Exactly one of ``rules`` and ``box`` makes it, from its parameters by name.
 
     ``summary`` is a paragraph, ``source`` where the behaviour was described or measured, ``seen``
-    how an end can tell that the box is there.
+    how an endpoint can detect the box.
 
-    For a kind made of rules, ``changes`` tells from the parameters what becomes of a SYN, in the
+    For a kind made of rules, ``changes`` derives from the parameters the effect on a SYN, in the
     notation of ``tracebox`` (nothing, if it is left out; ``None`` if it depends on others), and
     ``arrivals`` which of a count of datagrams of one flow arrive (all; ``None`` if it depends on
     time). Of a program both are known by simulation.
@@ -58,7 +58,7 @@ class Kind:
 
     @property
     def is_rules(self) -> bool:
-        """True if it stands in a node that forwards, False if it stands on a link."""
+        """True if it belongs in a node that forwards, False if it belongs on a link."""
         return self.rules is not None
 
     def values(self, given: Mapping[str, object]) -> dict[str, Value]:
@@ -90,7 +90,7 @@ class Kind:
         return self.rules(**self.values(given))
 
     def expected_changes(self, given: Mapping[str, object]) -> tuple[str, ...] | None:
-        """What becomes of a SYN, for parameters that have no ``problems``."""
+        """The effect on a SYN, for parameters that have no ``problems``."""
         return self.changes(**self.values(given)) if self.changes else ()
 
     def expected_arrivals(self, count: int, given: Mapping[str, object]) -> list[int] | None:

@@ -105,7 +105,7 @@ class Packet:
     def with_tcp(self, payload: bytes | None = None, **fields: Any) -> Packet:
         """A copy with another payload or other fields of the TCP header (``seq=``, ``options=``).
 
-        ``ValueError`` if this is no TCP segment, or if the result does not fit into a packet.
+        ``ValueError`` if this is not a TCP segment, or if the result does not fit into a packet.
         """
         if self._tcp is None:
             raise ValueError("not a TCP segment")
@@ -128,7 +128,7 @@ class Packet:
     def with_ip(self, **fields: Any) -> Packet:
         """A copy with other fields of the IP header (``ttl=``, ``traffic_class=``).
 
-        Addresses stand in the pseudo header: they are not for this method.
+        Addresses are in the pseudo header: they are not for this method.
         """
         if isinstance(self._ip, ipv4.Header):
             return Packet(ipv4.encode(self._ip._replace(**fields), self.upper), self.link)

@@ -2,7 +2,7 @@
 
 Durations (``50ms``, ``2s``; a bare number is seconds) become seconds, rates (``10mbit``,
 ``64kbit``; a bare number is bit/s) become bit/s, shares (``15%``, ``3/20``, ``0.15``) become exact
-fractions. A ``word`` is a name, a number or an address, and may stand in a rule as it is.
+fractions. A ``word`` is a name, a number or an address, and may be put into a rule as it is.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read(parameter: Parameter, given: object) -> Value:
         case "truth":
             if isinstance(given, bool):
                 return given
-            raise Unfit(f"{given!r} is neither true nor false")
+            raise Unfit(f"{given!r} is not a boolean")
 
 
 def _many(given: object) -> list[object]:

@@ -1,8 +1,8 @@
-"""What the boxes of a line do with each packet, told while it happens.
+"""What the boxes of a chain do with each packet, reported while it happens.
 
-A line that nobody asks has no witness and pays nothing. With one, every packet gets a number when
-it comes in, and keeps it whatever a box makes of it; what a box makes from nothing gets a number of
-its own. Four events tell the rest::
+A chain without an observer has no recorder and pays nothing. With one, every packet gets a number
+when it comes in, and keeps it whatever a box makes of it; what a box makes from nothing gets its
+own number. Four events describe the rest::
 
     Came    a packet came in to the line
     Did     a box did something else with it than pass it on
@@ -87,22 +87,22 @@ class Recorder:
 
     def __init__(
         self,
-        tell: Callable[[Event], object],
+        report: Callable[[Event], object],
         names: Sequence[Name],
         numbers: Iterator[int] | None = None,
     ) -> None:
-        self._tell = tell
+        self._report = report
         self._names = names
         self._numbers = numbers or count(1)
 
     def came(self, packet: Packet, direction: Direction) -> None:
         """A packet comes in to the line."""
         packet.number = next(self._numbers)
-        self._tell(Came(packet.number, direction, packet.octets[:TOLD]))
+        self._report(Came(packet.number, direction, packet.octets[:TOLD]))
 
     def left(self, packet: Packet, direction: Direction) -> None:
         """A packet leaves the line."""
-        self._tell(Left(self._number(packet), direction, packet.octets[:TOLD]))
+        self._report(Left(self._number(packet), direction, packet.octets[:TOLD]))
 
     def ask(
         self, place: int, box: Middlebox, packet: Packet, direction: Direction, now: float
@@ -120,7 +120,7 @@ class Recorder:
         except Exception as error:
             self._did(place, number, "failed", f"{type(error).__name__}: {error}")
             raise
-        for what, text in gave.told():
+        for what, text in gave.actions():
             self._did(place, number, what, text)
 
     def woke(self, place: int, verdict: Verdict) -> None:
@@ -154,11 +154,11 @@ class Recorder:
             gave.delay = max(gave.delay, verdict.seconds)
 
     def _did(self, place: int, number: int, what: What, text: str = "") -> None:
-        self._tell(Did(number, place, *self._names[place], what, text))
+        self._report(Did(number, place, *self._names[place], what, text))
 
     def _made(self, place: int, cause: int, packet: Packet, what: What) -> None:
         packet.number = next(self._numbers)
-        self._tell(Made(packet.number, cause, *self._names[place], what))
+        self._report(Made(packet.number, cause, *self._names[place], what))
 
     def _number(self, packet: Packet) -> int:
         """Its number; one that was under way before anybody asked gets it now."""
@@ -178,8 +178,8 @@ class _Gave:
         self.delay = 0.0
         self.reason = ""
 
-    def told(self) -> Iterator[tuple[What, str]]:
-        """Each thing that was done, in the order in which it is best told."""
+    def actions(self) -> Iterator[tuple[What, str]]:
+        """Each thing that was done, in the order in which it reads best."""
         changed = [p for p in self.packets if p != self.packet]
         if len(self.packets) == 1 and changed:
             yield ("merged" if _carries(changed[0], self.packet) else "rewritten"), ""
@@ -209,7 +209,7 @@ def _carries(given: Packet, came: Packet) -> bool:
 
 
 def _is_of(came: Packet, given: Packet) -> bool:
-    """Whether a box made ``given`` of ``came``, and not a packet of its own: a reset, an error."""
+    """Whether a box made ``given`` from ``came``, not anew: a reset, an error."""
     if came.protocol != given.protocol:
         return False
     before, after = came.tcp, given.tcp

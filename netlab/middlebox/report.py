@@ -1,8 +1,8 @@
-"""How a wire tells its events to those who watch: messages over a local connection.
+"""How an inline program reports its events to observers: messages over a local connection.
 
 Whoever connects to ``ADDRESS`` in the wire's namespace is greeted with a message of no events and
 from then on gets all of them, some to a message. Who shuts down its own direction gets what is
-still to be told and another message of no events; then the connection ends.
+still to be reported and another message of no events; then the connection ends.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def encode(events: Iterable[Event]) -> bytes:
 
 
 class Lost(NamedTuple):
-    """A message in place of so many events, for which its reader was too slow."""
+    """A message in place of N events, for which its reader was too slow."""
 
     events: int
 
@@ -59,13 +59,17 @@ def decode(message: bytes) -> list[Event] | Lost | Missed:
     """What a message says; ``ValueError`` for one that no wire sends."""
     found: list[Event] = []
     try:
-        told = json.loads(message)
-        if isinstance(told, dict):
-            return Missed(int(told["Missed"])) if "Missed" in told else Lost(int(told["Lost"]))
-        for name, *values in told:
+        content = json.loads(message)
+        if isinstance(content, dict):
+            return (
+                Missed(int(content["Missed"]))
+                if "Missed" in content
+                else Lost(int(content["Lost"]))
+            )
+        for name, *values in content:
             if name in ("Came", "Left"):
                 values[-1] = bytes.fromhex(values[-1])
             found.append(_EVENTS[name](*values))
     except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise ValueError(f"not what a wire tells: {error}") from None
+        raise ValueError(f"malformed event from the inline program: {error}") from None
     return found

@@ -26,7 +26,7 @@ class Arrival(NamedTuple):
 class SimulatedLink:
     """``send`` packets, ``advance`` the clock or ``run`` until nothing is under way.
 
-    Each box gets a random source of its own from ``seed`` and its place in the line.
+    Each box gets its own random source, from ``seed`` and its place in the chain.
     """
 
     def __init__(self, *boxes: Middlebox, seed: int = 0) -> None:

@@ -1,7 +1,7 @@
 """Rules that the author of a topology wrote in nft's own language, led back to their lines.
 
 Each rule, and each chain whose policy is to drop, says in its comment where in the topology file
-it stands, behind what the author says there. So a trace, a listing and a prediction can all
+it is, after the author's own comment. So a trace, a listing and a prediction can all
 point at it, however the rules were changed since. Nothing else of the text is touched, and its
 lines stay where they are.
 """

@@ -64,7 +64,7 @@ def test_boxes_that_are_exchanged_meanwhile_are_told_of(lab):
         watch.settle()
     traces = watch.traces.where(proto=17)
     assert [packet_trace.reason.text for packet_trace in traces] == [
-        "dropped by impair: lost, as its seed has it"
+        "dropped by impair: random loss"
     ] * 3
     assert {packet_trace.reason.topology for packet_trace in traces} == {"lab.yaml:4"}
 

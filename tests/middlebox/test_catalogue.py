@@ -42,7 +42,7 @@ def test_every_default_is_a_value_that_a_file_could_give(kind):
         ("impair", {"rate": -1}, "-1 is less than 0"),
         ("impair", {"direction": "up"}, "'up' is not one of both, outbound, inbound"),
         ("outbound-only", {"inside": 'x" accept; #'}, "characters that no name"),
-        ("reset-on-payload", {"pattern": "x", "pass-it": "no"}, "neither true nor false"),
+        ("reset-on-payload", {"pattern": "x", "pass-it": "no"}, "is not a boolean"),
         ("payload-rewrite", {"find": ["a"], "replace": "b"}, "is not a text"),
     ],
 )

@@ -152,7 +152,7 @@ def test_a_box_that_raises_is_told_and_still_raises():
 
 
 def test_a_verdict_that_is_none_says_what_it_should_be():
-    with pytest.raises(TypeError, match="Says yields b'x', which is no Packet, After, Back"):
+    with pytest.raises(TypeError, match="Says yields b'x', which is not a Packet, After, Back"):
         Chain([Says(lambda _: b"x")]).arrive(segment(), "outbound", 0.0)
 
 

@@ -239,7 +239,7 @@ links:
     [
         ("middleboxes: [sequence-rewrite]", True, THERE, ""),
         ("middleboxes: [sequence-rewrite]", False, THERE, ""),
-        ("loss: 100%", True, End.ABSORBED, "dropped by impair: lost, as its seed has it"),
+        ("loss: 100%", True, End.ABSORBED, "dropped by impair: random loss"),
         ("loss: 50%", False, OPEN, "depends on what it saw before"),
         ("delay: 20ms", True, THERE, ""),
     ],

@@ -154,7 +154,7 @@ PARAMETERS_OF_PROGRAMS: dict[str, dict[str, Any]] = {
     "unknown-option-drop": {"known": [2]},
 }
 TOLD = {
-    "impair": {"delayed by", "dropped by: lost, as its seed has it"},
+    "impair": {"delayed by", "dropped by: random loss"},
     "duplicator": {"sent twice by"},
     "sequence-rewrite": {"rewritten by"},
     "hole-blocker": {"dropped by: it lies behind a hole in the sequence"},

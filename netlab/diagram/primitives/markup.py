@@ -8,7 +8,7 @@ from html import escape as _escape
 SANS = "'Segoe UI',Roboto,'Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
 MONO = "ui-monospace,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace"
 
-# Contrast of each text colour with what it stands on is at least 4.5 to 1 (WCAG 2.1, 1.4.3).
+# Contrast of each text colour with its background is at least 4.5 to 1 (WCAG 2.1, 1.4.3).
 LIGHT = {
     "paper": "#ffffff",
     "card": "#ffffff",
@@ -85,7 +85,7 @@ def escape(content: str) -> str:
 
 
 def element(name: str, content: str = "", **attributes: object) -> str:
-    """One element; ``_`` of an attribute name stands for ``-``, a trailing one for nothing."""
+    """One element; ``_`` in an attribute name means ``-``; a trailing one is dropped."""
     given = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_number(value))}"'
         for key, value in attributes.items()
@@ -129,7 +129,7 @@ def page_style() -> str:
 
 
 def inside(svg: str, prefix: str) -> str:
-    """A drawing as a part of a page: without its style, identifiers of its own.
+    """A drawing as a part of a page: without its style, with unique identifiers.
 
     Of several drawings in one page each would else speak with the first one's name.
     """
@@ -144,7 +144,7 @@ def inside(svg: str, prefix: str) -> str:
 
 
 def document(width: int, height: int, title: str, description: str, body: list[str]) -> str:
-    """A whole SVG file on a ground of its own, with a name for those who cannot see it."""
+    """A whole SVG file with a background, and a title for screen readers."""
     head = (
         element("title", escape(title), id="title")
         + (element("desc", escape(description), id="desc") if description else "")

@@ -1,4 +1,4 @@
-"""What stands in which row of a ladder, whatever it is drawn with."""
+"""The rows of a ladder, independent of the output format."""
 
 from __future__ import annotations
 

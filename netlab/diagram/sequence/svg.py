@@ -276,7 +276,7 @@ def _time(row: Row, y: int) -> str:
 
 
 def _written(line: _Line, x: float, y: float) -> Iterator[str]:
-    """A line of text on a patch of paper, for it may stand across lifelines."""
+    """A line of text on a patch of paper, for it may cross lifelines."""
     yield element(
         "rect",
         x=x - line.width / 2 - 3,

@@ -38,7 +38,7 @@ class _Drawing:
     def __init__(self, ladder: Ladder, width: int) -> None:
         self.columns = ladder.columns
         count = max(1, len(ladder.columns))
-        # Half the frame of the first and of the last name stand outside the lifelines.
+        # Half the frame of the first and of the last name is outside the lifelines.
         margin = max(NARROWEST, (width - TIME - 2) // count) // 2
         frames = [max(cells(c.name), cells(c.subtitle)) + 4 for c in ladder.columns] or [0]
         first, last = (min(frame // 2 + 1, margin) for frame in (frames[0], frames[-1]))
@@ -57,7 +57,7 @@ class _Drawing:
             x = start
             for character in text:
                 characters[x] = character
-                # The second half of a wide character is no place of its own.
+                # The second half of a wide character has no cell of its own.
                 for covered in range(x + 1, x + cells(character)):
                     characters[covered] = ""
                 x += cells(character)
@@ -93,7 +93,7 @@ class _Drawing:
         ]
         high = max(map(len, above))
         deep = max(map(len, below))
-        # Short labels stand right above their arrows.
+        # Short labels are right above their arrows.
         above = [[{}] * (high - len(texts)) + texts for texts in above]
         below = [texts + [{}] * (deep - len(texts)) for texts in below]
         arrows = _merged(self._arrow(leg) for leg in row.legs)

@@ -1,11 +1,11 @@
-"""Which column each node of a drawing stands in.
+"""The column of each node of a drawing.
 
 The reader expects a path to run from left to right with the inside on the left, a star to spread
-to both sides of its hub, and sites to stand in one column before the core. No single rule gives
+to both sides of its hub, and sites to be in one column before the core. No single rule gives
 all of these, so a few simple drawings are tried, one for every node taken as the pivot and every
 way to send the rest to its left or right, and the one with the least against it is kept.
 
-In every one of them the neighbours of a node stand in other columns than its own, so that each
+In every one of them the neighbours of a node are in other columns than its own, so that each
 wire runs sideways.
 """
 
@@ -34,7 +34,7 @@ def assign(
 ) -> dict[str, int]:
     """Columns of the nodes of one connected graph, from 0 at the left.
 
-    ``sides`` are pairs of neighbours of which the first would better stand left of the second;
+    ``sides`` are pairs of neighbours of which the first should be left of the second;
     ``shape`` is the best ratio of width to height.
     """
     near: dict[str, list[str]] = {name: [] for name in names}
@@ -95,7 +95,7 @@ def _spread(
 def _distances(start: str, pivot: str, near: Mapping[str, list[str]]) -> dict[str, int]:
     """Columns of the branch of ``start``, counted from the pivot, breadth first.
 
-    Every node stands one further than any neighbour that was met before it.
+    Every node is one further than any neighbour that was met before it.
     """
     branch = {start}
     todo = [start]

@@ -1,4 +1,4 @@
-"""Where everything of a drawing stands, in whole units of whoever draws: pixels or characters.
+"""The position of everything in a drawing, in whole units: pixels or characters.
 
 Columns come from :mod:`.layers`; here each column is put in an order with few crossings, its
 rows are set so that wires run straight where they can, and the room between two columns is laid
@@ -11,7 +11,7 @@ out so that no text meets another::
     └─────┘               ╰──────────────────────────┤     │
            └─ left zone ─┘└ bend zone ┘└ right zone ┘└─────┘
 
-Every wire end has a row of its own, as high as its label; rows of one column never overlap, and
+Every link end has its own row, as high as its label; rows of one column never overlap, and
 only curves cross the bend zone, so labels cannot collide.
 """
 
@@ -56,9 +56,9 @@ def arrange(
     spacing: Spacing,
     sides: frozenset[tuple[str, str]] = frozenset(),
 ) -> Layout:
-    """Lay out a graph. Parts that are not connected stand below each other.
+    """Lay out a graph. Parts that are not connected are below each other.
 
-    ``sides`` are pairs of neighbours of which the first would better stand left of the second.
+    ``sides`` are pairs of neighbours of which the first should be left of the second.
     A wire from a box to itself takes no part and has a path without runs.
     """
     whole = Layout(0, 0, {}, (), {})
@@ -428,7 +428,7 @@ class _Part:
     def _realms(self, rects: Mapping[str, Rect]) -> dict[tuple[str, ...], Rect]:
         """The places of the realms, without those that would cover what is not inside.
 
-        A realm ends in the middle of its NAT, which stands with one foot on either side.
+        A realm ends in the middle of its NAT, which straddles the border.
         """
         space = self.spacing
         deepest = max((len(box.realm) for box in self.boxes), default=0)
@@ -467,7 +467,7 @@ class _Gutter:
     """The room between a column and the next one, and how it is shared out.
 
     ``turns`` are the x of the vertical piece of every wire that bends here; ``middle_left`` says
-    which end's row the middle labels stand on: that of the column with more items, so that each
+    which end's row the middle labels are on: that of the column with more items, so that each
     is beside its own node.
     """
 

@@ -1,7 +1,7 @@
 """Packets' ways over the drawing of a topology: a lane for each under the wires that it takes.
 
 Below each wire runs a ribbon of lanes, one for each way, the same on every wire, so that a way
-keeps its place from card to card. What happened inside a node stands on its card, where there is
+keeps its place from card to card. What happened inside a node is on its card, where there is
 room for words; the ribbon shows where the way ends.
 """
 
@@ -32,7 +32,7 @@ SIDE = 8
 WORDS = 28
 """Columns of what happened in a node."""
 MOST_LINES = 4
-"""Lines of a reason on a card; the whole of it stands in its tooltip and in the table."""
+"""Lines of a reason on a card; all of it is in its tooltip and in the table."""
 
 
 class Event(NamedTuple):
@@ -59,7 +59,7 @@ def depth(ways: Sequence[Way], wire: Wire) -> int:
 
 
 def room(ways: Sequence[Way], node: str, interface: str) -> int:
-    """Width of the numbers that stand where lanes leave this end of a wire."""
+    """Width of the numbers where lanes leave this end of a link."""
     there = [
         _width(routes.span(way.numbers)) + SIDE
         for way in ways

@@ -1,4 +1,4 @@
-"""What goes into a layout, and what comes out of it: sizes and places."""
+"""The input and output of a layout: sizes and positions."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The whole drawing; ``paths`` stand in the order of the wires that were given."""
+    """The whole drawing; ``paths`` are in the order of the links that were given."""
 
     width: int
     height: int

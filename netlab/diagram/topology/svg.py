@@ -30,7 +30,7 @@ LINE = 19
 """Height of a line of details or addresses."""
 PAD = 14
 ROOMY = 4
-"""Up to so many nodes in a column, cards are tall, with the icon above the name."""
+"""Up to this many nodes in a column, cards are tall, with the icon above the name."""
 
 SPACING = Spacing(
     stroke=0,
@@ -70,7 +70,7 @@ _MARK_ICON = {
 
 
 def draw(portrait: Portrait, ways: Sequence[Way] = ()) -> str:
-    """The whole SVG document, with the ways of packets if any are given."""
+    """The whole SVG document, with the paths of packets if any are given."""
     shown = ways[: path_overlay.MOST_LANES]
     tall = _tall(portrait)
     cards = [
@@ -263,7 +263,7 @@ def _realms(layout: Layout) -> list[str]:
 
 
 def _realm_title(nat: str, place: Rect, card: Rect) -> str:
-    """The name of a realm, at the end where its NAT does not stand on the border."""
+    """The name of a realm, at the end where its NAT is not on the border."""
     reversed_ = card.x < place.x
     start, end = (card.right, place.right) if reversed_ else (place.x, min(card.x, place.right))
     if card.x > place.x and card.right < place.right:

@@ -1,7 +1,7 @@
 """The drawing for a terminal: a picture in box characters, or a list where that is too wide.
 
-A picture lies, its wires running to the right, or stands, its wires running down, which makes
-it narrower. One that stands is laid out on its side, with rows for columns.
+A picture is horizontal, its links running to the right, or vertical, its links running down,
+which makes it narrower. A vertical one is laid out on its side, with rows for columns.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def _wire(canvas: Canvas, a: End, b: End, path: Path, middle: str) -> None:
     for row, line in enumerate(lines):
         canvas.write(last.x1 - gap - cells(line), last.y + 1 + row, line)
     start = path.middle[0] - cells(middle) // 2
-    # From and to the frames of the boxes, which stand just outside the run.
+    # From and to the frames of the boxes, which are just outside the run.
     x = first.x0 - 1
     for run, following in zip(path.runs, (*path.runs[1:], None), strict=True):
         end = run.turn if following else run.x1

@@ -24,10 +24,10 @@ DUPLICATES = 3
 """ACKs of one number after which what follows it is lost (RFC 5681 section 3.2)."""
 
 TRIES = 8
-"""How often one segment is sent again before nobody is believed to be there."""
+"""Retransmissions of one segment before the receiver is believed to be gone."""
 
 NOT_FOR_THE_SENDER = frozenset({tcp.SACK})
-"""What a receiver says of holes is the box's concern: its sender was told that there are none."""
+"""The box deals with the holes that a receiver reports; to its sender there are none."""
 
 
 class ForgetfulProxy(Middlebox):
@@ -51,7 +51,7 @@ class ForgetfulProxy(Middlebox):
 
 
 class _Stream:
-    """The data of one direction: what its sender was told, and what its receiver has.
+    """The data of one direction: what was acknowledged, and what the receiver has.
 
     ::
 
@@ -70,7 +70,7 @@ class _Stream:
         """The right edge of the receiver's window."""
         self.shift = 0
         """The scale of the receiver's window (RFC 7323)."""
-        self.told: tuple[int, int] | None = None
+        self.reported: tuple[int, int] | None = None
         """ACK and window as the sender knows them."""
         self.due: float | None = None
         self._kept: deque[tuple[int, Packet]] = deque()  # each with the number behind its data
@@ -86,11 +86,11 @@ class _Stream:
         """Whether the box still has something to deliver."""
         return bool(self._kept)
 
-    def tell(self) -> tuple[int, int]:
+    def report(self) -> tuple[int, int]:
         """ACK and window for the sender: no more than the receiver has room for."""
         room = max(ahead(self.edge, self.taken), 0) >> self.shift
-        self.told = self.taken, min(room, 0xFFFF)
-        return self.told
+        self.reported = self.taken, min(room, 0xFFFF)
+        return self.reported
 
     def take(self, seq: int, pkt: Packet, now: float) -> None:
         """A data segment passes: keep it until the receiver has it."""
@@ -145,11 +145,11 @@ class _Stream:
         self.due = now + self._timeout.value if self._kept else None
 
     def _again(self) -> Packet:
-        self._timed = None  # whose ACK it will be cannot be told (Karn's algorithm)
+        self._timed = None  # its ACK would be ambiguous (Karn's algorithm)
         return self._kept[0][1]
 
     def expired(self) -> Packet | None:
-        """The time for an ACK is over: the first segment again, ``None`` if that is no use."""
+        """The time for an ACK is over: the first segment again, ``None`` if that is pointless."""
         self._tries += 1
         if self.due is None or self._tries > TRIES:
             self._kept.clear()
@@ -164,7 +164,7 @@ class _Stream:
 class ProxyAck(Middlebox):
     """Acknowledges data in the place of the receiver, and sees to it that the receiver gets it.
 
-    Its sender is told of no more room than the receiver has, and learns nothing of losses behind
+    Its sender learns of no more room than the receiver has, and nothing of losses behind
     the box: they are made good from there. A FIN is left to the ends.
     """
 
@@ -221,19 +221,19 @@ class ProxyAck(Middlebox):
             asked.edge = (asked.start + head.window) % MODULUS  # a SYN's window is never scaled
 
     def _as_told(self, pkt: Packet, head: tcp.Header, stream: _Stream, *, plain: bool) -> Verdict:
-        """The segment with the ACK that the box stands for, unless that says nothing new."""
+        """The segment with the box's own ACK, unless that says nothing new."""
         if not stream.owes:
-            stream.told = head.ack, head.window
+            stream.reported = head.ack, head.window
             return pkt
-        before = stream.told
-        ack, window = stream.tell()
+        before = stream.reported
+        ack, window = stream.report()
         if plain and (ack, window) == before:
-            return Drop("the sender was told so before")
+            return Drop("the sender has this acknowledgement already")
         options = without(head.options, NOT_FOR_THE_SENDER)
         return pkt.with_tcp(ack=ack, window=window, options=options)
 
     def _ack(self, pkt: Packet, flow: Flow, options: tcp.Options, stream: _Stream) -> Packet:
-        ack, window = stream.tell()
+        ack, window = stream.report()
         clock = self._clocks.get(reverse(flow))
         stamps = (clock, options.timestamps[0]) if options.timestamps and clock else None
         head = pkt.tcp
@@ -271,7 +271,7 @@ class ProxyAck(Middlebox):
         head, flow = kept.tcp, kept.flow
         assert head
         assert flow
-        ack, window = self._streams[reverse(flow)].told or (head.ack, head.window)
+        ack, window = self._streams[reverse(flow)].reported or (head.ack, head.window)
         options = tcp.parse_options(head.options)._replace(sack=())
         if options.timestamps:
             stamps = self._clocks.get(flow, options.timestamps[0]), options.timestamps[1]

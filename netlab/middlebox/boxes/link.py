@@ -1,6 +1,6 @@
 """What a link does to packets: delay, jitter, rate, loss, duplication, reordering.
 
-Each property draws from a random stream of its own, one number for each packet of its direction:
+Each property draws from its own random stream, one number for each packet of its direction:
 whether packet 17 is lost depends on the seed and on 17, not on what else the link does.
 """
 
@@ -79,7 +79,7 @@ class _Way:
         late = link.jitter * self._late() if link.jitter else 0.0
         copies = 2 if link.duplicate and self._twice() < link.duplicate else 1
         if link.loss and self._loss() < link.loss:
-            yield Drop("lost, as its seed has it")
+            yield Drop("random loss")
             return
         begins = max(now, self._free_at)
         if begins - now > link.queue:

@@ -20,7 +20,7 @@ def _transparent_proxy(accept: str) -> Middlebox:
 KINDS = (
     Kind(
         "transparent-proxy",
-        "Ends the client's TCP connection and opens one of its own to the server, both under the"
+        "Terminates the client's TCP connection and opens its own to the server, both under the"
         " addresses of the ends, which notice nothing. Only the octets pass: sequence numbers,"
         " segment bounds, options, urgent data and ECN are each side's own, and an ACK says that"
         " the proxy has the data, not that the server has.",

@@ -62,7 +62,7 @@ def shift_sack(options: bytes, by: int) -> bytes:
 
 
 class SequenceRewrite(Middlebox):
-    """Shifts the sequence numbers of each direction of each connection by a secret of its own."""
+    """Shifts the sequence numbers of each direction of each connection by its own secret."""
 
     def __init__(self, sack: str) -> None:
         self._fix_sack = sack == "rewritten"
@@ -89,7 +89,7 @@ class SequenceRewrite(Middlebox):
 
 
 class HoleBlocker(Middlebox):
-    """Passes data only in sequence: what comes behind a hole is dropped until it is filled."""
+    """Passes data only in sequence: what follows a hole is dropped until it is filled."""
 
     def __init__(self) -> None:
         self._next: dict[Flow, int] = {}
@@ -126,7 +126,7 @@ KINDS = (
             Parameter(
                 "sack",
                 "choice",
-                "what becomes of SACK blocks",
+                "the treatment of SACK blocks",
                 "rewritten",
                 choices=("rewritten", "stale"),
             ),

@@ -1,6 +1,6 @@
 """Kinds that nftables can express, as functions from parameters to rules.
 
-They stand before a node's own firewall: in the forward hook at priority -10, so that an ``accept``
+They come before a node's own firewall: in the forward hook at priority -10, so that an ``accept``
 of the firewall does not pass them by.
 """
 

@@ -182,7 +182,7 @@ KINDS = (
     Kind(
         "ip-id",
         "Rewrites the identification of IPv4 packets. Fragments made before the box can no longer"
-        " be told apart.",
+        " be distinguished.",
         "tracebox 2013 (`IP::ID`); RFC 6864",
         "All packets arrive with one identification; in tracebox notation `IP::ID`.",
         (Parameter("to", "integer", "the new identification", 0, least=0, most=65535),),

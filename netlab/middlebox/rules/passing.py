@@ -122,7 +122,7 @@ def strict_window() -> Rules:
     return _forward("meta l4proto tcp ct state invalid counter drop")
 
 
-# What becomes of a SYN to port 80, and of numbered datagrams to port 5000.
+# The effect on a SYN to port 80, and of numbered datagrams to port 5000.
 
 
 def _lost_unless(protocol: str, protocols: tuple[str, ...]) -> tuple[str, ...]:

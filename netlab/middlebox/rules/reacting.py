@@ -115,7 +115,7 @@ KINDS = (
     ),
     Kind(
         "syn-proxy",
-        "Answers SYNs itself with a cookie and tells the server only of clients that came back."
+        "Answers SYNs itself with a cookie; the server learns only of clients that answer in turn."
         " Options of the client are lost but for those that the box itself offers.",
         "RFC 4987 section 3.6; Linux synproxy",
         "A SYN to a server that is down is answered all the same; no timestamps are negotiated.",
