@@ -13,7 +13,11 @@ import pytest
 from netlab.cli.packets.trace import split
 from tests.cli.test_labs import ROOT, netlab
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("lab")]
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.root,  # expects the kernel's own drop reasons, which only BPF sees
+    pytest.mark.usefixtures("lab"),
+]
 
 TOPOLOGY = """
 nodes:

@@ -17,7 +17,11 @@ from tests.io.taps import everything
 if TYPE_CHECKING:
     from netlab.lab.lab import Lab
 
-pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="topologies/hdp/site.yaml")]
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.root,  # receives floods, with buffers beyond net.core.rmem_max
+    pytest.mark.netlab(topology="topologies/hdp/site.yaml"),
+]
 
 COUNT = 700
 """More than a batch, and less than what the machine's processors queue between namespaces (1000):

@@ -135,6 +135,7 @@ PREDICTABLE = ("rule", "output", "no listener", "no route", "not forwarding")
 
 
 @pytest.mark.kernel
+@pytest.mark.root  # expects the kernel's own drop reasons, which only BPF sees
 @pytest.mark.usefixtures("netlab_state")
 @pytest.mark.parametrize("name", PREDICTABLE)
 def test_what_was_predicted_happens(name):
@@ -297,6 +298,7 @@ def every_box() -> str:
 
 
 @pytest.mark.kernel
+@pytest.mark.root  # expects the kernel's own drop reasons, which only BPF sees
 @pytest.mark.usefixtures("netlab_state")
 @pytest.mark.parametrize(
     ("topology", "prefix", "count"),

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from .conftest import Table
 
-pytestmark = pytest.mark.kernel
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.root,  # reads nft's trace of a sweep, with buffers beyond rmem_max
+]
 
 SITE = pytest.mark.netlab(topology="topologies/hdp/site.yaml")
 ALL = range(263)

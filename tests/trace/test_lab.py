@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
     from netlab.trace.model import Traces
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("netlab_state")]
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.root,  # expects the kernel's own drop reasons, which only BPF sees
+    pytest.mark.usefixtures("netlab_state"),
+]
 
 TOPOLOGY = """
 nodes:

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
     from netlab.lab.lab import LabNode
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("netlab_state")]
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.root,  # expects the kernel's own drop reasons, which only BPF sees
+    pytest.mark.usefixtures("netlab_state"),
+]
 
 
 @pytest.fixture
