@@ -135,7 +135,7 @@ def test_a_wire_changes_what_it_does(lab):
     assert not pings(lab)
     reconfigure.impair(lab, "server", "eth0", {"loss": "0", "delay": "0"})
     assert pings(lab)
-    state = reconfigure.wire_state(lab, "client~server")
+    state = reconfigure.wire_state(lab, "nat~server")
     assert state["received"] > state["sent"] > 0
     assert (state["missed"], state["unsent"]) == (0, 0)
 

@@ -54,9 +54,9 @@ def place() -> Iterator[Path]:
         copy = Path(directory)
         copy.chmod(0o755)
         shutil.copytree(HERE.parents[1] / "netlab", copy / "netlab")
-        (copy / "tests" / "kernel").mkdir(parents=True)
+        (copy / "tests" / HERE.name).mkdir(parents=True)
         for file in ("__init__.py", "plans.py", "ordinary_user.py"):
-            shutil.copy(HERE / file, copy / "tests" / "kernel")
+            shutil.copy(HERE / file, copy / "tests" / HERE.name)
         (copy / "run").mkdir(mode=0o700)
         if os.geteuid() == 0:
             os.chown(copy / "run", NOBODY, NOBODY)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 BUILDER = """
 import sys
 from netlab.errors import LabError
-from netlab.lab import apply
+from netlab.lab import build as apply
 from tests.lab.plans import star
 a_plan = star(sys.argv[1], 3)
 print("begin", flush=True)
