@@ -108,6 +108,7 @@ class _Traced:
         context = nftables.Nftables()
         context.set_handle_output(True)
         context.set_stateless_output(True)
+        context.set_numeric_proto_output(True)  # names depend on /etc/protocols
         ruleset = _listing(context)
         if not ruleset.rules and not ruleset.bases:
             return None

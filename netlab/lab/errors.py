@@ -90,17 +90,33 @@ def of_operation(operation: Operation, number: int, text: str = "") -> LabError:
     return LabError(Diagnostic("E406", message, hint=hint))
 
 
+_UNRESOLVED = {
+    "protocol name": "nft finds `{word}` in /etc/protocols: write a number or apt install netbase",
+    "service": "nft finds `{word}` in /etc/services: write a number or apt install netbase",
+}
+"""What nft looks up in files that a slim image lacks."""
+
+
+def _hint(complaint: Complaint, source: str) -> str:
+    import re
+
+    found = re.match("Could not resolve (protocol name|service)", complaint.text)
+    word = re.match(r"[\w.-]+", source[max(complaint.column - 1, 0) :])
+    return _UNRESOLVED[found[1]].format(word=word[0]) if found and word else ""
+
+
 def of_rules(operation: LoadRules, complaints: Iterable[Complaint]) -> LabError:
     """What nft says of rules, led back to the topology's line where the author wrote them."""
     lines = operation.text.splitlines()
     file, _, first = operation.origin.rpartition(":")
     found = []
-    for line, column, text in complaints:
+    for complaint in complaints:
+        line, column, text = complaint
         below = max(line - 1, 0) if operation.is_block else 0
         position = Position(file, int(first) + below, max(column, 1)) if file else None
         source = lines[line - 1] if 0 < line <= len(lines) else ""
         message = f"node {operation.node}: nft refuses the rules: {text}"
         if source and position is None:
             message += f"\n  {source.strip()}"
-        found.append(Diagnostic("E409", message, position, source))
+        found.append(Diagnostic("E409", message, position, source, _hint(complaint, source)))
     return LabError(*found)

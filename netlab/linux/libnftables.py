@@ -50,10 +50,6 @@ def _context() -> Any:
         raise Unavailable(Diagnostic("E407", message, hint=HINT)) from None
 
 
-NAMES = {1: "icmp", 6: "tcp", 17: "udp"}
-"""Protocol numbers that nft lists by name."""
-
-
 def age(seconds: int, protocol: int | None = None) -> tuple[int, int]:
     """Let what sets and maps keep for a time have been there for that many seconds longer.
 
@@ -62,6 +58,7 @@ def age(seconds: int, protocol: int | None = None) -> tuple[int, int]:
     """
     context = _context()
     context.set_json_output(True)
+    context.set_numeric_proto_output(True)  # names depend on /etc/protocols
     commands: list[dict[str, Any]] = []
     older = gone = 0
     for kind in ("set", "map"):
@@ -92,7 +89,7 @@ def age(seconds: int, protocol: int | None = None) -> tuple[int, int]:
 def _speaks_of(protocol: int | None, key: Any) -> bool:
     if protocol is None:
         return True
-    return isinstance(key, dict) and NAMES.get(protocol, protocol) in key.get("concat", ())
+    return isinstance(key, dict) and protocol in key.get("concat", ())
 
 
 def tables() -> Sequence[str]:

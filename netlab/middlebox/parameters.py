@@ -3,6 +3,7 @@
 Durations (``50ms``, ``2s``; a bare number is seconds) become seconds, rates (``10mbit``,
 ``64kbit``; a bare number is bit/s) become bit/s, shares (``15%``, ``3/20``, ``0.15``) become exact
 fractions. A ``word`` is a name, a number or an address, and may be put into a rule as it is.
+A protocol, by name or number, becomes its name if it has one.
 """
 
 from __future__ import annotations
@@ -13,8 +14,20 @@ from fractions import Fraction
 from math import isfinite
 from typing import Literal, TypeAlias, TypeVar
 
+from netlab.wire.protocols import NAMES, number
+
 Type: TypeAlias = Literal[
-    "integer", "integers", "duration", "rate", "share", "text", "word", "words", "choice", "truth"
+    "integer",
+    "integers",
+    "duration",
+    "rate",
+    "share",
+    "text",
+    "word",
+    "words",
+    "protocols",
+    "choice",
+    "truth",
 ]
 Value: TypeAlias = int | float | bool | str | Fraction | tuple[int, ...] | tuple[str, ...] | None
 
@@ -67,6 +80,8 @@ def read(parameter: Parameter, given: object) -> Value:
             return _word(given)
         case "words":
             return tuple(_word(g) for g in _many(given))
+        case "protocols":
+            return tuple(_protocol(g) for g in _many(given))
         case "choice":
             return _choice(parameter, given)
         case "truth":
@@ -96,6 +111,14 @@ def _word(given: object) -> str:
     if not _WORD.fullmatch(text):
         raise Unfit(f"{text!r} has characters that no name or address has")
     return text
+
+
+def _protocol(given: object) -> str:
+    try:
+        known = number(_text(given))
+    except ValueError as error:
+        raise Unfit(str(error)) from None
+    return NAMES.get(known, str(known))
 
 
 def _choice(parameter: Parameter, given: object) -> str:

@@ -15,7 +15,8 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.nft.lexer import Statement, Unreadable, statements
-from netlab.wire.view import ICMP, ICMPV6, SCTP, TCP, UDP, View
+from netlab.wire.protocols import NUMBERS
+from netlab.wire.view import ICMP, ICMPV6, TCP, UDP, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,10 +26,6 @@ PRIORITIES = {
 }  # fmt: skip
 NAT_AT = {"prerouting": -100, "output": -100, "postrouting": 100, "input": 100}
 """The priority at which conntrack translates (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC)."""
-_PROTOCOLS = {
-    "tcp": TCP, "udp": UDP, "icmp": ICMP, "icmpv6": ICMPV6, "ipv6-icmp": ICMPV6, "sctp": SCTP,
-    "igmp": 2, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "comp": 108, "udplite": 136,
-}  # fmt: skip
 _ECN = {"not-ect": 0, "ect1": 1, "ect0": 2, "ce": 3}
 _FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32}
 
@@ -491,8 +488,8 @@ def _is(what: str, value: str, packet: View, here: Situation) -> bool:
         case ["meta", "nfproto"]:
             return {"ipv4": 4, "ipv6": 6}[value] == packet.version
         case ["meta", "l4proto"] | ["ip", "protocol"] | ["ip6", "nexthdr"]:
-            if value in _PROTOCOLS:
-                return packet.protocol == _PROTOCOLS[value]
+            if value in NUMBERS:
+                return packet.protocol == NUMBERS[value]
             return _within(packet.protocol, value)
         case ["ip" | "ip6", "saddr" | "daddr" as side]:
             return _inside(packet.source if side == "saddr" else packet.destination, value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from netlab.wire.protocols import NAMES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -13,11 +15,14 @@ _CHAIN = re.compile(r"chain (\S+) \{")
 _HOOK = re.compile(r"type (\S+) hook (\S+) ")
 _OF_CHAIN = re.compile(r'comment "([^"]*)"$')
 _HANDLE = re.compile(r"^(?P<text>.*) # handle (?P<number>\d+)$", re.DOTALL)
+_PROTOCOL = re.compile(
+    r"(?P<what>meta l4proto|ip protocol|ip6 nexthdr)(?P<value> (?:!= )?(?:\d+|\{[\d,\s-]+\}))"
+)
 _COMMENT = re.compile(r'^(?P<text>.*) comment "(?P<comment>[^"]*)"$', re.DOTALL)
 
 
 class Rule(NamedTuple):
-    """A rule as nft writes it, without its comment; the comment apart."""
+    """A rule as nft writes it, with names of protocols, without its comment; the comment apart."""
 
     text: str
     comment: str
@@ -39,7 +44,7 @@ class Ruleset(NamedTuple):
 
 
 def parse(listing: str) -> Ruleset:
-    """Read ``nft --handle --stateless list ruleset``."""
+    """Read ``nft --handle --stateless --numeric-protocol list ruleset``."""
     rules: dict[tuple[str, str, str, int], Rule] = {}
     bases: dict[tuple[str, str, str], Base] = {}
     comments: dict[tuple[str, str, str], str] = {}
@@ -68,5 +73,12 @@ def parse(listing: str) -> Ruleset:
 
 
 def _rule(text: str) -> Rule:
+    text = _PROTOCOL.sub(_named, text)
     found = _COMMENT.match(text)
     return Rule(found["text"], found["comment"]) if found else Rule(text, "")
+
+
+def _named(found: re.Match[str]) -> str:
+    """The protocols by name where they have one, whatever /etc/protocols says here."""
+    value = re.sub(r"\d+", lambda n: NAMES.get(int(n[0]), n[0]), found["value"])
+    return found["what"] + value

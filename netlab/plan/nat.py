@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.topology.nat import is_pool
+from netlab.wire.view import ICMP, TCP, UDP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from netlab.nft.builder import Chains
     from netlab.topology.nat import Translator
 
-MAPPED = "meta l4proto { tcp, udp }"
-UNKNOWN = "meta l4proto != { tcp, udp, icmp }"
+MAPPED = f"meta l4proto {{ {TCP}, {UDP} }}"
+UNKNOWN = f"meta l4proto != {{ {TCP}, {UDP}, {ICMP} }}"
 SIZE = 65535
 LONGEST_LIST = 512
 """Ports that are listed in a rule; a longer range is left to conntrack."""
@@ -269,8 +270,8 @@ class _Rules:
 
     def remember(self, match: str, flow: _Flow, label: str) -> None:
         for protocol, seconds in (
-            ("udp", self.nat.timeouts.udp),
-            ("tcp", self.nat.timeouts.tcp_established),
+            (UDP, self.nat.timeouts.udp),
+            (TCP, self.nat.timeouts.tcp_established),
         ):
             updates = " ".join(self.updates(flow, f"timeout {seconds}s"))
             if updates:
@@ -397,7 +398,7 @@ class _Rules:
         if not nat.icmp_errors:
             self.rule(
                 "forward",
-                f"{arriving} meta l4proto icmp ct state related counter drop",
+                f"{arriving} meta l4proto {ICMP} ct state related counter drop",
                 "ICMP error not translated",
             )
         if not nat.inbound_refresh:
@@ -427,7 +428,7 @@ class _Rules:
         if nat.unsolicited == "reset":
             self.rule(
                 "input",
-                f"{arriving} meta l4proto tcp ct state new,invalid counter reject with tcp reset",
+                f"{arriving} meta l4proto {TCP} ct state new,invalid counter reject with tcp reset",
                 "unsolicited to the NAT",
             )
         # Were it let in, conntrack would give it the tuple that an inside host's flow needs.

@@ -27,6 +27,7 @@ from netlab.topology.names import show
 from netlab.topology.problems import nearest
 from netlab.topology.routing_domain import forwards
 from netlab.topology.source import Scalar
+from netlab.wire.protocols import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,11 +148,11 @@ class _Parser:
             self.transport = word
             if slash:
                 return f"{word} dport {self._ports(ports, token.column + len(word) + 1)}"
-            return f"meta l4proto {word}"
+            return f"meta l4proto {NUMBERS[word]}"
         if token.text in STATES:
             return f"ct state {STATES[token.text]}"
         if token.text == "icmp":
-            return "meta l4proto { icmp, ipv6-icmp }"
+            return f"meta l4proto {{ {NUMBERS['icmp']}, {NUMBERS['icmpv6']} }}"
         raise _Wrong(
             f"unexpected `{show(token.text)}` in a rule", token.column, nearest(word, MATCHES)
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netlab.middlebox.kind import Kind, Row, Rules, depends
 from netlab.middlebox.parameters import Parameter
 from netlab.middlebox.rules import BEFORE_DEFRAGMENTATION, BEFORE_FILTER
+from netlab.middlebox.rules import protocols as of
 from netlab.middlebox.tracebox import LOST
 
 if TYPE_CHECKING:
@@ -18,31 +19,27 @@ def _forward(*statements: str) -> Rules:
     return Rules(tuple(Row("forward", BEFORE_FILTER, s) for s in statements))
 
 
-def _protocols(protocols: tuple[str, ...]) -> str:
-    return f"meta l4proto {{ {', '.join(protocols)} }}"
-
-
 PROTOCOLS = Parameter(
-    "protocols", "words", "IP protocols by name or number", ("tcp", "udp", "icmp", "icmpv6")
+    "protocols", "protocols", "IP protocols by name or number", ("tcp", "udp", "icmp", "icmpv6")
 )
 
 
 def allow_list(protocols: tuple[str, ...]) -> Rules:
     """All but the protocols of the list are dropped."""
-    return _forward(f"{_protocols(protocols)} counter return", "counter drop")
+    return _forward(f"{of(protocols)} counter return", "counter drop")
 
 
 def first_packet_only(except_protocols: tuple[str, ...]) -> Rules:
     """Only the first packet of each flow, counted by conntrack."""
     return _forward(
-        f"meta l4proto != {{ {', '.join(except_protocols)} }} ct direction original"
+        f"{of(except_protocols, unlike=True)} ct direction original"
         " ct original packets > 1 counter drop"
     )
 
 
 def every_nth(n: int, protocols: tuple[str, ...]) -> Rules:
     """The nth, 2nth, 3nth packet is dropped."""
-    return _forward(f"{_protocols(protocols)} numgen inc mod {n} == {n - 1} counter drop")
+    return _forward(f"{of(protocols)} numgen inc mod {n} == {n - 1} counter drop")
 
 
 def lost_numbers(loss: Fraction, period: int, seed: int) -> list[int]:
@@ -56,9 +53,7 @@ def seeded_loss(loss: Fraction, period: int, seed: int, protocols: tuple[str, ..
     if not numbers:
         return Rules(())
     verdicts = ", ".join(map(str, numbers))
-    return _forward(
-        f"{_protocols(protocols)} numgen inc mod {period} {{ {verdicts} }} counter drop"
-    )
+    return _forward(f"{of(protocols)} numgen inc mod {period} {{ {verdicts} }} counter drop")
 
 
 def trailing_fragments() -> Rules:
@@ -98,7 +93,7 @@ def block(ports: tuple[int, ...], hosts: tuple[str, ...], protocols: tuple[str, 
     statements = []
     if ports:
         numbers = ", ".join(map(str, ports))
-        statements.append(f"{_protocols(protocols)} th dport {{ {numbers} }} counter drop")
+        statements.append(f"{of(protocols)} th dport {{ {numbers} }} counter drop")
     for family, version in (("ip", "."), ("ip6", ":")):
         named = ", ".join(h for h in hosts if version in h)
         if named:
@@ -119,7 +114,7 @@ def icmp_filter(types: tuple[str, ...]) -> Rules:
 
 def strict_window() -> Rules:
     """TCP segments that conntrack finds outside the window, or acknowledging what was not sent."""
-    return _forward("meta l4proto tcp ct state invalid counter drop")
+    return _forward("meta l4proto 6 ct state invalid counter drop")
 
 
 # The effect on a SYN to port 80, and of numbered datagrams to port 5000.
@@ -173,7 +168,7 @@ KINDS = (
         (
             Parameter(
                 "except-protocols",
-                "words",
+                "protocols",
                 "IP protocols that the fast path knows",
                 ("tcp", "icmp", "icmpv6"),
             ),
@@ -245,7 +240,7 @@ KINDS = (
         (
             Parameter("ports", "integers", "destination ports", (), least=1, most=65535),
             Parameter("hosts", "words", "destination addresses or networks", ()),
-            Parameter("protocols", "words", "protocols that have ports", ("tcp", "udp")),
+            Parameter("protocols", "protocols", "protocols that have ports", ("tcp", "udp")),
         ),
         rules=block,
         changes=lambda **p: LOST if _blocked(80, "tcp", **p) else (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netlab.middlebox.kind import Kind, Row, Rules, depends
 from netlab.middlebox.parameters import Parameter
 from netlab.middlebox.rules import BEFORE_CONNTRACK, BEFORE_FILTER
+from netlab.middlebox.rules import protocols as of
 from netlab.middlebox.tracebox import LOST
 
 
@@ -14,7 +15,7 @@ def _forward(*statements: str) -> Rules:
 
 def reset(after: int, ports: tuple[int, ...]) -> Rules:
     """A reset for the sender of the packet that comes after ``after`` others of its direction."""
-    where = f"tcp dport {{ {', '.join(map(str, ports))} }} " if ports else "meta l4proto tcp "
+    where = f"tcp dport {{ {', '.join(map(str, ports))} }} " if ports else "meta l4proto 6 "
     return _forward(
         f"{where}ct direction original ct original packets > {after} counter reject with tcp reset"
     )
@@ -22,10 +23,8 @@ def reset(after: int, ports: tuple[int, ...]) -> Rules:
 
 def policer(packets: int, burst: int, protocols: tuple[str, ...]) -> Rules:
     """A token bucket without a queue."""
-    named = ", ".join(protocols)
     return _forward(
-        f"meta l4proto {{ {named} }} limit rate over {packets}/second burst {burst} packets"
-        " counter drop"
+        f"{of(protocols)} limit rate over {packets}/second burst {burst} packets counter drop"
     )
 
 
@@ -33,7 +32,7 @@ def idle_timeout(seconds: float) -> Rules:
     """A flow that was silent for too long is forgotten, and its packets with it."""
     flow = "ct original ip saddr . meta l4proto . ct original proto-src . ct original proto-dst"
     types = "ipv4_addr . inet_proto . inet_service . inet_service"
-    with_ports = "meta nfproto ipv4 meta l4proto { tcp, udp } "
+    with_ports = "meta nfproto ipv4 meta l4proto { 6, 17 } "
     timeout = f"timeout {max(round(seconds), 1)}s"
     return Rules(
         (
@@ -53,7 +52,7 @@ SYN_ONLY = "tcp flags & (fin | syn | rst | ack) == syn"
 
 def syn_proxy(mss: int, window_scale: int, ports: tuple[int, ...]) -> Rules:
     """The box completes the handshake with the client before the server hears of it."""
-    where = f"tcp dport {{ {', '.join(map(str, ports))} }}" if ports else "meta l4proto tcp"
+    where = f"tcp dport {{ {', '.join(map(str, ports))} }}" if ports else "meta l4proto 6"
     return Rules(
         (
             Row("prerouting", BEFORE_CONNTRACK, f"{where} {SYN_ONLY} counter notrack"),
@@ -98,7 +97,7 @@ KINDS = (
         (
             Parameter("packets", "integer", "packets per second", 100, 1, 10_000_000),
             Parameter("burst", "integer", "packets that may come at once", 5, 1, 1_000_000),
-            Parameter("protocols", "words", "IP protocols", ("tcp", "udp", "icmp")),
+            Parameter("protocols", "protocols", "IP protocols", ("tcp", "udp", "icmp")),
         ),
         rules=policer,
         changes=depends,
