@@ -1,44 +1,51 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Both set up what they need.
-# DEBIAN: what the lab and its tests use from Debian or Ubuntu, installed only where missing.
-DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping busybox curl
-DEBIAN_TESTS := apache2-utils bind9-dnsutils chromium conntrack coturn dnsperf ethtool knot-dnsutils nginx-light openssh-client \
+# DEBIAN: what labs and shipped scenarios use from Debian or Ubuntu, and what tests use besides;
+# installed only where missing.
+DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping busybox curl bind9-dnsutils
+DEBIAN_TESTS := apache2-utils chromium conntrack coturn dnsperf ethtool knot-dnsutils nginx-light openssh-client \
 	openssh-server stun-client stun-server tshark unbound wget wrk procps tcpdump util-linux
 DEBIAN_VM    := qemu-system-x86 mmdebstrap e2fsprogs cpio kmod
 
-PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 python3; do \
-	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	&& command -v $$p && break; done)
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VENV   := .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-user soak vm vm-short docs check check-vagrant bench clean dist
+.PHONY: help install install-dev demo test test-user soak vm vm-short docs check check-vagrant bench clean \
+	dist
 
 help: ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-install: $(VENV)/.installed ## set up: Debian packages and .venv
+install: $(VENV)/.installed ## set up: Debian packages, .venv, and `netlab` in /usr/local/bin
 
 $(VENV)/.installed: pyproject.toml Makefile
-	@scripts/install-debian "$(SUDO)" $(DEBIAN_LAB) $(DEBIAN_TESTS)
-	$(PYTHON) -m venv $(VENV)
+	@scripts/install-debian "$(SUDO)" $(DEBIAN_LAB)
+	python=$$(scripts/find-python $(PYTHON)) && $$python -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@scripts/link-commands "$(SUDO)"
+	@touch $@
+
+install-dev: $(VENV)/.installed-dev ## set up what tests and checks need besides
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@scripts/install-debian "$(SUDO)" $(DEBIAN_TESTS)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 demo: install ## build topologies/nat.yaml, send three packets, tell what happened
 	@$(BIN)/python scripts/demo.py
 
-test: install ## the whole test suite; as root also its rootless part as an ordinary user
+test: install-dev ## the whole test suite; as root also its rootless part as an ordinary user
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory test-user
 
-test-user: install ## the kernel tests as an ordinary user
+test-user: install-dev ## the kernel tests as an ordinary user
 	scripts/test-as-user
 
-soak: install ## what the suite tries in seconds, for minutes
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
+soak: install-dev ## what the suite tries in seconds, for minutes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak -o timeout=1200 -o faulthandler_timeout=1320
 
 KERNEL ?= 6.1 6.12
 
@@ -50,22 +57,23 @@ vm-short: install ## the same in minutes: the demo, six scenarios, the README's 
 	@scripts/install-debian "$(SUDO)" $(DEBIAN_VM)
 	$(SUDO) $(BIN)/python scripts/vm $(KERNEL) --short
 
-docs: install ## write what the program makes of docs/: reference, catalogue, pictures
+docs: install-dev ## write what the program makes of docs/: reference, catalogue, pictures
 	$(BIN)/python scripts/reference.py > docs/commands.md
 	$(BIN)/python scripts/architecture.py > docs/architecture.md.new && mv docs/architecture.md.new docs/architecture.md
 	$(BIN)/python scripts/middleboxes.py > docs/middleboxes.md
 	$(SUDO) $(BIN)/python scripts/pictures.py
 
-check: install ## ruff, mypy, the import contract
+check: install-dev ## ruff, mypy, the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: install ## every benchmark, side by side with its peers
+bench: install-dev ## every benchmark, side by side with its peers
 	$(BIN)/python -m benchmarks all
 
-clean: ## remove .venv and caches
+clean: ## remove .venv, its commands in PATH, and caches
+	scripts/link-commands "$(SUDO)" --remove
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 check-vagrant: ## the Vagrantfile, without starting a machine
@@ -73,7 +81,7 @@ check-vagrant: ## the Vagrantfile, without starting a machine
 	ruby -c Vagrantfile
 	vagrant validate --ignore-provider
 
-dist: install ## the sdist and the wheel of a release, in dist/
+dist: install-dev ## the sdist and the wheel of a release, in dist/
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/twine check --strict dist/*

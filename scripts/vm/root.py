@@ -1,4 +1,4 @@
-"""The root file system of a guest: a pristine Debian after `make install`, as an ext4 image.
+"""The root file system of a guest: a pristine Debian after `make install-dev`, as an ext4 image.
 
 It is kept in the cache and made again when what is installed changes, and every week. A run writes
 to a layer above it, so that each begins with the same one.
@@ -35,7 +35,7 @@ set -e
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends make python3 kmod >/dev/null
-make -C /srv/netlab install
+make -C /srv/netlab install-dev
 cd /srv/netlab
 .venv/bin/python -m compileall -q --invalidation-mode checked-hash netlab tests
 apt-get clean
@@ -129,9 +129,9 @@ def layer() -> Iterator[tuple[Path, Path]]:
 
 
 def _key() -> str:
-    """A digest of what decides how the root looks: what `make install` does, and the project."""
+    """A digest of what decides how the root looks: what is installed, and the project."""
     commands = subprocess.run(
-        ["make", "--dry-run", "--always-make", "install"],
+        ["make", "--dry-run", "--always-make", "install-dev"],
         cwd=CHECKOUT, stdout=subprocess.PIPE, check=True, timeout=MINUTES,
     ).stdout  # fmt: skip
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
