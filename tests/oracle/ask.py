@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import sys
 from typing import Any, NamedTuple
 
 from netlab.cli import main
@@ -31,10 +32,33 @@ class Flow(NamedTuple):
         return words + ["-6"] * self.six + ["--listen"] * self.listen
 
 
+class Crafted(NamedTuple):
+    """One packet, octet for octet, that ``netlab trace`` watches."""
+
+    source: str
+    target: str
+    octets: str
+    """In hexadecimal, from the IP header on."""
+    six: bool = False
+    packets: int = 1
+
+    def words(self, lab: str) -> list[str]:
+        """The command whose packets are watched, and where it runs."""
+        domain = "AF_INET6" if self.six else "AF_INET"
+        script = (
+            f"import socket; s = socket.socket(socket.{domain}, socket.SOCK_RAW, 255);"
+            f" s.sendto(bytes.fromhex({self.octets!r}), ({self.target!r}, 0))"
+        )
+        return [f"{lab}/{self.source}" if lab else self.source, "--", sys.executable, "-c", script]
+
+
 def command(*words: str) -> tuple[int, str]:
     """The exit code of ``netlab WORDS`` and what it prints, errors included."""
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stdout(printed))
+        if words[0] != "trace":  # which gives standard error to the command that it runs
+            stack.enter_context(contextlib.redirect_stderr(printed))
         try:
             code = main(list(words))
         except SystemExit as left:  # argparse
@@ -60,6 +84,15 @@ def explain(lab: str, flow: Flow) -> Answer:
         last = packets[-1]
         packets[-1] = last._replace(word="delivered" if code == 0 else "unknown", node="")
     return Answer(tuple(packets), output=printed)
+
+
+def trace(lab: str, flow: Crafted) -> Answer:
+    """What ``netlab trace`` says of the first packet that the sender sent."""
+    _, printed = command("trace", "--json", *flow.words(lab))
+    for packet in json.loads(printed)["packets"]:
+        if packet["hops"] and packet["hops"][0]["node"] == flow.source:
+            return Answer((_said(packet),), output=printed)
+    return Answer((Said("unknown", "", "no packet"),), output=printed)
 
 
 def predict(flow: Flow, *, lab: str = "", file: str = "") -> Answer:

@@ -3,6 +3,7 @@
 import importlib
 import json
 import random
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path as File
@@ -15,7 +16,7 @@ from tests.oracle.sample import KINDS, Draw, Kind, Question, Sample
 from tests.oracle.truth import Answer, Judgement, Verdict, judge, of_plan
 from tests.oracle.witness import Watch
 
-for _name in ("arriving", "sender", "router", "receiver", "nat"):
+for _name in ("arriving", "sender", "router", "receiver", "nat", "crafted"):
     importlib.import_module(f"tests.oracle.kinds_{_name}")
 
 ASKED = ("explain", "predict", "predict --file")
@@ -81,11 +82,16 @@ def _ask(
     lab: Lab, question: Question, file: File, *, row: Row, seed: str, topology: str
 ) -> Finding:
     flow = question.flow
-    answers = {"predict": ask.predict(flow, lab=lab.name)}
-    if question.predictable:
+    answers: dict[str, Answer] = {}
+    if isinstance(flow, ask.Flow):
+        answers["predict"] = ask.predict(flow, lab=lab.name)
+    if isinstance(flow, ask.Flow) and question.predictable:
         answers["predict --file"] = ask.predict(flow, file=str(file))
     with Watch(lab, flow.source, question.doors, question.witnesses) as watch:
-        answers["explain"] = ask.explain(lab.name, flow)
+        if isinstance(flow, ask.Flow):
+            answers["explain"] = ask.explain(lab.name, flow)
+        else:
+            answers["explain"] = ask.trace(lab.name, flow)
         missing = watch.confirm(question.patience)
     judged = {}
     if not missing:
@@ -112,7 +118,7 @@ def keep(finding: Finding, directory: File) -> File:
     truth = finding.question.truth
     told = {
         "seed": finding.seed,
-        "asked": "netlab explain " + " ".join(finding.question.flow.words("")),
+        "asked": shlex.join(finding.question.flow.words("")),
         "true": [str(end) for end in truth.ends],
         "answer": str(truth.reply),
         "witnesses": [w.text for w in finding.question.witnesses],

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from netlab.lab.lab import Lab
-from tests.oracle.ask import Flow
+from tests.oracle.ask import Crafted, Flow
 from tests.oracle.path import Path, draw
 from tests.oracle.truth import Truth
 from tests.oracle.witness import Door, Seen, Witness
@@ -16,7 +16,7 @@ from tests.oracle.witness import Door, Seen, Witness
 class Question:
     """One flow in a lab, its truth, and the witnesses that confirm it."""
 
-    flow: Flow
+    flow: Flow | Crafted
     truth: Truth
     witnesses: list[Witness]
     doors: list[Door] = field(default_factory=list)

@@ -5,6 +5,7 @@ or else to the test's temporary directory.
 """
 
 import ast
+import math
 import os
 import random
 from pathlib import Path
@@ -81,7 +82,7 @@ def _check(row: Row, flows: int, directory: Path) -> None:
 @pytest.mark.root
 @pytest.mark.parametrize("row", rows(), ids=str)
 def test_netlab_says_what_the_witnesses_say(row, directory):
-    _check(row, FLOWS // len(rows()), directory)
+    _check(row, math.ceil(FLOWS / len(rows())), directory)
 
 
 @pytest.mark.kernel
@@ -89,7 +90,7 @@ def test_netlab_says_what_the_witnesses_say(row, directory):
 @pytest.mark.soak
 @pytest.mark.parametrize("row", rows(), ids=str)
 def test_netlab_says_what_the_witnesses_say_for_long(row, directory):
-    _check(row, SOAK_FLOWS // len(rows()), directory)
+    _check(row, math.ceil(SOAK_FLOWS / len(rows())), directory)
 
 
 def test_the_oracle_shares_no_code_with_what_it_judges():

@@ -1,0 +1,160 @@
+"""Packets that no socket of the kernel would send; ``netlab trace`` says how they end."""
+
+import ipaddress
+import struct
+
+from tests.oracle.ask import Crafted
+from tests.oracle.path import Path
+from tests.oracle.sample import Draw, Question, Sample, kind
+from tests.oracle.traffic import reached
+from tests.oracle.truth import Cause, End, Truth
+from tests.oracle.witness import Door, Witness, accepted, counter, error, received, steady
+
+TCP, UDP, DESTINATION_OPTIONS = 6, 17, 60
+FIN, SYN, RST = 1, 2, 4
+
+
+def _sum(octets: bytes) -> int:
+    """The Internet checksum (RFC 1071)."""
+    padded = octets + b"\0" * (len(octets) % 2)
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _checked(octets: bytes, at: int, source: str, target: str, protocol: int) -> bytes:
+    """The segment with its checksum, which covers the addresses too."""
+    ends = ipaddress.ip_address(source).packed + ipaddress.ip_address(target).packed
+    pseudo = ends + struct.pack("!II", len(octets), protocol)
+    return octets[:at] + struct.pack("!H", _sum(pseudo + octets)) + octets[at + 2 :]
+
+
+def _udp(source: str, target: str, port: int, size: int) -> bytes:
+    header = struct.pack("!HHHH", 4000, port, 8 + size, 0)
+    return _checked(
+        header + bytes(range(256)) * (size // 256) + bytes(size % 256), 6, source, target, UDP
+    )
+
+
+def _tcp(source: str, target: str, port: int, flags: int) -> bytes:
+    header = struct.pack("!HHIIBBHHH", 4000, port, 1000, 0, 5 << 4, flags, 65535, 0, 0)
+    return _checked(header, 16, source, target, TCP)
+
+
+def _ip(source: str, target: str, protocol: int, content: bytes, ttl: int = 64) -> bytes:
+    ends = ipaddress.ip_address(source).packed + ipaddress.ip_address(target).packed
+    if ":" in source:
+        return struct.pack("!IHBB", 6 << 28, len(content), protocol, ttl) + ends + content
+    # The kernel fills in the checksum of what it is given with a header.
+    fields = (0x45, 0, 20 + len(content), 777, 0, ttl, protocol, 0)
+    return struct.pack("!BBHHHBBH", *fields) + ends + content
+
+
+def _question(path: Path, octets: bytes, end: End, witnesses: list[Witness]) -> Question:
+    family = 6 if octets[0] >> 4 == 6 else 4
+    flow = Crafted(path.sender, path.target(family), octets.hex(), six=family == 6)
+    return Question(flow, Truth((end,)), witnesses, predictable=False)
+
+
+@kind("wrong UDP checksum", copies=False)
+def udp_checksum(draw: Draw) -> Sample:
+    path, family, port = draw.path(), draw.family(), draw.rng.randrange(1000, 30000)
+    source, target = path.source(family), path.target(family)
+    datagram = bytearray(_udp(source, target, port, draw.rng.choice((60, 200, 500, 1200))))
+    datagram[-1] ^= 0x55
+    # What a socket finds out when it is polled, Linux counts for IPv4 in both families.
+    names = ("Udp.InCsumErrors", "Udp6InCsumErrors")
+    counted = Witness(
+        "a wrong checksum",
+        lambda seen: any(seen.counters[path.receiver, name] for name in names),
+    )
+    question = _question(
+        path,
+        _ip(source, target, UDP, bytes(datagram)),
+        End(path.receiver, Cause.CHECKSUM),
+        [counted, received(0)],
+    )
+    question.doors = [Door(path.receiver, "udp", family, port)]
+    return Sample(path, [question])
+
+
+@kind("wrong TCP checksum", copies=False)
+def tcp_checksum(draw: Draw) -> Sample:
+    path, family, port = draw.path(), draw.family(), draw.rng.randrange(1000, 30000)
+    source, target = path.source(family), path.target(family)
+    segment = bytearray(_tcp(source, target, port, SYN))
+    segment[16] ^= 0x55
+    question = _question(
+        path,
+        _ip(source, target, TCP, bytes(segment)),
+        End(path.receiver, Cause.CHECKSUM),
+        [counter(path.receiver, "Tcp.InCsumErrors"), accepted(0)],
+    )
+    question.doors = [Door(path.receiver, "tcp", family, port)]
+    return Sample(path, [question])
+
+
+@kind("segment that a listener ignores", copies=False)
+def ignored(draw: Draw) -> Sample:
+    """A listener takes SYN, answers ACK with RST, ignores the rest (RFC 9293 3.10.7.2)."""
+    path, family, port = draw.path(), draw.family(), draw.rng.randrange(1000, 30000)
+    source, target = path.source(family), path.target(family)
+    flags = draw.rng.choice((0, FIN, RST, SYN | FIN))
+    question = _question(
+        path,
+        _ip(source, target, TCP, _tcp(source, target, port, flags)),
+        End(path.receiver, Cause.SOCKET_REFUSES),
+        [
+            counter(path.receiver, "Tcp.InSegs"),
+            steady(path.receiver, "Tcp.OutSegs"),
+            steady(path.receiver, "Tcp.InErrs"),
+            steady(path.receiver, "Tcp.PassiveOpens"),
+            accepted(0),
+        ],
+    )
+    question.doors = [Door(path.receiver, "tcp", family, port)]
+    return Sample(path, [question])
+
+
+@kind("TTL expires, crafted", copies=False)
+def ttl(draw: Draw) -> Sample:
+    path, family = draw.path(shortest=2), draw.family()
+    router = draw.rng.choice(path.routers)
+    source, target = path.source(family), path.target(family)
+    octets = _ip(source, target, UDP, _udp(source, target, 9, 40), path.nodes.index(router))
+    witnesses = [
+        error(*((11, 0) if family == 4 else (3, 0)), path.before(router).address(router, family)),
+        *reached(path, router),
+    ]
+    return Sample(path, [_question(path, octets, End(router, Cause.TTL), witnesses)])
+
+
+@kind("unknown IPv6 option", copies=False)
+def option(draw: Draw) -> Sample:
+    """The first bits of an unknown option say what a node does with it (RFC 8200 4.2)."""
+    path = draw.path()
+    source, target = path.source(6), path.target(6)
+    number = draw.rng.choice((0x5E, 0x9E, 0xDE))
+    options = bytes((UDP, 0, number, 4, 0, 0, 0, 0))
+    octets = _ip(source, target, DESTINATION_OPTIONS, options + _udp(source, target, 9, 40))
+    witnesses = [counter(path.receiver, "Ip6InHdrErrors")]
+    if number != 0x5E:
+        witnesses.append(error(4, 2, target))
+    return Sample(path, [_question(path, octets, End(path.receiver, Cause.OPTION), witnesses)])
+
+
+@kind("martian source", copies=False)
+def martian(draw: Draw) -> Sample:
+    """No host may have such a source: loopback, or a group (RFC 1812 5.3.7)."""
+    path = draw.path()
+    target = path.target(4)
+    source = draw.rng.choice(("127.0.0.5", "224.0.0.5", "255.255.255.255"))
+    octets = _ip(source, target, UDP, _udp(source, target, 9, 40))
+    first = path.nodes[1]
+    witnesses = [
+        counter(first, "Ip.InReceives"),
+        steady(first, "Ip.InDelivers"),
+        *reached(path, first),
+    ]
+    return Sample(path, [_question(path, octets, End(first, Cause.MARTIAN), witnesses)])
