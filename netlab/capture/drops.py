@@ -45,6 +45,13 @@ _RECORD = struct.Struct(f"<QIIQIi{SEEN}s")
 _PREFIX = "SKB_DROP_REASON_"
 
 
+PURGES = frozenset({"skb_queue_purge", "sk_stream_kill_queues", "inet_sock_destruct"})
+"""Functions that free what is left in a queue when its owner goes.
+
+Linux 6.12 gives QUEUE_PURGE as the reason; 6.1 gives none.
+"""
+
+
 class Drops:
     """Packets that the kernel dropped in any of ``nodes``."""
 
@@ -103,11 +110,15 @@ class Drops:
             stamp, number, reason, address, start, tail, data = _RECORD.unpack(record)
             # Past the tail of the linear part there is something else's memory.
             seen = data[: max(tail - start, 0)]
-            name = reasons.get(reason, f"reason {reason}")
-            found.append(
-                KernelDrop(stamp + self._offset, self._names[number], name, function(address), seen)
-            )
+            place = function(address)
+            name = reason_at(place, reasons.get(reason, f"reason {reason}"))
+            found.append(KernelDrop(stamp + self._offset, self._names[number], name, place, seen))
         return found
+
+
+def reason_at(function: str, reason: str) -> str:
+    """The reason that a kernel of today gives where an older one gives ``reason``, or none."""
+    return "QUEUE_PURGE" if reason == "NOT_SPECIFIED" and function in PURGES else reason
 
 
 def _epoch() -> int:
