@@ -49,6 +49,16 @@ class RetransmissionTimeout:
         self.backoff += 1
         self.value = min(self.value * 2, self._maximum)
 
+    def forward_progress(self) -> None:
+        """New data was acknowledged, by an ACK that gives no sample: undo the backoff.
+
+        RFC 6298 would keep it until the next sample. With an ACK lost now and then samples are
+        rare, so the timeout would grow although the path works; RFC 9002 section 6.2.1 resets the
+        backoff of QUIC's probe timeout likewise.
+        """
+        self.backoff = 0
+        self.value = min(self._base, self._maximum)
+
     def after_syn_loss(self) -> None:
         """A SYN was lost, so the guess that it was answered late is worth 3 s (section 5.7)."""
         if not self.srtt:

@@ -321,7 +321,7 @@ def _take_reset(c: Connection, seq: int, now: float) -> None:
 
 
 def _echoed(c: Connection, segment: Segment, now: float) -> float | None:
-    """The round-trip time that the echoed timestamp shows, in seconds (RFC 7323 section 4.1)."""
+    """The age of the timestamp that the peer echoes, in seconds (RFC 7323 section 4.1)."""
     stamps = segment.options.timestamps
     if not c.timestamps or stamps is None or not stamps[1]:
         return None

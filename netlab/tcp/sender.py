@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NEVER = math.inf
 LEAST_AHEAD = 1 << 16
+TIMESTAMP_TICK = 0.001
 
 Span = tuple[int, int]
 
@@ -46,6 +47,7 @@ class Sender:
         "_probe_due",
         "_probes",
         "_recovery_point",
+        "_retransmitted_at",
         "_sent_at",
         "_settings",
         "_timed_at",
@@ -97,6 +99,7 @@ class Sender:
         self._timed_out = False
         self._timed_end: int | None = None
         self._timed_at = self._sent_at = 0.0
+        self._retransmitted_at = -NEVER
         self._probes = 0
         self._probe_due = False
 
@@ -238,6 +241,7 @@ class Sender:
         self.fresh = start >= self.max
         if not self.fresh:
             self.retransmissions += 1
+            self._retransmitted_at = now
             self._timed_end = None  # Karn: an ACK could now be for either of the two
         elif self._timed_end is None:
             self._timed_end, self._timed_at = end, now
@@ -267,8 +271,8 @@ class Sender:
     ) -> None:
         """Take an acceptable ACK: SND.UNA <= ``ack`` <= ``max``.
 
-        ``duplicate`` if it is one by RFC 5681 section 2; ``echoed`` is the round-trip time that
-        its timestamp shows, in seconds.
+        ``duplicate`` if it is one by RFC 5681 section 2; ``echoed`` is the age of the timestamp
+        that it echoes, in seconds.
         """
         flight = self.nxt - self.una
         octets = ack - self.una
@@ -298,19 +302,40 @@ class Sender:
         self.nxt = max(self.nxt, ack)
         if ack > self.buffer.start:
             self.buffer.release(min(ack, self.buffer.end))
-        if self._timed_end is not None:
-            if ack >= self._timed_end:
-                self.rto.sample(now - self._timed_at)
-                self._timed_end = None
-        elif echoed is not None:
-            self.rto.sample(echoed)
+        rtt = self._round_trip(ack, now, echoed)
+        if rtt is not None:
+            self.rto.sample(rtt)
         elif self.timeouts and ack == self.iss + 1:
             self.rto.after_syn_loss()
+        elif echoed is not None:
+            self.rto.forward_progress()
         self.scoreboard.advance(ack, octets)
         self.timeouts = 0
         self.progress_at = now
         # RFC 6298 sections 5.2 and 5.3.
         self.retransmit_at = now + self.rto.value if ack < self.nxt else NEVER
+
+    def _round_trip(self, ack: int, now: float, echoed: float | None) -> float | None:
+        """The round-trip time that an advancing ACK shows; ``None`` if it is ambiguous.
+
+        An echoed timestamp says which transmission the ACK answers (RFC 7323 section 4.1), with
+        one exception. If an ACK is lost, the retransmission is a duplicate, and the peer answers it
+        with the timestamp of the first transmission (section 4.3): the time since then includes the
+        wait for the retransmission timer. An echo older than the last retransmission is therefore
+        no sample, just as Karn's algorithm has it.
+        """
+        timed = None
+        if self._timed_end is not None and ack >= self._timed_end:
+            timed = now - self._timed_at
+            self._timed_end = None
+        if self.timeouts and ack == self.iss + 1:
+            return None  # the SYN+ACK may be a retransmission that echoes our last SYN
+        if echoed is None:
+            return timed
+        if echoed > now - self._retransmitted_at + TIMESTAMP_TICK:
+            return None
+        # The timestamp clock ticks once in a millisecond; our own clock is finer.
+        return timed if timed is not None and abs(timed - echoed) <= TIMESTAMP_TICK else echoed
 
     def _enter_recovery(self, flight: int, now: float) -> None:
         """Fast retransmit: the first lost segment goes at once, whatever cwnd says."""

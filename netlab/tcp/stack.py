@@ -29,7 +29,7 @@ from netlab.tcp.settings import DEFAULTS, Settings
 from netlab.tcp.state import Role, State
 from netlab.wire import Malformed
 from netlab.wire.address import is_unicast
-from netlab.wire.tcp import ACK, RST, SYN, Options
+from netlab.wire.tcp import ACK, FIN, RST, SYN, Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -234,14 +234,24 @@ class Stack:
             return
         port = int.from_bytes(key[-2:], "big")
         listener = self._listeners.get((local, port)) or self._listeners.get((None, port))
-        if listener is not None:
-            if segment.flags & (SYN | ACK | RST) == SYN:
-                self._receive_syn(listener, key, segment, now, beyond)
-                return
-            if segment.flags & (SYN | ACK | RST) == ACK and now < listener.cookies_until:
-                self._receive_cookie(listener, key, segment, now)
-                return
-        self._refuse(key, segment)
+        if listener is None:
+            self._refuse(key, segment)
+        else:
+            self._receive_listen(listener, key, segment, now, beyond)
+
+    def _receive_listen(
+        self, listener: Listener, key: bytes, segment: Segment, now: float, beyond: int
+    ) -> None:
+        """LISTEN STATE (section 3.10.7.2); like Linux, a SYN with FIN opens nothing."""
+        flags = segment.flags & (SYN | ACK | RST | FIN)
+        if flags == SYN:
+            self._receive_syn(listener, key, segment, now, beyond)
+        elif flags & RST or not flags & ACK:
+            self.counters["ignored in LISTEN"] += 1
+        elif not flags & SYN and now < listener.cookies_until:
+            self._receive_cookie(listener, key, segment, now)
+        else:
+            self._refuse(key, segment)
 
     def _refuse(self, key: bytes, segment: Segment) -> None:
         answer = reset_for(segment)
