@@ -1,12 +1,19 @@
 """Why the kernel freed a packet: a BPF program at the tracepoint skb:kfree_skb.
 
 The tracepoint knows the packet, the freeing code's address and the reason, but not the namespace,
-and there is one for the whole machine. So a program runs there that follows ``skb->dev`` (or
-``skb->sk``) to its namespace, and records what happens in ours:
+and there is one for the whole machine. So a program runs there that follows whatever leads from
+the packet to a namespace, and records what happens in ours:
 
-    skb ─► dev ─► nd_net ─► ns.inum ─┐
-      └──► sk ──► skc_net ► ns.inum ─┴─ one of our nodes? ─► ring buffer: time, reason, address,
-                                                             start of the packet
+    the receiving socket ─► skc_net ───────┐
+    skb ─► dev ───────────► nd_net ────────┤
+      ├──► sk ────────────► skc_net ───────┼─► ns.inum  one of our nodes? ─► ring buffer: time,
+      └──► dst ─► dev ────► nd_net ────────┤                reason, address, start of the packet
+    the running task ─► nsproxy ─► net_ns ─┘
+
+One way is not enough: TCP and UDP clear or reuse ``skb->dev`` once a socket has the packet, and
+reassembly overwrites ``dev`` and ``sk``. The receiving socket is an argument of the tracepoint
+since Linux 6.11. The running task is anyone's while the kernel handles an interrupt, so it only
+counts for functions that run on behalf of a reader of the socket.
 
 Offsets and the names of the reasons come from the kernel's BTF, both change between kernels. The
 program is assembled here because that takes fifty lines; a compiler or bpftrace would be a large
@@ -17,6 +24,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import errno
 import os
 import struct
 import time
@@ -40,8 +48,21 @@ BUFFER = 1 << 24
 SEEN = 192
 """Octets of the packet that are kept."""
 
-# time, namespace, reason, address, network header, tail, and the packet
-_RECORD = struct.Struct(f"<QIIQIi{SEEN}s")
+# time, namespace, reason, address, network header, tail, way to the namespace, state, packet
+_RECORD = struct.Struct(f"<QIIQIiII{SEEN}s")
+_TASK = 1
+"""The way to the namespace was the running task."""
+
+STATES = {
+    1: "ESTABLISHED", 2: "SYN-SENT", 3: "SYN-RECEIVED", 4: "FIN-WAIT-1", 5: "FIN-WAIT-2",
+    6: "TIME-WAIT", 7: "CLOSED", 8: "CLOSE-WAIT", 9: "LAST-ACK", 10: "LISTEN", 11: "CLOSING",
+    12: "SYN-RECEIVED",
+}  # fmt: skip
+"""A socket's ``skc_state`` (include/net/tcp_states.h) by the names of RFC 9293."""
+
+READERS = ("first_packet_length", "udp_recvmsg", "udpv6_recvmsg", "__udp_poll")
+"""Functions that free a packet while its reader waits: the running task is the reader."""
+
 _PREFIX = "SKB_DROP_REASON_"
 
 
@@ -75,9 +96,7 @@ class Drops:
                 number = self._inside(node, _namespace)
                 self._names[number] = node
                 bpf.update(nodes, number.to_bytes(4, "little"), bytes(8))
-            program = bpf.load(_program(_offsets(), nodes, ring.fd), "netlab_drops")
-            opened.callback(os.close, program)
-            opened.callback(os.close, bpf.attach(program, "kfree_skb"))
+            opened.callback(os.close, _attach(nodes, ring.fd))
             self._ring, self._map = ring, nodes
             self._offset = _epoch()
             self._opened = opened.pop_all()
@@ -107,12 +126,24 @@ class Drops:
         reasons = _reasons()
         found = []
         for record in self._records:
-            stamp, number, reason, address, start, tail, data = _RECORD.unpack(record)
+            stamp, number, reason, address, start, tail, way, state, data = _RECORD.unpack(record)
+            place = function(address)
+            if way == _TASK and not place.startswith(READERS):
+                continue
             # Past the tail of the linear part there is something else's memory.
             seen = data[: max(tail - start, 0)]
-            place = function(address)
             name = reason_at(place, reasons.get(reason, f"reason {reason}"))
-            found.append(KernelDrop(stamp + self._offset, self._names[number], name, place, seen))
+            of_tcp = place.startswith("tcp_")
+            found.append(
+                KernelDrop(
+                    stamp + self._offset,
+                    self._names[number],
+                    name,
+                    place,
+                    seen,
+                    STATES.get(state, "") if of_tcp else "",
+                )
+            )
         return found
 
 
@@ -146,11 +177,16 @@ def _offsets() -> Mapping[str, int]:
     return {
         "dev": types.offset("sk_buff", "dev"),
         "sk": types.offset("sk_buff", "sk"),
+        "dst": types.offset("sk_buff", "_skb_refdst"),
+        "dst_dev": types.offset("dst_entry", "dev"),
         "head": types.offset("sk_buff", "head"),
         "network_header": types.offset("sk_buff", "network_header"),
         "tail": types.offset("sk_buff", "tail"),
         "nd_net": types.offset("net_device", "nd_net"),
         "skc_net": types.offset("sock", "__sk_common", "skc_net"),
+        "nsproxy": types.offset("task_struct", "nsproxy"),
+        "net_ns": types.offset("nsproxy", "net_ns"),
+        "state": types.offset("sock", "__sk_common", "skc_state"),
         "inum": types.offset("net", "ns", "inum"),
     }
 
@@ -162,30 +198,79 @@ def _reasons() -> Mapping[int, str]:
     return {number: name.removeprefix(_PREFIX) for number, name in values.items()}
 
 
-def _program(at: Mapping[str, int], nodes: int, ring: int) -> bytes:
-    """``at`` are the offsets; stack: -8 a pointer, -16 the namespace, -24 its entry."""
+def _attach(nodes: int, ring: int) -> int:
+    """Run the program as long as the returned descriptor is open."""
+    for knows_socket in (True, False):
+        program = bpf.load(_program(_offsets(), nodes, ring, knows_socket), "netlab_drops")
+        try:
+            return bpf.attach(program, "kfree_skb")
+        except OSError as error:
+            # The kernel refuses a program that reads an argument which the tracepoint lacks.
+            if error.errno != errno.EINVAL or not knows_socket:
+                raise
+        finally:
+            os.close(program)
+    raise AssertionError("unreachable")
+
+
+_DST_FLAGS = ~3
+"""The lowest bits of ``_skb_refdst`` are flags, not part of the address (SKB_DST_PTRMASK)."""
+
+
+def _program(at: Mapping[str, int], nodes: int, ring: int, knows_socket: bool) -> bytes:  # noqa: FBT001
+    """The program; ``at`` are the offsets.
+
+    Its stack: -8 a pointer, -16 the namespace, -24 its entry, -32 the way, -40 the state of the
+    receiving socket. ``knows_socket`` is whether the tracepoint has the receiving socket as its
+    fourth argument.
+    """
     a = Assembler()
     a.move(R6, R1)
     a.load(8, R7, R6, 0)
+    a.constant(R1, 0)
+    a.store(8, FP, -32, R1)
+    a.store(8, FP, -40, R1)
 
-    def follow(holder: str, net: str, found: str) -> None:
-        a.read(-8, 8, R7, at[holder])
-        a.load(8, R8, FP, -8)
-        a.read(-8, 8, R8, at[net])
-        a.load(8, R8, FP, -8)
+    def follow(*offsets: int) -> None:
+        """R8 = the pointer at the end of these, each an offset into what the one before found."""
+        for offset in offsets:
+            a.read(-8, 8, R8, offset)
+            a.load(8, R8, FP, -8)
+
+    def found(name: str) -> None:
+        """Record the packet if R8 is the namespace of one of our nodes."""
         a.read(-16, 4, R8, at["inum"])
         a.map(R1, nodes)
         a.move(R2, FP)
         a.add(R2, -16)
         a.function(bpf.LOOKUP)
         a.store(8, FP, -24, R0)
-        a.jump_if_zero(R0, f"not {found}")
+        a.jump_if_zero(R0, f"not by {name}")
         a.jump("ours")
-        a.label(f"not {found}")
+        a.label(f"not by {name}")
 
-    follow("dev", "nd_net", "device")
-    # No device, or its place used for something else once a socket has the packet.
-    follow("sk", "skc_net", "socket")
+    if knows_socket:
+        a.load(8, R8, R6, 24)
+        a.read(-40, 1, R8, at["state"])
+        follow(at["skc_net"])
+        found("receiving socket")
+    a.move(R8, R7)
+    follow(at["dev"], at["nd_net"])
+    found("device")
+    a.move(R8, R7)
+    follow(at["sk"], at["skc_net"])
+    found("socket")
+    a.move(R8, R7)
+    follow(at["dst"])
+    a.mask(R8, _DST_FLAGS)
+    follow(at["dst_dev"], at["nd_net"])
+    found("route")
+    a.constant(R1, _TASK)
+    a.store(8, FP, -32, R1)
+    a.function(bpf.CURRENT_TASK)
+    a.move(R8, R0)
+    follow(at["nsproxy"], at["net_ns"])
+    found("task")
     a.end()
 
     a.label("ours")
@@ -204,6 +289,11 @@ def _program(at: Mapping[str, int], nodes: int, ring: int) -> bytes:
     a.load(8, R1, R6, 8)
     a.store(8, R9, 16, R1)
 
+    a.load(4, R1, FP, -32)
+    a.store(4, R9, 32, R1)
+    a.load(4, R1, FP, -40)
+    a.store(4, R9, 36, R1)
+
     a.constant(R1, 0)
     a.store(8, FP, -8, R1)
     a.read(-8, 2, R7, at["network_header"])
@@ -216,7 +306,7 @@ def _program(at: Mapping[str, int], nodes: int, ring: int) -> bytes:
     a.load(8, R3, FP, -8)
     a.add_register(R3, R8)
     a.move(R1, R9)
-    a.add(R1, 32)
+    a.add(R1, 40)
     a.constant(R2, SEEN)
     a.function(bpf.PROBE_READ_KERNEL)
     a.move(R1, R9)

@@ -63,7 +63,8 @@ class RuleVerdict(NamedTuple):
 class KernelDrop(NamedTuple):
     """The tracepoint skb:kfree_skb: ``reason`` without its prefix, and the freeing function.
 
-    ``data`` are the first octets from the IP header on.
+    ``data`` are the first octets from the IP header on. ``state`` is the state of the TCP socket
+    that refused the packet, by its name in RFC 9293; empty where the kernel does not show it.
     """
 
     time_ns: int
@@ -71,6 +72,7 @@ class KernelDrop(NamedTuple):
     reason: str
     function: str
     data: bytes
+    state: str = ""
 
 
 class Flow(NamedTuple):

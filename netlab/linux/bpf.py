@@ -15,7 +15,7 @@ HASH, RING_BUFFER = 1, 27
 RAW_TRACEPOINT = 17
 
 # Helper functions, include/uapi/linux/bpf.h
-LOOKUP, KTIME, PROBE_READ_KERNEL, RESERVE, SUBMIT = 1, 5, 113, 131, 132
+LOOKUP, KTIME, CURRENT_TASK, PROBE_READ_KERNEL, RESERVE, SUBMIT = 1, 5, 35, 113, 131, 132
 
 R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, FP = range(11)
 
@@ -71,6 +71,10 @@ class Assembler:
     def add_register(self, target: int, source: int) -> None:
         """``target += source``."""
         self._emit(0x0F, target, source)
+
+    def mask(self, target: int, value: int) -> None:
+        """``target &= value``, which is extended with its sign."""
+        self._emit(0x57, target, value=value)
 
     def load(self, octets: int, target: int, source: int, offset: int) -> None:
         """``target = *(source + offset)``."""

@@ -15,7 +15,7 @@ from netlab.wire import Malformed, icmp, ipv4, ipv6, tcp, udp
 from netlab.wire.view import ICMP, ICMPV6, MALFORMED, TCP, UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from netlab.capture.evidence import Evidence
     from netlab.trace.model import Source
@@ -45,6 +45,12 @@ class Cause(NamedTuple):
     text: str
     fits: Callable[[View], bool]
     source: Source = "inferred"
+    silent: bool = False
+    """The kernel gives no reason for such a packet: it counts it, and consumes it as if used."""
+
+
+def _syn(packet: View) -> bool:
+    return packet.protocol == TCP and packet.flags & (tcp.SYN | tcp.ACK) == tcp.SYN
 
 
 def _protocol(*numbers: int) -> Callable[[View], bool]:
@@ -87,9 +93,14 @@ CAUSES = (
           _protocol(UDP)),
     Cause(("Udp.RcvbufErrors", "Udp6RcvbufErrors"), True, _D.SOCKET_FULL,
           "the socket's receive buffer is full", _protocol(UDP)),
+    Cause(("TcpExt.ListenOverflows", "TcpExt.ListenDrops"), True, _D.SOCKET_FULL,
+          "the listener's accept queue is full", _syn, silent=True),
     Cause(("Ip.InUnknownProtos", "Ip6InUnknownProtos"), True, _D.NO_LISTENER,
           "nobody listens for this protocol", lambda p: p.protocol not in (ICMP, TCP, UDP)),
 )  # fmt: skip
+
+
+SILENT = tuple(cause for cause in CAUSES if cause.silent)
 
 
 def suspicions(
@@ -97,6 +108,7 @@ def suspicions(
     doubtful: Iterable[Track],
     explained: Counter[tuple[str, Disposition]],
     is_at_home: Callable[[Track], bool],
+    causes: Sequence[Cause] = CAUSES,
 ) -> dict[int, Suspicion]:
     """By ``id(track)``, what the counters of its node say; nothing for the unsuspected.
 
@@ -112,7 +124,7 @@ def suspicions(
             waiting.setdefault(track.node, []).append((track, is_at_home(track)))
     found: dict[int, Suspicion] = {}
     for node, tracks in waiting.items():
-        found |= _in_node(node, rose[node], tracks, explained, evidence)
+        found |= _in_node(node, rose[node], tracks, explained, evidence, causes=causes)
     return found
 
 
@@ -122,9 +134,11 @@ def _in_node(
     tracks: list[tuple[Track, bool]],
     explained: Counter[tuple[str, Disposition]],
     evidence: Evidence,
+    *,
+    causes: Sequence[Cause],
 ) -> dict[int, Suspicion]:
     found: dict[int, Suspicion] = {}
-    for cause in CAUSES:
+    for cause in causes:
         delta = max(rose[name] for name in cause.counters) - explained[node, cause.disposition]
         if delta <= 0:
             continue

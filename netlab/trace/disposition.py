@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from netlab.wire.tcp import RST, SYN
+
 if TYPE_CHECKING:
     from netlab.wire.view import View
 
@@ -31,6 +33,9 @@ class Disposition(StrEnum):
     TTL_EXPIRED = "ttl-expired"
     TOO_BIG = "too-big"
     NEIGHBOUR_UNREACHABLE = "neighbour-unreachable"
+    UNACCEPTABLE = "unacceptable"  # to TCP: flags, sequence number or timestamp do not fit
+    DUPLICATE = "duplicate"  # the receiver had all of it already
+    REASSEMBLY_FAILED = "reassembly-failed"  # fragments overlap, or the rest did not come in time
     BAD_CHECKSUM = "bad-checksum"
     MALFORMED = "malformed"
     QUEUE_FULL = "queue-full"
@@ -44,7 +49,7 @@ class Disposition(StrEnum):
     @property
     def arrived(self) -> bool:
         """Whether the packet reached its destination."""
-        return self is Disposition.DELIVERED
+        return self in (Disposition.DELIVERED, Disposition.DUPLICATE)
 
     @property
     def lives_on(self) -> bool:
@@ -77,6 +82,10 @@ REASONS: dict[str, tuple[Disposition, str]] = {
     "SKB_CSUM": (_D.BAD_CHECKSUM, "the checksum is wrong"),
     "PKT_TOO_SMALL": (_D.MALFORMED, "shorter than its headers"),
     "HDR_TRUNC": (_D.MALFORMED, "its headers are cut short"),
+    "DUP_FRAG": (_D.DUPLICATE, "reassembly had this fragment already"),
+    "FRAG_REASM_TIMEOUT": (_D.REASSEMBLY_FAILED, "the rest of its datagram did not come in time"),
+    "FRAG_TOO_FAR": (_D.REASSEMBLY_FAILED, "too many other fragments came between its own"),
+    "SOCKET_FILTER": (_D.DENIED, "the socket's own filter refused it"),
     "SOCKET_RCVBUFF": (_D.SOCKET_FULL, "the socket's receive buffer is full"),
     "SOCKET_BACKLOG": (_D.SOCKET_FULL, "the socket's backlog is full"),
     "PROTO_MEM": (_D.SOCKET_FULL, "the protocol's memory is used up"),
@@ -87,23 +96,84 @@ REASONS: dict[str, tuple[Disposition, str]] = {
 }
 """What the kernel calls it (include/net/dropreason-core.h), and what that means."""
 
+TCP_REASONS: dict[str, tuple[Disposition, str]] = {
+    "TCP_FLAGS": (_D.UNACCEPTABLE, "its TCP flags are not acceptable"),
+    "TCP_RESET": (_D.UNACCEPTABLE, "its reset is not acceptable"),
+    "TCP_INVALID_SYN": (_D.UNACCEPTABLE, "a SYN inside a connection (RFC 5961)"),
+    "TCP_INVALID_SEQUENCE": (_D.UNACCEPTABLE, "outside of the receive window"),
+    "TCP_INVALID_END_SEQUENCE": (_D.UNACCEPTABLE, "it ends outside of the receive window"),
+    "TCP_INVALID_ACK_SEQUENCE": (_D.UNACCEPTABLE, "its acknowledgement number is wrong"),
+    "TCP_OVERWINDOW": (_D.UNACCEPTABLE, "beyond the receive window"),
+    "TCP_ACK_UNSENT_DATA": (_D.UNACCEPTABLE, "it acknowledges what was never sent"),
+    "TCP_TOO_OLD_ACK": (_D.UNACCEPTABLE, "its acknowledgement number is too old (RFC 5961)"),
+    "TCP_RFC7323_PAWS": (_D.UNACCEPTABLE, "its timestamp is too old (PAWS, RFC 7323)"),
+    "TCP_RFC7323_TW_PAWS": (_D.UNACCEPTABLE, "its timestamp is too old (PAWS, RFC 7323)"),
+    "TCP_RFC7323_TSECR": (_D.UNACCEPTABLE, "it echoes a timestamp that was never sent"),
+    "TCP_CLOSE": (_D.UNACCEPTABLE, "the connection is closed"),
+    "TCP_ABORT_ON_DATA": (_D.UNACCEPTABLE, "data after the program had closed the socket"),
+    "TCP_AUTH_HDR": (_D.UNACCEPTABLE, "two authentication options"),
+    "TCP_MINTTL": (_D.UNACCEPTABLE, "its TTL is below what the socket demands (RFC 5082)"),
+    "TCP_OLD_SEQUENCE": (_D.DUPLICATE, "the receiver had it already, or it is a keep-alive"),
+    "TCP_OLD_DATA": (_D.DUPLICATE, "the receiver had it already"),
+    "TCP_OFOMERGE": (_D.DUPLICATE, "the receiver had it already"),
+    "TCP_OLD_ACK": (_D.DUPLICATE, "it acknowledges what a later segment has acknowledged"),
+    "TCP_RFC7323_PAWS_ACK": (_D.DUPLICATE, "an acknowledgement that later segments overtook"),
+    "TCP_ZEROWINDOW": (_D.SOCKET_FULL, "the receive window is zero"),
+    "TCP_LISTEN_OVERFLOW": (_D.SOCKET_FULL, "the listener's accept queue is full"),
+    "TCP_OFO_QUEUE_PRUNE": (_D.SOCKET_FULL, "no memory for data that came out of order"),
+    "TCP_OFO_DROP": (_D.SOCKET_FULL, "no memory for data that came out of order"),
+} | {
+    f"TCP_{option}": (_D.UNACCEPTABLE, "its TCP signature is missing or wrong (RFC 2385, RFC 5925)")
+    for option in (
+        "MD5NOTFOUND", "MD5UNEXPECTED", "MD5FAILURE",
+        "AONOTFOUND", "AOUNEXPECTED", "AOKEYNOTFOUND", "AOFAILURE",
+    )
+}  # fmt: skip
+"""Reasons for which TCP refuses a segment (RFC 9293, section 3.10.7)."""
+
+REASONS |= TCP_REASONS
+
 _TCP = ("tcp_v4_rcv", "tcp_v6_rcv")
+_REASSEMBLY = ("ip_defrag", "ipv6_frag_rcv", "nf_ct_frag6_gather", "inet_frag")
 _ROUTE_ERRORS = ("ip_error", "ip6_pkt_discard", "ip6_pkt_prohibit", "dst_discard")
 
 
-def of_kernel(reason: str, function: str, packet: View) -> tuple[Disposition, str]:
-    """The disposition and a phrase for a drop reason; the function tells similar ones apart."""
+def of_kernel(reason: str, function: str, packet: View, state: str = "") -> tuple[Disposition, str]:
+    """The disposition and a phrase for a drop reason; the function tells similar ones apart.
+
+    ``state`` is the state of the TCP socket that refused the packet, if that is known.
+    """
     if reason == "IP_INHDR" and function in ("ip_forward", "ip6_forward") and packet.ttl <= 1:
         return _D.TTL_EXPIRED, "TTL expired"
     if reason == "NOT_SPECIFIED" and function in _TCP:
-        # What TIME-WAIT has taken is freed like what nobody wants.
-        return _D.DELIVERED, "its connection is in TIME-WAIT, which took it"
+        return _by_half_connection(packet, state)
+    if reason == "NOT_SPECIFIED" and function.startswith(_REASSEMBLY):
+        return _D.REASSEMBLY_FAILED, "it overlaps another fragment of its datagram (RFC 5722)"
     if reason == "NOT_SPECIFIED" and function.startswith(_ROUTE_ERRORS):
         return _D.NULL_ROUTED, "a blackhole or prohibit route"
     known = REASONS.get(reason)
     if known:
-        return known
+        disposition, text = known
+        in_state = f" in state {state}" if state and reason in ("TCP_FLAGS", "TCP_RESET") else ""
+        return disposition, text + in_state
     return (
         _D.KERNEL_DROP,
         f"refused by the kernel ({reason} in {function or 'an unknown function'})",
     )
+
+
+def _by_half_connection(packet: View, state: str) -> tuple[Disposition, str]:
+    """What is freed without a reason was taken by a connection that has no full socket.
+
+    In TIME-WAIT the connection has lost its socket, half-open it has none yet: then ``state`` is
+    the listener's.
+    """
+    if state == "LISTEN":
+        if packet.flags & RST:
+            return _D.DELIVERED, "it reached a half-open connection"
+        if packet.flags & SYN:
+            return _D.DUPLICATE, "a half-open connection had this SYN already"
+        return _D.UNACCEPTABLE, "it does not complete the handshake of a half-open connection"
+    if state == "TIME-WAIT":
+        return _D.DELIVERED, "its connection is in TIME-WAIT, which took it"
+    return _D.DELIVERED, "its connection is half-open or in TIME-WAIT, which took it"

@@ -9,7 +9,7 @@ from netlab.wire import icmp, tcp
 from netlab.wire.view import ICMP, TCP, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from netlab.trace.track import Track
     from netlab.wire.view import View
@@ -116,3 +116,22 @@ def _quote(node: str, packet: View) -> _Quote:
 def _reverse(packet: View) -> tuple[object, ...]:
     source, destination, protocol, source_port, destination_port = packet.flow
     return (destination, source, protocol, destination_port, source_port)
+
+
+def accepted(tracks: Iterable[Track]) -> set[tuple[object, ...]]:
+    """SYNs that a SYN-ACK answered: the node that answered, their flow, their sequence number."""
+    both = tcp.SYN | tcp.ACK
+    return {
+        (
+            track.sightings[0].node,
+            *reverse(track.begins),
+            (track.begins.acknowledgement - 1) % 2**32,
+        )
+        for track in tracks
+        if track.sightings and track.begins.protocol == TCP and track.begins.flags & both == both
+    }
+
+
+def reverse(of: View) -> tuple[bytes, bytes, int, int, int]:
+    """The flow of a packet that this one answers."""
+    return of.destination, of.source, of.protocol, of.destination_port, of.source_port

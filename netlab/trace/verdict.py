@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from netlab.capture.evidence import MISSED
 from netlab.trace.box_events import by_box, kept
-from netlab.trace.counters import suspicions
+from netlab.trace.counters import CAUSES, SILENT, suspicions
 from netlab.trace.disposition import Disposition, of_kernel
-from netlab.trace.icmp_errors import Answers
+from netlab.trace.icmp_errors import Answers, accepted
 from netlab.trace.model import Reason
 from netlab.trace.pending import carried
 from netlab.wire import address
@@ -93,10 +93,17 @@ class Judge:
         explained = Counter(
             (track.node, self._known[id(track)][0]) for track in tracks if id(track) in self._known
         )
-        # Where the kernel's reasons are known, no arrival needs a counter's word.
-        asked = [t for t in doubtful if not (self._is_at_home(t) and self._sees_drops(t.node))]
-        for number, said in suspicions(evidence, asked, explained, self._is_at_home).items():
-            self._known[number] = said.disposition, Reason(said.source, said.text)
+        # Where the kernel's reasons are known, no arrival needs a counter's word but for what the
+        # kernel is silent about.
+        sure = [t for t in doubtful if self._is_at_home(t) and self._sees_drops(t.node)]
+        known = {id(track) for track in sure}
+        asked = [track for track in doubtful if id(track) not in known]
+        taken = accepted(tracks)
+        unanswered = [t for t in sure if (t.node, *t.view.flow, t.view.sequence) not in taken]
+        for doubted, causes in ((asked, CAUSES), (unanswered, SILENT)):
+            said = suspicions(evidence, doubted, explained, self._is_at_home, causes)
+            for number, what in said.items():
+                self._known[number] = what.disposition, Reason(what.source, what.text)
 
     def verdict(self, track: Track) -> Verdict:
         """How this one ended."""
@@ -172,7 +179,7 @@ class Judge:
     def _by_kernel(self, track: Track) -> End:
         drop = track.drop
         assert drop
-        disposition, text = of_kernel(drop.reason, drop.function, track.view)
+        disposition, text = of_kernel(drop.reason, drop.function, track.view, drop.state)
         said = f"{text} [{drop.reason} in {drop.function}]" if drop.function else text
         if drop.reason != "NETFILTER_DROP":
             return disposition, Reason("kernel", said)

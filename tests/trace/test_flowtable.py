@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,10 +55,10 @@ def lab(netlab_state) -> Iterator[Lab]:
 
 def slow_path(lab: Lab) -> int:
     """Packets that the rule at the forward hook has counted."""
-    said = lab["router"].run(["nft", "-j", "list", "ruleset"], check=True, stdout=subprocess.PIPE)
+    said = lab["router"].run(["nft", "-j", "list", "ruleset"], check=True)
     items = json.loads(said.stdout)["nftables"]
     [rule] = [item["rule"] for item in items if "slow path" in str(item.get("rule"))]
-    return next(part["counter"]["packets"] for part in rule["expr"] if "counter" in part)
+    return next(int(part["counter"]["packets"]) for part in rule["expr"] if "counter" in part)
 
 
 def talk(lab: Lab, kind: socket.SocketKind, proto: int) -> None:
