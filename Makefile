@@ -3,7 +3,7 @@
 # installed only where missing.
 DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping busybox curl bind9-dnsutils
 DEBIAN_TESTS := apache2-utils chromium conntrack coturn dnsperf ethtool knot-dnsutils nginx-light openssh-client \
-	openssh-server stun-client stun-server tshark unbound wget wrk procps tcpdump util-linux
+	openssh-server socat stun-client stun-server tshark unbound wget wrk procps tcpdump util-linux netcat-openbsd
 DEBIAN_VM    := qemu-system-x86 mmdebstrap e2fsprogs cpio kmod
 
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)

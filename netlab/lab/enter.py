@@ -56,11 +56,20 @@ def variables(
     lab: Lab, node: str, extra: Mapping[str, str], base: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """The environment of a program: ``base`` (default: our own), ``extra``, and the mark."""
-    return {
+    found = {
         **(os.environ if base is None else base),
         **extra,
         **processes.environment(lab, node),
     }
+    if "PATH" not in extra:
+        found["PATH"] = _with_system_tools(found.get("PATH", os.defpath))
+    return found
+
+
+def _with_system_tools(path: str) -> str:
+    """``path`` and where Debian has nft and its like, which its ordinary users' PATH leaves out."""
+    places = path.split(os.pathsep)
+    return os.pathsep.join([*places, *(p for p in ("/usr/sbin", "/sbin") if p not in places)])
 
 
 def execute(lab: Lab, node: str, argv: Sequence[str], extra: Mapping[str, str]) -> NoReturn:
