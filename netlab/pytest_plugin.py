@@ -8,7 +8,8 @@ The topology is a file beside the test or in the root of the project, or a ``Top
 program made (``netlab.topology.loads``), which is how one test meets forty labs.
 
 Each test gets a lab of its own under a name of its own, so tests may run side by side
-(pytest-xdist). A test is skipped, with the reason, where the machine does not allow labs. When it
+(pytest-xdist). A test is skipped, with the reason, where the machine does not allow labs; with
+``--netlab-require``, or ``netlab_require = true`` in the configuration, it fails. When it
 fails, what the lab's programs printed is shown, and of each ``with netlab.capture()`` the fate of
 every packet, with a pcapng file. A test that leaves something behind fails.
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import gc
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -39,6 +40,8 @@ _MARKER = "netlab(topology, name=None): the lab that the netlab fixture builds"
 _SCENARIO = (
     "netlab_scenario(name, repeat=1, seed=0): the scenario that the netlab_scenario fixture plays"
 )
+_PROPERTY = "netlab_lab"
+"""Of a test's report: whether its lab was built."""
 _LAB = pytest.StashKey["Lab"]()
 _OUTCOME = pytest.StashKey["Outcome"]()
 _KEPT = pytest.StashKey[pytest.TempPathFactory]()
@@ -48,6 +51,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the plugin's settings."""
     parser.getgroup("netlab").addoption(
         "--netlab-report", metavar="DIR", help="write a page for each scenario that is played"
+    )
+    parser.getgroup("netlab").addoption(
+        "--netlab-require",
+        action="store_true",
+        help="fail a test whose lab cannot be built here, instead of skipping it",
+    )
+    parser.addini(
+        "netlab_require", "as --netlab-require, for every run", type="bool", default=False
     )
     parser.addini(
         "netlab_rootless",
@@ -81,6 +92,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         from netlab.scenario import pages
 
         pages.index(directory)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the labs that were built and those that could not be: a skip is not a pass."""
+    # A test has a report for each of its phases, of which the last knows all.
+    every = (r for each in terminalreporter.stats.values() for r in each)
+    reports = [r for r in every if getattr(r, "when", "") == "teardown"]
+    found = [dict(getattr(r, "user_properties", ())).get(_PROPERTY) for r in reports]
+    if any(found):
+        built, skipped = found.count("built"), found.count("unavailable")
+        terminalreporter.write_line(f"netlab: {built} labs built, {skipped} not possible here")
+
+
+def _unavailable(request: pytest.FixtureRequest, error: Unavailable) -> NoReturn:
+    request.node.user_properties.append((_PROPERTY, "unavailable"))
+    config = request.config
+    if config.getoption("--netlab-require") or config.getini("netlab_require"):
+        pytest.fail(f"{error}\n(--netlab-require)", pytrace=False)
+    pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +154,8 @@ def netlab(
     try:
         lab.start()
     except Unavailable as error:
-        pytest.skip(str(error))
+        _unavailable(request, error)
+    request.node.user_properties.append((_PROPERTY, "built"))
     request.node.stash[_LAB] = lab
     request.node.stash[_KEPT] = tmp_path_factory
     try:
@@ -152,13 +183,14 @@ def _play(request: pytest.FixtureRequest, name: str, *, repeat: int = 1, seed: i
     try:
         outcome = run.repeat(read.read(path), repeat, seed=seed)
     except Unavailable as error:
-        pytest.skip(str(error))
+        _unavailable(request, error)
     directory = request.config.getoption("--netlab-report")
     if directory:
         from netlab.scenario import pages
 
         pages.write(outcome, directory)
     request.node.stash[_OUTCOME] = outcome
+    request.node.user_properties.append((_PROPERTY, "built"))
     request.node.user_properties.append(("netlab_digest", outcome.telling.digest))
     return outcome
 

@@ -173,3 +173,31 @@ def test_a_scenario_that_fails_says_what_it_missed(run, pytester):
     [digest] = [p.attrib["value"] for p in case.iter("property")
                 if p.attrib["name"] == "netlab_digest"]  # fmt: skip
     assert digest[:16] in summary
+
+
+NO_LABS = """
+@pytest.fixture(autouse=True)
+def no_labs(monkeypatch):
+    from netlab.errors import Diagnostic, Unavailable
+    from netlab.lab.lab import Lab
+    def refuse(self):
+        raise Unavailable(Diagnostic("E413", "no namespaces here"))
+    monkeypatch.setattr(Lab, "start", refuse)
+"""
+
+
+def test_what_could_not_be_tested_is_counted(run):
+    test = LAB + "def test_a(netlab): pass\n"
+    result = run(test)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines("netlab: 1 labs built, 0 not possible here")
+    result = run(NO_LABS + test)
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines("netlab: 0 labs built, 1 not possible here")
+
+
+@pytest.mark.parametrize("how", [("--netlab-require",), ("-o", "netlab_require=true")])
+def test_a_lab_that_is_required_and_not_possible_is_an_error(run, how):
+    result = run(NO_LABS + LAB + "def test_a(netlab): pass\n", *how)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines("*no namespaces here*")
