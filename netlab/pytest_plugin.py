@@ -10,7 +10,7 @@ program made (``netlab.topology.loads``), which is how one test meets forty labs
 Each test gets a lab of its own under a name of its own, so tests may run side by side
 (pytest-xdist). A test is skipped, with the reason, where the machine does not allow labs; with
 ``--netlab-require``, or ``netlab_require = true`` in the configuration, it fails. When it
-fails, what the lab's programs printed is shown, and of each ``with netlab.capture()`` the fate of
+fails, what the lab's programs printed is shown, and of each ``with netlab.observe()`` the fate of
 every packet, with a pcapng file. A test that leaves something behind fails.
 
 Ordinary users: labs then live in a user namespace, which a process can only enter before it has

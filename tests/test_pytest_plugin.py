@@ -94,7 +94,7 @@ def test_a_test_that_leaves_something_behind_fails(run, what, leak):
 def test_a_failure_shows_what_became_of_the_packets(run):
     result = run(
         LAB + "def test_a(netlab):\n"
-        "    with netlab.capture() as watch:\n"
+        "    with netlab.observe() as watch:\n"
         "        netlab['client'].run(['ping', '-c1', 'server'])\n"
         "    assert watch.fates.where(proto=1).dropped_at('nat')\n"
     )

@@ -44,7 +44,7 @@ def lab_with(box):
 def test_a_message_gets_its_receipt(netlab, name):
     server = netlab["server"].popen([sys.executable, PIGEON, "serve"], stdout=-1, text=True)
     assert server.stdout.readline() == "ready\n"
-    with netlab.capture():  # so that a failure shows what became of every packet
+    with netlab.observe():  # so that a failure shows what became of every packet
         sent = netlab["client"].run([sys.executable, PIGEON, "send", "192.0.2.2", "coo"])
     server.kill()
     server.communicate()
