@@ -88,6 +88,7 @@ def test_netlab_says_what_the_witnesses_say(row, directory):
 @pytest.mark.kernel
 @pytest.mark.root
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("row", rows(), ids=str)
 def test_netlab_says_what_the_witnesses_say_for_long(row, directory):
     _check(row, math.ceil(SOAK_FLOWS / len(rows())), directory)

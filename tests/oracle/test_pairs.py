@@ -44,6 +44,7 @@ def test_explain_agrees_with_ping(pair):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("topology", topologies())
 def test_explain_agrees_with_ping_on_every_ordered_pair(topology):
     said = {pair: disagreement(pair) for pair in pairs(topology)}
