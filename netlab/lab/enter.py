@@ -112,4 +112,17 @@ def spawn(
 def cannot_run(program: str, node: str, error: OSError) -> LabError:
     """What to say of a command that could not be started."""
     message = f"cannot run {program} in {node}: {error.strerror or error}"
-    return LabError(Diagnostic("E410", message))
+    package = PACKAGES.get(program) if isinstance(error, FileNotFoundError) else None
+    return LabError(Diagnostic("E410", message, hint=f"apt install {package}" if package else ""))
+
+
+PACKAGES = {
+    "ab": "apache2-utils", "busybox": "busybox", "conntrack": "conntrack", "curl": "curl",
+    "dig": "bind9-dnsutils", "dnsperf": "dnsperf", "ethtool": "ethtool", "ip": "iproute2",
+    "iperf3": "iperf3", "kdig": "knot-dnsutils", "mtr": "mtr-tiny", "nc": "netcat-openbsd",
+    "nft": "nftables", "nginx": "nginx-light", "ping": "iputils-ping", "socat": "socat",
+    "ss": "iproute2", "ssh": "openssh-client", "sshd": "openssh-server", "tcpdump": "tcpdump",
+    "tracepath": "iputils-tracepath", "traceroute": "traceroute", "tshark": "tshark",
+    "turnserver": "coturn", "unbound": "unbound", "wget": "wget", "wrk": "wrk",
+}  # fmt: skip
+"""Debian's package of each program that labs often use."""

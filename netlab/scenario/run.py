@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Diagnostic, Unavailable
+from netlab.lab.enter import PACKAGES
 from netlab.lab.lab import Lab
 from netlab.lab.plan_cache import plan_of
 from netlab.lab.reaper import Undertaker
@@ -114,7 +115,10 @@ def check_needs(scenario: Scenario) -> None:
     from netlab.lab import doctor
 
     missing = [need for need in scenario.needs if need != BPF and not shutil.which(need)]
-    hint = "install it, or run another scenario"
+    packages = sorted({PACKAGES[need] for need in missing if need in PACKAGES})
+    hint = (
+        f"apt install {' '.join(packages)}" if packages else "install it, or run another scenario"
+    )
     if not missing and BPF in scenario.needs and (reason := doctor.why_no_bpf()):
         missing = [f"the kernel's reasons for drops (BPF: {reason})"]
         hint = "run it as root"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab.lab.enter import cannot_run
 from netlab.linux import namespaces
 from netlab.plan.build import build
 from netlab.plan.operations import CreateTun, LoadRules
@@ -82,3 +83,11 @@ def test_a_name_that_nft_cannot_look_up_is_explained(match, hint, tmp_path, netl
     assert "error[E409]: node a: nft refuses the rules: Could not resolve" in said
     assert hint in said
     assert "apt install netbase" in said
+
+
+def test_a_missing_program_is_named_with_its_package():
+    error = FileNotFoundError(2, "No such file or directory")
+    [problem] = cannot_run("socat", "a", error).diagnostics
+    assert problem.hint == "apt install socat"
+    [problem] = cannot_run("our-own", "a", error).diagnostics
+    assert problem.hint == ""
