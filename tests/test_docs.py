@@ -194,3 +194,10 @@ def test_the_readme_s_file_is_the_shipped_one():
         return [re.sub(r"nat\.yaml:\d+", "", repr(o)) for o in plan.operations]
 
     assert bare(ours) == bare(shipped)
+
+
+@pytest.mark.kernel
+def test_the_readme_s_program_runs_as_it_is_shown(run, tmp_path):
+    program = next(b for b in blocks((ROOT / "README.md").read_text(), "python") if "Lab(" in b)
+    (tmp_path / "program.py").write_text(program)
+    assert "1 received" in run(f"{sys.executable} program.py")
