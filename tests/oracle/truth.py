@@ -74,7 +74,7 @@ WORDS = {
     Cause.MARTIAN: _words("martian kernel-drop", "martian|source address|invalid (source|dest)"),
     Cause.OPTION: _words("bad-option malformed kernel-drop", "option|header|source.route"),
     Cause.REASSEMBLY: _words("reassembly-failed reassembly", "reassembl"),
-    Cause.SOCKET_REFUSES: _words("kernel-drop socket-refuses", "."),
+    Cause.SOCKET_REFUSES: _words("unacceptable", "flags"),
 }
 
 
