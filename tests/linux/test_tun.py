@@ -6,7 +6,6 @@ import socket
 
 import pytest
 
-from netlab.errors import LabError
 from netlab.lab.lab import Lab
 from netlab.linux import rtnetlink, tun
 from netlab.topology import loads
@@ -42,6 +41,6 @@ def test_what_is_sent_to_a_device_that_has_settled_is_there():
 
 
 def test_a_device_that_nobody_holds_does_not_settle(monkeypatch):
-    monkeypatch.setattr(tun, "PATIENCE", 0.05)
-    with Lab(loads(TOPOLOGY, "tun")) as lab, pytest.raises(LabError, match="tun0"):
+    monkeypatch.setattr(tun, "CARRIER_TIMEOUT", 0.05)
+    with Lab(loads(TOPOLOGY, "tun")) as lab, pytest.raises(TimeoutError, match="tun0"):
         lab["a"].inside(lambda: tun.settle("tun0"))

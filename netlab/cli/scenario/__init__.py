@@ -45,7 +45,7 @@ def run(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab run``."""
     parser.usage = "netlab run [options] NAME|FILE\n       netlab run [options] --all"
     parser.epilog = (
-        "Exit code 0 if every expectation was met in each run and all runs came to the same,\n"
+        "Exit code 0 if every expectation was met in each run and all results are equal,\n"
         "1 if not, 2 for a bad file. Each run has a lab of its own.\n\n"
         "examples:\n"
         "  netlab run one-packet-offload\n"

@@ -132,7 +132,7 @@ def test_an_interrupted_run_leaves_no_lab_and_goes_on_where_it_stopped(
     )
     assert play(scenario, how=how).passed
     assert counts == [(n, 8) for n in range(done, 9)]
-    assert told == [f"{done} of 8 cells were done before it was interrupted"]
+    assert told == [f"{done} of 8 cells were done before the interruption"]
     assert not place.exists()
 
 
@@ -189,5 +189,5 @@ def test_the_part_that_was_played_is_replayed(netlab_state, tmp_path, capsys):
     file.write_text(capsys.readouterr().out)
     assert main(["run", "--replay", str(file), "--json"]) == 0
     told = capsys.readouterr()
-    assert "it came to the same" in told.err
+    assert "same result as before" in told.err
     assert len(json.loads(told.out)["cells"]) == 1
