@@ -165,13 +165,36 @@ class Gap(NamedTuple):
     node: str = ""
 
 
+class RefusingRoute(NamedTuple):
+    """A route of a node that refuses what it matches: ``length`` is that of its prefix."""
+
+    node: str
+    destination: bytes
+    length: int
+    kind: str
+    """``unreachable``, ``prohibit`` or ``blackhole``."""
+
+    def covers(self, address: bytes) -> bool:
+        """Whether ``address`` is in its prefix."""
+        if len(address) != len(self.destination):
+            return False
+        shift = len(address) * 8 - self.length
+        return int.from_bytes(address, "big") >> shift == (
+            int.from_bytes(self.destination, "big") >> shift
+        )
+
+
 class Interface(NamedTuple):
-    """An interface of a node. ``peer`` is the interface at the other end of its wire."""
+    """An interface of a node. ``peer`` is the interface at the other end of its wire.
+
+    ``mac`` is its Ethernet address, empty where it has none or where that is not known.
+    """
 
     name: str
     kind: str = "veth"
     addresses: tuple[bytes, ...] = ()
     peer: tuple[str, str] | None = None
+    mac: bytes = b""
 
 
 class NodeInfo(NamedTuple):
@@ -199,3 +222,4 @@ class Evidence(NamedTuple):
     arrivals_only: bool = False
     """Frames were captured only where they came in: what comes in by a wire had gone out before."""
     box_events: tuple[BoxEvent, ...] = ()
+    routes: tuple[RefusingRoute, ...] = ()

@@ -21,6 +21,7 @@ from netlab.capture.evidence import (
     Interface,
     KernelDrop,
     NodeInfo,
+    RefusingRoute,
     RuleVerdict,
 )
 from netlab.errors import Diagnostic, InputError
@@ -36,6 +37,7 @@ _KINDS: dict[str, Any] = {
     "count": Count,
     "box_event": BoxEvent,
     "gap": Gap,
+    "route": RefusingRoute,
 }
 
 
@@ -43,7 +45,8 @@ def write(evidence: Evidence) -> Iterator[str]:
     """The lines of a file, without their ends."""
     for node, place in evidence.inventory.items():
         interfaces = [
-            {**i._asdict(), "addresses": [a.hex() for a in i.addresses]} for i in place.interfaces
+            {**i._asdict(), "addresses": [a.hex() for a in i.addresses], "mac": i.mac.hex()}
+            for i in place.interfaces
         ]
         yield json.dumps({"place": node, **place._asdict(), "interfaces": interfaces})
     if evidence.arrivals_only:
@@ -56,6 +59,7 @@ def write(evidence: Evidence) -> Iterator[str]:
         ("count", evidence.counts),
         ("box_event", evidence.box_events),
         ("gap", evidence.gaps),
+        ("route", evidence.routes),
     ):
         for record in records:
             plain = {name: _plain(value) for name, value in record._asdict().items()}
@@ -93,6 +97,7 @@ def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
         tuple(found["flow"]),
         arrivals_only,
         tuple(found["box_event"]),
+        tuple(found["route"]),
     )
 
 
@@ -143,6 +148,7 @@ def _place(entry: dict[str, Any]) -> NodeInfo:
                 i["kind"],
                 tuple(bytes.fromhex(a) for a in i["addresses"]),
                 tuple(i["peer"]) if i["peer"] else None,
+                bytes.fromhex(i.get("mac", "")),
             )
             for i in entry["interfaces"]
         ),

@@ -28,7 +28,7 @@ def text(traces: Traces, numbers: Mapping[int, int] | None = None) -> str:
         "\n".join(_journey(packet_trace, known.get(packet_trace.id, packet_trace.id)))
         for packet_trace in traces
     ]
-    blocks += [f"not everything could be seen: {gap.node or 'everywhere'}, {gap.collector}: "
+    blocks += [f"incomplete capture ({gap.node or 'all nodes'}, {gap.collector}): "
                f"{gap.text}" for gap in traces.gaps]  # fmt: skip
     return "\n\n".join(blocks) + "\n" if blocks else "no packets\n"
 
@@ -61,6 +61,8 @@ def _relation(packet_trace: PacketTrace) -> str:
 def _mark(packet_trace: PacketTrace) -> str:
     if packet_trace.arrived:
         return "✓"
+    if packet_trace.disposition is Disposition.IGNORED:
+        return "·"
     return "…" if packet_trace.disposition.lives_on else "✗"
 
 
@@ -92,7 +94,7 @@ def ladder(
         for arrow in _arrows(packet_trace, ends, (numbers or {}).get(packet_trace.id, 0))
         if _known(arrow, names)
     )
-    description = "" if traces.complete else "not everything could be seen"
+    description = "" if traces.complete else "incomplete capture"
     return Ladder(title, columns, arrows, (), description)
 
 

@@ -80,6 +80,8 @@ def _settings(node: Node) -> Iterator[SetSysctl]:
         yield from each(sysctls.IPV6)
         if node.forwards:
             yield from each(sysctls.FORWARDS_IPV6)
+            if not node.neighbours:
+                yield from each(sysctls.LINK_LOCAL)
     else:
         yield from each(sysctls.NO_IPV6, optional=True)
     if node.forwards:

@@ -46,6 +46,12 @@ IPV6 = (
     Setting("net.ipv6.icmp.ratemask", "0", "each packet gets its ICMPv6 error"),
 )
 
+LINK_LOCAL = (
+    # ndisc_solicit() in net/ipv6/ndisc.c: for what it forwards a router asks from no other address.
+    Setting("net.ipv6.conf.default.addr_gen_mode", "0", "it asks neighbours from link-local"),
+)
+"""For a router without permanent neighbours."""
+
 FORWARDS_IPV6 = (Setting("net.ipv6.conf.all.forwarding", "1", "this node passes packets on"),)
 
 BRIDGE = (

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from netlab.trace.explain import NEVER_LEFT
+from netlab.trace.tree import copy_that_counts
 from netlab.wire.view import ICMP, ICMPV6, TCP, UDP
 
 if TYPE_CHECKING:
@@ -42,9 +44,6 @@ class Packet(NamedTuple):
         return f"#{self.number} {self.what} from {self.origin}: {self.disposition}{at}{by}"
 
 
-NEVER_LEFT = "never-left"
-
-
 def sent(outcomes: Iterable[ProbeResult]) -> Iterator[Packet]:
     """The packets that a step sent, by their numbers."""
     for outcome in outcomes:
@@ -64,7 +63,8 @@ def watched(traces: Iterable[PacketTrace], which: Watched) -> Iterator[Packet]:
 def chosen(traces: Iterable[PacketTrace], which: Watched) -> Iterator[tuple[int, PacketTrace]]:
     """The packets that are numbered, in the order in which they were first seen."""
     number = 0
-    for packet_trace in traces:
+    everything = {packet_trace.id: packet_trace for packet_trace in traces}
+    for packet_trace in everything.values():
         ports = (None, packet_trace.packet.source_port, packet_trace.packet.destination_port)
         if (
             packet_trace.proto == which.protocol
@@ -72,7 +72,7 @@ def chosen(traces: Iterable[PacketTrace], which: Watched) -> Iterator[tuple[int,
             and not packet_trace.parents
         ):
             number += 1
-            yield number, packet_trace
+            yield number, copy_that_counts(packet_trace, everything)
 
 
 def numbered(

@@ -125,7 +125,7 @@ class Performer:
             watch = stack.enter_context(self.lab.observe())
             probes.send(self.lab[send.source].inside)
             watch.settle()
-        traces, outcomes = probed(watch.traces, probes)
+        traces, outcomes = probed(watch.traces, probes, one_way=True)
         ends = [(o.number, o.decisive) for o in outcomes if o.decisive]
         seen = Observation(packets=tuple(packets.sent(outcomes)))
         return Performed(seen, traces, packets.numbered(traces, ends))

@@ -8,10 +8,11 @@ from netlab.trace.box_events import told
 from netlab.trace.correlate import correlate
 from netlab.trace.model import Hop, PacketTrace, Traces
 from netlab.trace.nat_bindings import Bindings
+from netlab.trace.neighbours import asks_for
 from netlab.trace.verdict import Judge
 from netlab.wire import address
 from netlab.wire.diff import TRANSPORT_NAMES, changes
-from netlab.wire.view import ICMP, ICMPV6, MALFORMED
+from netlab.wire.view import ARP, ICMP, ICMPV6, MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,12 +46,14 @@ def _fate(track: Track, numbers: dict[int, int], judge: Judge, bindings: Binding
         tuple(seen.frame for seen in track.sightings),
         tuple(numbers[id(parent)] for parent in track.parents),
         tuple(numbers[id(child)] for child in track.children),
-        track.becoming == "copied",
+        track.copied,
+        track.time_ns,
+        track.view,
     )
 
 
 def _hops(track: Track, bindings: Bindings) -> Iterator[Hop]:
-    before = track.begins
+    before = track.copied_from or track.begins
     for number, seen in enumerate(track.sightings):
         box_event = track.box_events.get(number)
         changed = changes(before, seen.view)
@@ -70,6 +73,10 @@ def label(packet: View) -> str:
     """A packet in a few words: ``UDP 10.0.0.2:4000 > 10.0.1.2:80, 20 octets``."""
     if packet.protocol == MALFORMED:
         return f"malformed IPv{packet.version} packet, {packet.length} octets"
+    if packet.protocol == ARP:
+        asks = asks_for(packet) is not None
+        source, target = address.text(packet.source), address.text(packet.destination)
+        return f"ARP who has {target}? asks {source}" if asks else f"ARP reply of {source}"
     source, destination = address.text(packet.source), address.text(packet.destination)
     name = TRANSPORT_NAMES.get(packet.protocol, "")
     if packet.protocol in (ICMP, ICMPV6):

@@ -79,6 +79,8 @@ class _Follower:
     def __init__(self, evidence: Evidence, rule_traces: RuleTraces, bindings: Bindings) -> None:
         self.tracks: list[Track] = []
         self._arrivals_only = evidence.arrivals_only
+        times = [f.time_ns for f in evidence.frames[:1]] + [d.time_ns for d in evidence.drops[:1]]
+        self._began = min(times, default=0)
         self._frames = evidence.frames
         self._rule_traces = rule_traces
         self._box_events = BoxEvents(evidence.box_events)
@@ -145,7 +147,7 @@ class _Follower:
                 seen.view, lambda t: t.last is not None and t.last.interface != seen.interface
             )
         if track is None:
-            track = self._begin(seen.view, seen.node, seen.time_ns)
+            track = self._copied(seen) or self._begin(seen.view, seen.node, seen.time_ns)
         self._move(track, seen)
         self._claim(track, self._rule_traces.arriving(seen.node, seen.view))
         self._node(seen.node).add(track)
@@ -169,6 +171,7 @@ class _Follower:
         if track is None:
             track = self._begin(seen.view, seen.node, seen.time_ns)
             self._claim(track, self._rule_traces.leaving(seen.node, seen.view))
+            self._adopt_looped(track, seen)
         elif track.last and track.last.node == seen.node:
             self._gone[seen.node, track.view.key] = track
         self._move(track, seen)
@@ -205,6 +208,8 @@ class _Follower:
             return False
         came = track.view
         own = self._own.get(seen.node, set())
+        if track.is_looped(own):
+            return False
         if came.destination in own and seen.view.source in own:
             # An echo, unless a NAT turned the packet around: then it lost one from its TTL.
             return seen.view.ttl == came.ttl - 1
@@ -245,9 +250,14 @@ class _Follower:
         return wire.find(seen.view)
 
     def _copied(self, seen: Sighting) -> Track | None:
-        """A second time out of a node that the packet entered once: the node made a copy."""
+        """A second time out of a node that the packet entered once: the node made a copy.
+
+        So does a switch that hands a broadcast frame to its own bridge device.
+        """
+        if seen.direction == "in" and (seen.node, seen.interface) not in self._inner:
+            return None
         first = self._gone.get((seen.node, seen.view.key))
-        if first is None or first.is_dead:
+        if first is None or (first.is_dead and first.node == seen.node):
             return None
         out = next(
             (s for s in first.sightings if s.node == seen.node and s.direction == "out"), None
@@ -262,10 +272,17 @@ class _Follower:
 
     def _copy(self, first: Track, seen: Sighting) -> Track:
         copy = self._begin(seen.view, seen.node, seen.time_ns)
-        copy.parents.append(first)
-        copy.becoming = "copied"
-        first.children.append(copy)
+        first.add_copy(copy, seen.node)
         return copy
+
+    def _adopt_looped(self, track: Track, seen: Sighting) -> None:
+        """The copy of a broadcast that the sender's kernel handed to itself just before."""
+        own = self._own.get(seen.node, set())
+        looped = self._node(seen.node).find(
+            seen.view, lambda t: t.is_looped(own) and not t.parents, newest=True
+        )
+        if looped:
+            track.add_copy(looped, seen.node)
 
     def _related(self, room: PendingPackets, seen: Sighting) -> Track | None:
         """A piece of what was expected, or several of them in one."""
@@ -411,7 +428,7 @@ class _Follower:
         """A time for it: nft tells order only, so just after the passage before."""
         known = self._clock.get(rule_trace.node, [])
         before = bisect_left(known, (rule_trace.number, 0))
-        return known[before - 1][1] + 1 if before else 0
+        return known[before - 1][1] + 1 if before else self._began
 
 
 def _beginnings(packet: View) -> Iterator[tuple[object, ...]]:

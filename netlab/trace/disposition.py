@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from netlab.wire.address import is_multicast
 from netlab.wire.tcp import RST, SYN
 
 if TYPE_CHECKING:
@@ -20,15 +21,20 @@ class Disposition(StrEnum):
 
     DELIVERED = "delivered"
     ABSORBED = "absorbed"  # a userspace box or program took it, and it was not the destination
-    FRAGMENTED = "fragmented"  # into pieces, which have fates of their own
+    FRAGMENTED = "fragmented"  # into IP fragments, which have fates of their own
+    SEGMENTED = "segmented"  # a super-packet, into segments, which have fates of their own (GSO)
     MERGED = "merged"  # into another packet, which has a fate of its own
 
     DENIED = "denied"  # by a rule, or by the policy of a chain
     NAT_CLASH = "nat-clash"  # conntrack could not confirm the translation
     NO_ROUTE = "no-route"
-    NULL_ROUTED = "null-routed"  # a blackhole, prohibit or unreachable route
+    UNREACHABLE_ROUTE = "unreachable-route"  # a route of this type, which refuses
+    PROHIBIT_ROUTE = "prohibit-route"
+    BLACKHOLE_ROUTE = "blackhole-route"
     NOT_FORWARDING = "not-forwarding"  # the node is no router, or not for this packet
     RPF_FAILED = "rpf-failed"  # reverse path filter (RFC 3704)
+    MARTIAN = "martian"  # a source or destination that cannot be on that link (RFC 1812)
+    LINK_DOWN = "link-down"
     NO_LISTENER = "no-listener"
     TTL_EXPIRED = "ttl-expired"
     TOO_BIG = "too-big"
@@ -36,6 +42,8 @@ class Disposition(StrEnum):
     UNACCEPTABLE = "unacceptable"  # to TCP: flags, sequence number or timestamp do not fit
     DUPLICATE = "duplicate"  # the receiver had all of it already
     REASSEMBLY_FAILED = "reassembly-failed"  # fragments overlap, or the rest did not come in time
+    IGNORED = "ignored"  # by a node that it was not meant for: a flooded copy, a group of others
+    BAD_OPTION = "bad-option"  # an IP option or extension header that the node does not accept
     BAD_CHECKSUM = "bad-checksum"
     MALFORMED = "malformed"
     QUEUE_FULL = "queue-full"
@@ -54,10 +62,14 @@ class Disposition(StrEnum):
     @property
     def lives_on(self) -> bool:
         """Whether its end is told by other packets."""
-        return self in (Disposition.FRAGMENTED, Disposition.MERGED)
+        return self in (Disposition.FRAGMENTED, Disposition.SEGMENTED, Disposition.MERGED)
 
 
 _D = Disposition
+
+NOT_JOINED = "the node has not joined the group"
+
+NO_NEIGHBOUR = "no neighbour answers for the next hop"
 
 REASONS: dict[str, tuple[Disposition, str]] = {
     "NETFILTER_DROP": (_D.DENIED, "dropped by netfilter"),
@@ -65,13 +77,29 @@ REASONS: dict[str, tuple[Disposition, str]] = {
     "NO_SOCKET": (_D.NO_LISTENER, "no socket listens there"),
     "IP_NOPROTO": (_D.NO_LISTENER, "nobody listens for this protocol"),
     "UNHANDLED_PROTO": (_D.NO_LISTENER, "the kernel does not know this protocol"),
+    "OTHERHOST": (_D.IGNORED, "its Ethernet address is another node's"),
+    "LOCAL_MAC": (_D.MARTIAN, "its Ethernet source is the receiver's own"),
+    "IP_LOCALNET": (_D.MARTIAN, "a loopback address outside of its node"),
+    "IP_LOCAL_SOURCE": (_D.MARTIAN, "its source address is the receiver's own"),
+    "IP_INVALID_SOURCE": (_D.MARTIAN, "its source address cannot be a source"),
+    "IP_INVALID_DEST": (_D.MARTIAN, "its destination address cannot be a destination"),
+    "UNICAST_IN_L2_MULTICAST": (_D.MARTIAN, "a unicast packet in a multicast frame"),
+    "IPV6_BAD_EXTHDR": (_D.BAD_OPTION, "its IPv6 extension headers are wrong"),
+    "IPV6DISABLED": (_D.NO_LISTENER, "IPv6 is disabled there"),
+    "TCP_FASTOPEN": (_D.UNACCEPTABLE, "its Fast Open cookie is not acceptable"),
+    "XFRM_POLICY": (_D.DENIED, "refused by an IPsec policy"),
+    "TC_INGRESS": (_D.DENIED, "dropped by a tc filter at ingress"),
+    "TC_EGRESS": (_D.DENIED, "dropped by a tc filter at egress"),
+    "XDP": (_D.DENIED, "dropped by an XDP program"),
+    "BPF_CGROUP_EGRESS": (_D.DENIED, "dropped by a BPF program of its cgroup"),
+    "SECURITY_HOOK": (_D.DENIED, "refused by a security module"),
     "IP_INNOROUTES": (_D.NO_ROUTE, "no route to the destination"),
     "IP_OUTNOROUTES": (_D.NO_ROUTE, "no route to the destination"),
     "IP_INHDR": (_D.MALFORMED, "the IP header is wrong"),
     "IP_INADDRERRORS": (_D.NOT_FORWARDING, "the node does not forward"),
     "PKT_TOO_BIG": (_D.TOO_BIG, "larger than the MTU and must not be fragmented"),
     "IP_RPFILTER": (_D.RPF_FAILED, "the way back to its source is another (reverse path filter)"),
-    "NEIGH_FAILED": (_D.NEIGHBOUR_UNREACHABLE, "the next hop did not answer ARP or ND"),
+    "NEIGH_FAILED": (_D.NEIGHBOUR_UNREACHABLE, NO_NEIGHBOUR),
     "NEIGH_QUEUEFULL": (_D.NEIGHBOUR_UNREACHABLE, "too many packets wait for ARP or ND"),
     "NEIGH_DEAD": (_D.NEIGHBOUR_UNREACHABLE, "the next hop's neighbour entry is dead"),
     "NEIGH_CREATEFAIL": (_D.NEIGHBOUR_UNREACHABLE, "no neighbour entry could be made"),
@@ -89,7 +117,7 @@ REASONS: dict[str, tuple[Disposition, str]] = {
     "SOCKET_RCVBUFF": (_D.SOCKET_FULL, "the socket's receive buffer is full"),
     "SOCKET_BACKLOG": (_D.SOCKET_FULL, "the socket's backlog is full"),
     "PROTO_MEM": (_D.SOCKET_FULL, "the protocol's memory is used up"),
-    "QDISC_DROP": (_D.QUEUE_FULL, "the interface's queue is full, or nothing is behind it"),
+    "QDISC_DROP": (_D.QUEUE_FULL, "the interface's queue is full"),
     "QDISC_OVERLIMIT": (_D.QUEUE_FULL, "the interface's queue is full"),
     "FULL_RING": (_D.QUEUE_FULL, "the device's ring is full"),
     "CPU_BACKLOG": (_D.QUEUE_FULL, "the processor's backlog is full"),
@@ -133,9 +161,30 @@ TCP_REASONS: dict[str, tuple[Disposition, str]] = {
 
 REASONS |= TCP_REASONS
 
+NO_NEXT_HEADER = 59
+
 _TCP = ("tcp_v4_rcv", "tcp_v6_rcv")
 _REASSEMBLY = ("ip_defrag", "ipv6_frag_rcv", "nf_ct_frag6_gather", "inet_frag")
-_ROUTE_ERRORS = ("ip_error", "ip6_pkt_discard", "ip6_pkt_prohibit", "dst_discard")
+
+_BY_FUNCTION: dict[tuple[str, str], tuple[Disposition, str]] = {
+    ("IP_INNOROUTES", "ip6_pkt_prohibit"): (_D.PROHIBIT_ROUTE, "a prohibit route"),
+    ("NOT_SPECIFIED", "dst_discard"): (_D.BLACKHOLE_ROUTE, "a blackhole route"),
+    ("NOT_SPECIFIED", "ip_error"): (_D.BLACKHOLE_ROUTE, "a blackhole route"),
+    ("NOT_SPECIFIED", "neigh_"): (_D.NEIGHBOUR_UNREACHABLE, NO_NEIGHBOUR),
+    ("NOT_SPECIFIED", "ndisc_error_report"): (_D.NEIGHBOUR_UNREACHABLE, NO_NEIGHBOUR),
+    ("NOT_SPECIFIED", "arp_error_report"): (_D.NEIGHBOUR_UNREACHABLE, NO_NEIGHBOUR),
+    ("NOT_SPECIFIED", "ipv6_rthdr_rcv"): (_D.BAD_OPTION, "its routing header is refused"),
+    ("UNHANDLED_PROTO", "ip6_tlvopt_unknown"): (_D.BAD_OPTION, "an unknown IPv6 option"),
+    ("UNHANDLED_PROTO", "ip6_parse_tlv"): (_D.BAD_OPTION, "an unknown IPv6 option"),
+    ("UNHANDLED_PROTO", "ip6_rcv_core"): (_D.MALFORMED, "the IP version is wrong"),
+    ("NOT_SPECIFIED", "__udp4_lib_rcv"): (_D.NO_LISTENER, "no socket listens there"),
+    ("NOT_SPECIFIED", "__udp6_lib_rcv"): (_D.NO_LISTENER, "no socket listens there"),
+    ("NOT_SPECIFIED", "ip6_mc_input"): (_D.IGNORED, NOT_JOINED),
+    ("IP_INADDRERRORS", "ip6_forward"): (_D.NOT_FORWARDING, "its addresses are not forwarded"),
+}
+"""Reasons that mean something else where certain functions give them, by the name's beginning."""
+
+UNSAID = "for a reason that the kernel does not name"
 
 
 def of_kernel(reason: str, function: str, packet: View, state: str = "") -> tuple[Disposition, str]:
@@ -149,17 +198,48 @@ def of_kernel(reason: str, function: str, packet: View, state: str = "") -> tupl
         return _by_half_connection(packet, state)
     if reason == "NOT_SPECIFIED" and function.startswith(_REASSEMBLY):
         return _D.REASSEMBLY_FAILED, "it overlaps another fragment of its datagram (RFC 5722)"
-    if reason == "NOT_SPECIFIED" and function.startswith(_ROUTE_ERRORS):
-        return _D.NULL_ROUTED, "a blackhole or prohibit route"
+    special = _special(reason, function, packet)
+    if special:
+        return special
     known = REASONS.get(reason)
     if known:
         disposition, text = known
         in_state = f" in state {state}" if state and reason in ("TCP_FLAGS", "TCP_RESET") else ""
         return disposition, text + in_state
-    return (
-        _D.KERNEL_DROP,
-        f"refused by the kernel ({reason} in {function or 'an unknown function'})",
-    )
+    named = "refused by the kernel"
+    return _D.KERNEL_DROP, f"{named} {UNSAID}" if reason == "NOT_SPECIFIED" else named
+
+
+def _special(reason: str, function: str, packet: View) -> tuple[Disposition, str] | None:
+    """What a reason means in this function, and for this packet."""
+    to_group = bool(packet.destination) and is_multicast(packet.destination)
+    if packet.protocol == NO_NEXT_HEADER and function.startswith("dst_discard"):
+        return _D.NO_LISTENER, "nothing follows its headers (next header 59)"
+    if (
+        reason == "IP_INADDRERRORS"
+        and function == "ip6_forward"
+        and packet.source[:2] >= b"\xfe\x80"
+    ):
+        return _D.NOT_FORWARDING, "a link-local address is not forwarded"
+    if reason == "IP_INHDR" and function == "ip6_rcv_core" and _is_no_source(packet.source):
+        return _D.MARTIAN, "its source address cannot be a source"
+    if reason in ("NOT_SPECIFIED", "IP_INADDRERRORS") and function.startswith("ip_r"):
+        if to_group:
+            return _D.IGNORED, NOT_JOINED
+        if packet.options_length and reason == "NOT_SPECIFIED":
+            return _D.BAD_OPTION, "its IP options are refused (source routing)"
+        if reason == "NOT_SPECIFIED":
+            return _D.MARTIAN, "its addresses cannot be on that link"
+    if reason == "INVALID_PROTO" and function in ("icmp_rcv", "icmpv6_rcv"):
+        return _D.IGNORED, "the node does not answer ICMP to a group"
+    for (name, start), meaning in _BY_FUNCTION.items():
+        if reason == name and function.startswith(start):
+            return meaning
+    return None
+
+
+def _is_no_source(address: bytes) -> bool:
+    return bool(address) and (is_multicast(address) or address == bytes(15) + b"\1")
 
 
 def _by_half_connection(packet: View, state: str) -> tuple[Disposition, str]:

@@ -1,62 +1,71 @@
 """The answer in one sentence: how many were sent, how many arrived, where the others died.
 
     3 sent, 1 arrived. #2 and #3 died in nat, forward chain, rule "first-packet-only" (nat.yaml:23).
+    1 sent, 1 arrived. Its answer died in hostb: no route to 10.0.0.2.
 
-A packet that was cut or merged arrived if all that came of it did.
+What was sent counts, not its copies, pieces or what it was merged into (``netlab.trace.tree``).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netlab.trace.disposition import Disposition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from netlab.trace.model import PacketTrace, Reason
 
 
-class ProbeResult(NamedTuple):
-    """What came of one thing that was sent; ``decisive`` is the fate that its end follows from.
+NEVER_LEFT = "never-left"
+"""In place of a disposition: the sender's kernel did not send it, or it still waits there."""
 
-    ``refusal`` is what the sender's own kernel said instead of sending, if it did.
+
+class ProbeResult(NamedTuple):
+    """What came of one thing that was sent; ``decisive`` is the trace that its end follows from.
+
+    ``refusal`` is what the sender's own kernel said instead of sending, if it did. ``receivers``
+    are the nodes that got what is not for one node alone. ``answers`` are what came back: the
+    answer, and of TCP the sender's ACK to it.
     """
 
     number: int
     decisive: PacketTrace | None
     refusal: str = ""
+    receivers: tuple[str, ...] = ()
+    answers: tuple[PacketTrace, ...] = ()
 
     @property
     def arrived(self) -> bool:
         """Whether all of it arrived."""
         return self.decisive is not None and self.decisive.arrived
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether nothing is known to have ended the answer, or TCP's handshake."""
+        return all(answer.arrived for answer in self.answers)
 
-def decisive(
-    parts: Iterable[PacketTrace], everything: Mapping[int, PacketTrace]
-) -> PacketTrace | None:
-    """Of a packet in several parts, the first that did not arrive, else the last.
-
-    Parts that live on in others are followed there; ``everything`` is all fates by id.
-    """
-    last = None
-    waiting = list(parts)
-    seen: set[int] = set()
-    while waiting:
-        packet_trace = waiting.pop(0)
-        if packet_trace.id in seen:
-            continue
-        seen.add(packet_trace.id)
-        children = [everything[child] for child in packet_trace.children if child in everything]
-        following = [child for child in children if not child.copied]
-        if packet_trace.disposition.lives_on and following:
-            waiting += following
-            continue
-        if not packet_trace.arrived:
-            return packet_trace
-        last = packet_trace
-    return last
+    def to_json(self, sender: str, proto: int) -> dict[str, Any]:
+        """The end of what ``sender`` sent, with its number, who got it, and what came back."""
+        if self.decisive is None:
+            end: dict[str, Any] = {
+                "id": None,
+                "label": "",
+                "proto": proto,
+                "disposition": NEVER_LEFT,
+                "where": {"node": sender, "interface": ""},
+                "reason": {"source": "sender", "text": self.refusal, "rule": "", "topology": ""},
+                "hops": [],
+            }
+        else:
+            end = self.decisive.to_json()
+        return {
+            "number": self.number,
+            **end,
+            "receivers": list(self.receivers),
+            "answers": [answer.to_json() for answer in self.answers],
+        }
 
 
 def sentence(results: Sequence[ProbeResult]) -> str:
@@ -65,23 +74,51 @@ def sentence(results: Sequence[ProbeResult]) -> str:
     found = [f"{len(results)} sent, {arrived or 'none'} arrived."]
     groups: dict[str, list[int]] = {}
     for outcome in results:
-        if not outcome.arrived:
-            groups.setdefault(_end(outcome), []).append(outcome.number)
+        for end in _ends(outcome):
+            groups.setdefault(end, []).append(outcome.number)
     for end, numbers in groups.items():
-        who = "It" if len(results) == 1 else named(numbers)
-        found.append(f"{who} {end}.")
+        who = "it" if len(results) == 1 else named(numbers)
+        said = end.format(who=who, answer=_answer(who, numbers))
+        found.append(f"{said[0].upper()}{said[1:]}.")
     return " ".join(found)
 
 
+def _ends(outcome: ProbeResult) -> Iterator[str]:
+    """What there is to say of a result, with braces for who it is about."""
+    if not outcome.arrived:
+        yield f"{{who}} {_escaped(_end(outcome))}"
+        return
+    if outcome.receivers:
+        yield f"{{who}} reached {_list(outcome.receivers)}"
+    for answer, name in zip(outcome.answers, ("answer", "ack"), strict=False):
+        if not answer.arrived:
+            before = "" if name == "answer" else "arrived; the ACK to it "
+            yield f"{{answer}} {before}{_escaped(how_it_ended(answer))}"
+
+
+def _answer(who: str, numbers: Sequence[int]) -> str:
+    if who == "it":
+        return "its answer"
+    return f"the answer to {who}" if len(numbers) == 1 else f"the answers to {who}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def _end(outcome: ProbeResult) -> str:
-    packet_trace = outcome.decisive
-    if packet_trace is None:
-        return f"never left: {outcome.refusal or 'nobody saw it'}"
+    if outcome.decisive is None:
+        return f"never left: {outcome.refusal or 'no capture saw it'}"
+    return how_it_ended(outcome.decisive)
+
+
+def how_it_ended(packet_trace: PacketTrace) -> str:
+    """``died in nat, forward chain, rule "x" (nat.yaml:23)``, of a packet that did not arrive."""
     where = f"in {packet_trace.node}"
     if packet_trace.disposition is Disposition.UNKNOWN:
         return f"vanished {where}: {packet_trace.reason.text}"
     if packet_trace.disposition is Disposition.LOST_ON_LINK:
-        return f"got lost on a wire: {packet_trace.reason.text}"
+        return f"got lost on a link: {packet_trace.reason.text}"
     if packet_trace.disposition is Disposition.STILL_QUEUED:
         return f"had not yet come out of {packet_trace.node}: {packet_trace.reason.text}"
     hedge = "probably " if packet_trace.reason.source == "inferred" else ""
@@ -102,4 +139,8 @@ def named(numbers: Sequence[int]) -> str:
     words = [f"#{number}" for number in numbers]
     if len(words) > 12:
         words = [*words[:10], f"{len(words) - 10} more"]
+    return _list(words)
+
+
+def _list(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -36,6 +36,7 @@ def inventory(plan: Plan) -> dict[str, NodeInfo]:
                     kinds.get((node.name, i.name), "veth"),
                     tuple(packed(a.partition("/")[0]) for a in i.addresses),
                     wires.get((node.name, i.name)),
+                    bytes.fromhex(i.mac.replace(":", "")),
                 )
                 for i in node.interfaces
             ),

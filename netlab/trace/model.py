@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from netlab.wire.view import ICMPV6
+from netlab.wire.view import ARP, ICMPV6
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,6 +88,10 @@ class PacketTrace(NamedTuple):
     children: tuple[int, ...] = ()
     copied: bool = False
     """It is a copy that a node made."""
+    time_ns: int = 0
+    """When it was first seen, or when it died if it was never seen on an interface."""
+    last: View | None = None
+    """The packet as it was last seen; ``None`` in a prediction."""
 
     @property
     def arrived(self) -> bool:
@@ -96,9 +100,16 @@ class PacketTrace(NamedTuple):
 
     @property
     def is_housekeeping(self) -> bool:
-        """Whether it is IGMP, MLD or Neighbour Discovery: what nodes say of themselves."""
+        """Whether it is IGMP, MLD, ARP or Neighbour Discovery: what nodes say of themselves."""
         kind = self.packet.transport[:1]
-        return self.proto == IGMP or (self.proto == ICMPV6 and kind in HOUSEKEEPING)
+        return self.proto in (IGMP, ARP) or (self.proto == ICMPV6 and kind in HOUSEKEEPING)
+
+    @property
+    def asks_for_neighbour(self) -> bool:
+        """Whether it is an ARP request or a Neighbour Solicitation."""
+        if self.proto == ARP:
+            return self.packet.transport[7:8] == b"\1"
+        return self.proto == ICMPV6 and self.packet.transport[:1] == b"\x87"
 
     @property
     def origin(self) -> str:
@@ -120,6 +131,7 @@ class PacketTrace(NamedTuple):
                 "topology": self.reason.topology,
             },
             "hops": [hop.to_json() for hop in self.hops],
+            **({"parents": list(self.parents), "copied": self.copied} if self.parents else {}),
         }
 
 
@@ -192,9 +204,15 @@ class Traces:
 
     @property
     def of_interest(self) -> Traces:
-        """All but the nodes' own housekeeping."""
+        """All but the nodes' own housekeeping; of that what asked for a neighbour in vain."""
+        answered = {
+            parent for one in self._traces if one.arrived for parent in (one.id, *one.parents)
+        }
         return self._only(
-            packet_trace for packet_trace in self._traces if not packet_trace.is_housekeeping
+            one
+            for one in self._traces
+            if not one.is_housekeeping
+            or (one.asks_for_neighbour and not answered.intersection((one.id, *one.parents)))
         )
 
     @property
@@ -229,6 +247,7 @@ class Traces:
         for packet_trace in self._traces:
             plain = packet_trace.to_json()
             del plain["id"]
+            plain.pop("parents", None)
             for hop in plain["hops"]:
                 del hop["time_ns"]
             found.append(plain)

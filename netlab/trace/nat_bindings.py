@@ -27,6 +27,10 @@ LATER = 1_000_000_000
 """Nanoseconds after which an event that was read late can no longer have happened before."""
 
 
+AT_ONCE = 500_000_000
+"""Nanoseconds, less than the shortest timeout, within which a destroyed entry had been expired."""
+
+
 def flow_of(packet: View) -> Flow | None:
     """The flow that conntrack takes a packet for; ``None`` if that cannot be seen."""
     if packet.fragment_offset or packet.key[0] == "fragment":
@@ -76,12 +80,24 @@ class Bindings:
 
     def has_gone(self, node: str, packet: View, now: int) -> bool:
         """Whether the entry of its flow had surely gone when ``packet`` was in ``node``."""
+        before, after = self._around(node, packet, now)
+        if not before or before[-1].kind != "destroy":
+            return False
+        return all(event.time_ns > now + LATER for event in after)
+
+    def goes(self, node: str, packet: View, now: int) -> bool:
+        """Whether the entry of its flow went just after ``packet`` was in ``node``.
+
+        What finds an entry expired destroys it, so that the event comes after the packet.
+        """
+        _, after = self._around(node, packet, now)
+        return bool(after) and after[0].kind == "destroy" and after[0].time_ns < now + AT_ONCE
+
+    def _around(self, node: str, packet: View, now: int) -> tuple[list[FlowEvent], list[FlowEvent]]:
         flow = flow_of(packet)
         events = self._events.get((node, flow), []) if flow else []
         before = [event for event in events if event.time_ns < now]
-        if not before or before[-1].kind != "destroy":
-            return False
-        return all(event.time_ns > now + LATER for event in events[len(before) :])
+        return before, events[len(before) :]
 
 
 def _text(flow: Flow) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from netlab.capture.evidence import BoxEvent, Direction, KernelDrop
     from netlab.trace.rule_trace import RuleTrace
     from netlab.wire.view import View
@@ -35,6 +37,8 @@ class Track:
         "box_event",
         "box_events",
         "children",
+        "copied",
+        "copied_from",
         "covered",
         "drop",
         "node",
@@ -57,9 +61,33 @@ class Track:
         """The same for each sighting where it left a wire, by its index."""
         self.parents: list[Track] = []
         self.children: list[Track] = []
-        self.becoming: Literal["", "cut", "merged", "copied"] = ""
+        self.becoming: Literal["", "cut", "merged"] = ""
+        self.copied = False
+        """Whether it is a copy that a node made of its parent."""
+        self.copied_from: View | None = None
+        """The parent as it came in to that node."""
         self.covered = 0
         """Octets of this packet that have gone on as pieces."""
+
+    def add_copy(self, copy: Track, node: str) -> None:
+        """``copy`` is one that ``node`` made of this packet."""
+        copy.copied = True
+        copy.parents.append(self)
+        copy.copied_from = next(
+            (s.view for s in self.sightings if s.node == node and s.direction == "in"), None
+        )
+        self.children.append(copy)
+
+    def is_looped(self, own: Collection[bytes]) -> bool:
+        """Whether a node with the addresses ``own`` handed it to itself: a broadcast's own copy."""
+        first = self.sightings[0] if self.sightings else None
+        return (
+            first is not None
+            and len(self.sightings) == 1
+            and first.direction == "in"
+            and first.interface != "lo"
+            and first.view.source in own
+        )
 
     @property
     def last(self) -> Sighting | None:

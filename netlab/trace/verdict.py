@@ -21,21 +21,23 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from netlab.capture.evidence import MISSED
+from netlab.trace import neighbours
 from netlab.trace.box_events import by_box, kept
 from netlab.trace.counters import CAUSES, SILENT, suspicions
-from netlab.trace.disposition import Disposition, of_kernel
+from netlab.trace.disposition import NO_NEIGHBOUR, REASONS, Disposition, of_kernel
 from netlab.trace.icmp_errors import Answers, accepted
 from netlab.trace.model import Reason
+from netlab.trace.neighbours import Requests, asks_for
 from netlab.trace.pending import carried
 from netlab.wire import address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netlab.capture.evidence import Evidence, RuleVerdict
+    from netlab.capture.evidence import Evidence, RefusingRoute, RuleVerdict
     from netlab.trace.icmp_errors import IcmpError
     from netlab.trace.nat_bindings import Bindings
-    from netlab.trace.track import Track
+    from netlab.trace.track import Sighting, Track
 
 
 End: TypeAlias = tuple[Disposition, Reason]
@@ -45,6 +47,18 @@ NOT_OURS = frozenset(
     {Disposition.NOT_FORWARDING, Disposition.NO_ROUTE, Disposition.RPF_FAILED, Disposition.UNKNOWN}
 )
 """Ends of packets that a node's kernel does not take for its own."""
+
+
+ROUTE_KINDS = {
+    "unreachable": Disposition.UNREACHABLE_ROUTE,
+    "prohibit": Disposition.PROHIBIT_ROUTE,
+    "blackhole": Disposition.BLACKHOLE_ROUTE,
+}
+ROUTES = frozenset({Disposition.NO_ROUTE, *ROUTE_KINDS.values()})
+
+
+SHORTEST_TIMEOUT = 1_000_000_000
+"""Nanoseconds: conntrack's timeouts are whole seconds."""
 
 
 class Verdict(NamedTuple):
@@ -77,15 +91,34 @@ class Judge:
             for c in evidence.counts
             if c.name in ("conntrack.insert_failed", "conntrack.drop")
         }
+        self._macs = {
+            (node, i.name): i.mac
+            for node, place in self._places.items()
+            for i in place.interfaces
+            if i.mac
+            and place.kind != "inline"
+            and not any(one.kind == "bridge" for one in place.interfaces)
+        }
+        self._refusing: dict[str, list[RefusingRoute]] = {}
+        for route in evidence.routes:
+            self._refusing.setdefault(route.node, []).append(route)
+        self._flow_times: dict[tuple[object, ...], list[int]] = {}
+        if evidence.flows:
+            for track in tracks:
+                for seen in track.sightings:
+                    self._flow_times.setdefault((seen.node, *seen.view.flow), []).append(
+                        seen.time_ns
+                    )
         self._programs = set(self._spoken_for(tracks))
         self._known: dict[int, End] = {}
         doubtful = []
-        answers = Answers(tracks)
+        self._requests = Requests(tracks, self._places)
+        answers = self._answers = Answers(tracks)
         for track in tracks:
             end = self._certain(track)
             if end is None or (track.drop and end[0].arrived):
                 # What TIME-WAIT takes it may still refuse.
-                end = answered(answers.of(track)) or end
+                end = self._refused(track) or answered(answers.of(track)) or end
             if end:
                 self._known[id(track)] = end
             else:
@@ -115,9 +148,23 @@ class Judge:
             text = f"a program at {track.node} speaks for {address.text(track.view.destination)}"
             disposition, reason = Disposition.DELIVERED, Reason("inferred", text)
         lives = disposition.arrived or disposition.lives_on
-        if last and not lives and self._bindings.has_gone(track.node, track.view, last.time_ns):
-            reason = reason._replace(text=f"{reason.text}; conntrack had let go of its flow")
+        if last and not lives:
+            reason = reason._replace(text=reason.text + self._expired(track, last))
         return Verdict(disposition, reason, track.node, interface)
+
+    def _expired(self, track: Track, last: Sighting) -> str:
+        """That its conntrack entry had expired, if so, and how long its flow had been idle."""
+        gone = self._bindings.has_gone(track.node, track.view, last.time_ns)
+        if not gone and not self._bindings.goes(track.node, track.view, last.time_ns):
+            return ""
+        source, destination, protocol, source_port, port = last.view.flow
+        ways = (last.view.flow, (destination, source, protocol, port, source_port))
+        times = [t for way in ways for t in self._flow_times.get((track.node, *way), ())]
+        idle = last.time_ns - max((t for t in times if t < last.time_ns), default=0)
+        if not gone and idle < SHORTEST_TIMEOUT:
+            return ""
+        since = f" (idle for {idle / 1e9:.1f} s)" if idle < last.time_ns else ""
+        return f"; its conntrack entry had already expired{since}"
 
     def _spoken_for(self, tracks: Sequence[Track]) -> Iterator[tuple[object, ...]]:
         """Flows to foreign addresses for which a node sends all the same: a program does."""
@@ -142,6 +189,15 @@ class Judge:
             or (frame.ethernet and bool(frame.data[0] & 1))
         )
 
+    def _is_a_strangers(self, track: Track) -> bool:
+        """Whether the frame was addressed to another node, so that this one's kernel ignores it."""
+        last = track.last
+        if last is None or last.direction != "in" or last.node != track.node:
+            return False
+        frame = self._evidence.frames[last.frame]
+        mac = self._macs.get((last.node, last.interface))
+        return bool(mac) and frame.ethernet and not frame.data[0] & 1 and frame.data[:6] != mac
+
     # Somebody saw it
 
     def _certain(self, track: Track) -> End | None:
@@ -152,11 +208,20 @@ class Judge:
         if taken:
             return Disposition.ABSORBED, by_rule(taken)
         if track.drop:
+            target = asks_for(track.view)
+            if target and not self._requests.is_for(track.node, target):
+                return neighbours.at_stranger(track.view)
             return self._by_kernel(track)
+        if track.last and track.last.direction == "in":
+            target = asks_for(track.view)
+            if target and not self._requests.is_for(track.node, target):
+                return neighbours.at_stranger(track.view)
+        if self._is_a_strangers(track):
+            return Disposition.IGNORED, Reason("inferred", REASONS["OTHERHOST"][1])
         if track.children and track.becoming:
-            end = Disposition.MERGED if track.becoming == "merged" else Disposition.FRAGMENTED
+            end = Disposition.MERGED if track.becoming == "merged" else _pieces(track)
             if track.becoming == "merged" or track.covered >= carried(track.view):
-                word = "merged into another" if track.becoming == "merged" else "cut into pieces"
+                word = WORDS[end]
                 return end, by_box(track, word) or Reason("inferred", f"{word} at {track.node}")
         last = track.last
         if last and last.direction == "out":
@@ -181,6 +246,19 @@ class Judge:
         assert drop
         disposition, text = of_kernel(drop.reason, drop.function, track.view, drop.state)
         said = f"{text} [{drop.reason} in {drop.function}]" if drop.function else text
+        if disposition is Disposition.NEIGHBOUR_UNREACHABLE:
+            request = self._requests.of(drop.node, track.view.destination)
+            if request and text == NO_NEIGHBOUR:
+                text = neighbours.text(request)
+            return disposition, Reason("kernel", f"{text} [{drop.reason} in {drop.function}]")
+        if disposition in ROUTES and disposition is not Disposition.PROHIBIT_ROUTE:
+            return self._by_route(track, disposition, said)
+        if disposition is Disposition.QUEUE_FULL and self._has_no_queue(track.node):
+            text = f"the link behind it is down [{drop.reason} in {drop.function}]"
+            return Disposition.LINK_DOWN, Reason("kernel", text)
+        place = self._places.get(track.node)
+        if place and place.kind == "bridge" and disposition in NOT_OURS:
+            return Disposition.IGNORED, Reason("kernel", "the switch itself has no use for it")
         if drop.reason != "NETFILTER_DROP":
             return disposition, Reason("kernel", said)
         # nft's own drops happen in nft_do_chain; what passes every chain and dies all the same
@@ -189,6 +267,45 @@ class Judge:
         if beyond_rules and drop.node in self._clashes:
             return Disposition.NAT_CLASH, Reason("conntrack", CLASH)
         return disposition, Reason("kernel", said)
+
+    def _by_route(self, track: Track, disposition: Disposition, said: str) -> End:
+        """No route, or one that refuses: the routes say which, or what was answered."""
+        kinds = self._refusing.get(track.node, ())
+        fit = [route for route in kinds if route.covers(track.view.destination)]
+        if fit:
+            kind = max(fit, key=lambda route: route.length).kind
+            return ROUTE_KINDS[kind], Reason("kernel", article(kind))
+        if disposition is Disposition.BLACKHOLE_ROUTE:
+            answer = self._answers.of(track)
+            by_code = {"host unreachable": "unreachable", "administratively prohibited": "prohibit"}
+            kind = by_code.get(answer.text.rpartition(": ")[2], "") if answer else "blackhole"
+            if kind:
+                return ROUTE_KINDS[kind], Reason("kernel", article(kind))
+        return disposition, Reason("kernel", said)
+
+    def _refused(self, track: Track) -> End | None:
+        """A refusing route, of a packet that never came out of a node and that no one saw die."""
+        last = track.last
+        if self._sees_drops(track.node) or last is None or last.direction != "in":
+            return None
+        if self._is_at_home(track):
+            return None
+        kinds = self._refusing.get(track.node, ())
+        fit = [route for route in kinds if route.covers(track.view.destination)]
+        if not fit:
+            return None
+        kind = max(fit, key=lambda route: route.length).kind
+        return ROUTE_KINDS[kind], Reason("inferred", article(kind))
+
+    def _has_no_queue(self, node: str) -> bool:
+        """Whether no queue of the node counted a drop: then the kernel had detached it."""
+        return self._sees_counters(node) and not any(
+            c.node == node and c.name.startswith("queue.") and c.name.endswith(".drops")
+            for c in self._evidence.counts
+        )
+
+    def _sees_counters(self, node: str) -> bool:
+        return "counters" not in self._blind and ("counters", node) not in self._blind_at
 
     def _left(self, track: Track) -> End:
         last = track.last
@@ -221,7 +338,23 @@ class Judge:
                 return Disposition.DELIVERED, Reason("kernel", "reached its destination")
             text = "reached its destination, as far as can be seen"
             return Disposition.DELIVERED, Reason("inferred", text)
+        request = self._requests.of(track.node, track.view.destination)
+        if request and request.target == track.view.destination:
+            return Disposition.NEIGHBOUR_UNREACHABLE, Reason("inferred", neighbours.text(request))
         return Disposition.UNKNOWN, Reason("inferred", f"never left {track.node}; nobody saw why")
+
+
+WORDS = {
+    Disposition.MERGED: "merged into another",
+    Disposition.FRAGMENTED: "cut into fragments",
+    Disposition.SEGMENTED: "cut into segments",
+}
+
+
+def _pieces(track: Track) -> Disposition:
+    """What a packet was cut into, by its first piece."""
+    is_cut = any(child.begins.is_fragment for child in track.children if not child.copied)
+    return Disposition.FRAGMENTED if is_cut else Disposition.SEGMENTED
 
 
 def answered(answer: IcmpError | None) -> End | None:
@@ -230,6 +363,11 @@ def answered(answer: IcmpError | None) -> End | None:
 
 
 CLASH = "its translation is taken: conntrack could not confirm the entry (insert_failed)"
+
+
+def article(kind: str) -> str:
+    """``a blackhole route``, ``an unreachable route``."""
+    return f"{'an' if kind == 'unreachable' else 'a'} {kind} route"
 
 
 def by_rule(verdict: RuleVerdict) -> Reason:

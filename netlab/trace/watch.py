@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
+from netlab.capture.routes import refusing_routes
 from netlab.capture.session import Observation
+from netlab.linux.neighbours import awaited
 from netlab.trace.build import build_traces
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from types import TracebackType
 
     from netlab.capture.collector import RunInNetns
-    from netlab.capture.evidence import Evidence, Frame, NodeInfo
+    from netlab.capture.evidence import Evidence, Frame, NodeInfo, RefusingRoute
     from netlab.capture.session import Kind
     from netlab.trace.model import Traces
+
+T = TypeVar("T")
+
+ROUTES_OF = 100
+"""Nodes whose routes are read whatever happened there."""
 
 
 class Watch:
@@ -30,6 +37,9 @@ class Watch:
     def __init__(
         self, inventory: Mapping[str, NodeInfo], inside: RunInNetns, kinds: Collection[Kind] = ()
     ) -> None:
+        self._nodes = tuple(inventory)
+        self._inside = inside
+        self._routes: tuple[RefusingRoute, ...] = ()
         self._observation = Observation(inventory, inside, kinds)
         self.is_over = False
         """Whether the block has ended, so that there is something to ask."""
@@ -45,6 +55,7 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         self._observation.__exit__(kind, error, trace)
+        self._routes = tuple(self._refusing_routes())
         self.is_over = True
 
     def live(self) -> Iterator[Frame]:
@@ -52,19 +63,39 @@ class Watch:
         return self._observation.live()
 
     def settle(self, quiet: float = 0.05, limit: float = 5.0) -> None:
-        """Wait until no frame was seen for ``quiet`` seconds, at most ``limit`` seconds."""
+        """Wait until no frame was seen for ``quiet`` seconds, at most ``limit`` seconds.
+
+        Packets that wait for an answer to ARP or Neighbour Discovery are waited for, too.
+        """
         now = time.monotonic()
         end, seen, since = now + limit, self._observation.activity(), now
-        while now < end and now - since < quiet:
+        while now < end and (now - since < quiet or self._awaits_neighbours()):
             time.sleep(quiet / 10)
             now, count = time.monotonic(), self._observation.activity()
             if count != seen:
                 seen, since = count, now
 
-    @property
+    def _awaits_neighbours(self) -> bool:
+        return any(self._read(node, lambda: list(awaited())) for node in self._nodes)
+
+    def _refusing_routes(self) -> Iterator[RefusingRoute]:
+        """Those of all nodes; in a large lab only of nodes where the kernel dropped packets."""
+        asked: Collection[str] = self._nodes
+        if len(asked) > ROUTES_OF:
+            asked = {drop.node for drop in self._observation.evidence.drops}
+        for node in asked:
+            yield from self._read(node, lambda n=node: list(refusing_routes(n)))  # type: ignore[misc]
+
+    def _read(self, node: str, action: Callable[[], list[T]]) -> list[T]:
+        try:
+            return self._inside(node, action)
+        except OSError:
+            return []  # the node is gone
+
+    @cached_property
     def evidence(self) -> Evidence:
         """All that was seen."""
-        return self._observation.evidence
+        return self._observation.evidence._replace(routes=self._routes)
 
     @cached_property
     def traces(self) -> Traces:

@@ -32,6 +32,9 @@ MALFORMED = -1
 KEPT = 84
 """Octets of the transport that a view keeps: what nft shows, and 64 more for likeness."""
 
+ARP = 0x0806
+"""The protocol of a view of ARP (RFC 826): its EtherType, which no IP protocol number can be."""
+
 TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
 WITH_PORTS = frozenset({TCP, UDP, SCTP, 33, 136})  # and DCCP, UDP-Lite
 
@@ -67,6 +70,8 @@ class View(NamedTuple):
     acknowledgement: int = 0
     flags: int = 0
     header_length: int = 0
+    options_length: int = 0
+    """Octets of IPv4 options."""
 
     @property
     def is_fragment(self) -> bool:
@@ -125,14 +130,23 @@ def illegible(octets: bytes) -> tuple[View, View]:
 
 
 def frame_view(octets: bytes, *, ethernet: bool) -> View | None:
-    """The packet inside a frame; ``None`` for ARP and whatever else is not IP."""
+    """The packet inside a frame, IP or ARP for IPv4; ``None`` for all else."""
     if not ethernet:
         return view(octets)
     if octets[12:14] == b"\x08\x00":
         return view(octets[14:]) or _malformed(4, octets[14:])
     if octets[12:14] == b"\x86\xdd":
         return view(octets[14:]) or _malformed(6, octets[14:])
+    if octets[12:14] == b"\x08\x06":
+        return _arp(octets[14:42])
     return None
+
+
+def _arp(octets: bytes) -> View | None:
+    """ARP between IPv4 addresses: who asks or tells is the source, who is asked for the target."""
+    if len(octets) < 28 or octets[:6] != b"\0\1\x08\0\6\4":
+        return None
+    return View(4, octets[14:18], octets[24:28], ARP, (ARP, octets), 28, octets)
 
 
 def _malformed(version: int, octets: bytes) -> View:
@@ -160,7 +174,7 @@ def _ipv4(octets: bytes) -> View:
     return View(
         4, source, destination, protocol, key, length, transport, *ports,
         ttl, traffic_class, identification, bool(flags_offset & 0x4000),
-        offset, bool(flags_offset & 0x2000), *tcp_fields,
+        offset, bool(flags_offset & 0x2000), *tcp_fields, header_length - 20,
     )  # fmt: skip
 
 
@@ -249,7 +263,7 @@ ALIKE = 7
 
 def quoted(of: View) -> View | None:
     """The packet that an ICMP error quotes, as far as it was kept; ``None`` for all else."""
-    if of.protocol not in (ICMP, ICMPV6) or of.fragment_offset or len(of.transport) < 36:
+    if of.protocol not in (ICMP, ICMPV6) or of.fragment_offset or len(of.transport) < 28:
         return None
     if not icmp.is_error(4 if of.protocol == ICMP else 6, of.transport[0]):
         return None

@@ -242,8 +242,8 @@ def test_where_plan_and_packets_part_is_said():
     netlab("exec", "nat", "--", "nft", "insert rule inet netlab forward meta l4proto 254 drop")
     said = netlab("explain", "client", "server", "--proto", "254", code=1)
     assert "1 sent, none arrived. It died in nat, forward chain, rule `meta l4proto 254" in said
-    assert "The plan let expect otherwise: It should reach server." in said
-    assert "They part in nat: predicted delivered in server, seen denied." in said
+    assert "This differs from the prediction: It should reach server." in said
+    assert "The paths diverge in nat: predicted delivered in server, seen denied." in said
 
 
 @pytest.mark.parametrize("size", [40, 4000])

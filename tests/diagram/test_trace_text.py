@@ -58,9 +58,7 @@ def test_every_hop_and_every_change_is_told():
 def test_what_could_not_be_seen_is_told():
     tape = Tape()
     traces = build_traces(tape.evidence(gaps=(Gap("drops", "no BPF here"),)))
-    assert (
-        trace_text.text(traces) == "not everything could be seen: everywhere, drops: no BPF here\n"
-    )
+    assert trace_text.text(traces) == "incomplete capture (all nodes, drops): no BPF here\n"
     assert trace_text.text(build_traces(tape.evidence())) == "no packets\n"
 
 

@@ -76,14 +76,16 @@ def explain(lab: str, flow: Flow) -> Answer:
         _, sentence = command("explain", *words)
         never_left = "It never left: " in sentence
         text = sentence.strip()
-        word = "" if never_left and "nobody saw it" not in sentence else "unknown"
+        word = "" if never_left and "no capture saw it" not in sentence else "unknown"
         return Answer((Said(word, "", text),) * flow.packets, output=printed + sentence)
     packets = list(said)
-    if packets[-1].word in ("fragmented", "merged"):
+    if all(packet.word == "" for packet in packets):
+        return Answer(tuple(packets), output=printed)
+    if packets[-1].word in ("fragmented", "segmented", "merged"):
         # The parts are not in the answer; the exit code says whether all of them arrived.
         last = packets[-1]
         packets[-1] = last._replace(word="delivered" if code == 0 else "unknown", node="")
-    return Answer(tuple(packets), output=printed)
+    return Answer(tuple(packets), _reply(printed), output=printed)
 
 
 def trace(lab: str, flow: Crafted) -> Answer:
@@ -136,8 +138,17 @@ def _decisive(group: list[dict[str, Any]]) -> dict[str, Any]:
     return died[0] if died else group[-1]
 
 
+def _reply(printed: str) -> Said | None:
+    """The end of the answer to the last packet."""
+    answers = json.loads(printed)["packets"][-1].get("answers", [])
+    return _said(answers[0]) if answers else None
+
+
 def _said(packet: dict[str, Any]) -> Said:
     reason = packet["reason"]
+    if packet["disposition"] == "never-left":
+        # The sender's own errno is an answer, silence is none.
+        return Said("" if reason["text"] else "unknown", "", reason["text"])
     text = " ".join(filter(None, (reason["text"], reason["rule"], reason["topology"])))
     return Said(
         packet["disposition"], packet["where"]["node"], text, sure=reason["source"] != "inferred"

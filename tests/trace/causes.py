@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SERVER, ROUTER_EAST, ROUTER_WEST = "198.51.100.2", "198.51.100.1", "203.0.113.1"
 
+STRANGER = bytes.fromhex("020000000001")
+
 D = Disposition
 
 TOPOLOGY = """
@@ -173,8 +175,21 @@ def shape(lab: Lab) -> None:
     lab["router"].run(["tc", *words.split()], check=True)
 
 
-def blackhole(lab: Lab) -> None:
-    lab["router"].run(["ip", "route", "add", "blackhole", "192.0.2.0/24"], check=True)
+def refusing(kind: str) -> Callable[[Lab], object]:
+    return lambda lab: lab["router"].run(["ip", "route", "add", kind, "192.0.2.0/24"], check=True)
+
+
+def link_down(lab: Lab) -> None:
+    lab["server"].run(["ip", "link", "set", "eth0", "down"], check=True)
+
+
+def at_router(lab: Lab, header: ipv4.Header, target: bytes = b"") -> None:
+    """A packet in a frame of the NAT's, to the router or another Ethernet address."""
+    target = target or mac(lab, "router", "west")
+    frame = target + mac(lab, "nat", "wan") + b"\x08\x00" + ipv4.encode(header, b"on the link")
+    with lab["nat"].socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as s:
+        s.bind(("wan", 0))
+        s.send(frame)
 
 
 def forward_policy(lab: Lab) -> None:
@@ -279,9 +294,40 @@ CAUSES: dict[str, Cause] = {
         lambda lab: datagrams(lab, "client", SERVER, 40, size=500),
         17, "router", D.QUEUE_FULL, "kernel", D.UNKNOWN, prepare=shape, number=34,
     ),
+    "unreachable": Cause(
+        lambda lab: raw(lab, "client", 253, "192.0.2.1", b"refused"),
+        253, "router", D.UNREACHABLE_ROUTE, "kernel", D.UNREACHABLE_ROUTE,
+        prepare=refusing("unreachable"),
+    ),
+    "prohibit": Cause(
+        lambda lab: raw(lab, "client", 253, "192.0.2.1", b"refused"),
+        253, "router", D.PROHIBIT_ROUTE, "kernel", D.PROHIBIT_ROUTE, prepare=refusing("prohibit"),
+    ),
+    "link down": Cause(
+        lambda lab: datagrams(lab, "client", SERVER),
+        17, "router", D.LINK_DOWN, "kernel", D.UNKNOWN, prepare=link_down,
+    ),
+    "martian": Cause(
+        lambda lab: at_router(lab, ipv4.Header(packed("127.0.0.9"), packed(SERVER), 253)),
+        253, "router", D.MARTIAN, "kernel", D.UNKNOWN,
+    ),
+    "source route": Cause(
+        lambda lab: at_router(lab, ipv4.Header(
+            packed("203.0.113.2"), packed(ROUTER_WEST), 253,
+            options=bytes([131, 7, 4]) + packed(SERVER) + bytes(1),
+        )),
+        253, "router", D.BAD_OPTION, "kernel", D.DELIVERED,
+    ),
+    "strangers frame": Cause(
+        lambda lab: at_router(
+            lab, ipv4.Header(packed("203.0.113.2"), packed(SERVER), 253), STRANGER
+        ),
+        253, "router", D.IGNORED, "kernel", D.IGNORED,
+    ),
     "blackhole": Cause(
         lambda lab: raw(lab, "client", 253, "192.0.2.1", b"into the dark"),
-        253, "router", D.NULL_ROUTED, "kernel", D.UNKNOWN, prepare=blackhole,
+        253, "router", D.BLACKHOLE_ROUTE, "kernel", D.BLACKHOLE_ROUTE,
+        prepare=refusing("blackhole"),
     ),
 }  # fmt: skip
 

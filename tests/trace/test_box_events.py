@@ -192,8 +192,8 @@ def test_pieces_and_mergers_name_the_box():
         wire.out(piece)
     wire.tell(whole, BoxAction("split", "lab.yaml:9", "cut", "into 2"), left=pieces)
     cut, *rest = wire.traces()
-    assert cut.disposition is End.FRAGMENTED
-    assert (cut.reason.source, cut.reason.text) == ("box", "cut into pieces by split")
+    assert cut.disposition is End.SEGMENTED
+    assert (cut.reason.source, cut.reason.text) == ("box", "cut into segments by split")
     assert [packet_trace.parents for packet_trace in rest] == [(cut.id,)] * 2
 
     wire = Wire()

@@ -92,7 +92,7 @@ def test_a_super_packet_is_followed_by_its_segments():
         if start:
             tape.see(FORTH[5], piece)
     whole, lost, arrived = build_traces(tape.evidence())
-    assert whole.disposition is End.FRAGMENTED
+    assert whole.disposition is End.SEGMENTED
     assert whole.children == (lost.id, arrived.id)
     assert lost.disposition is End.LOST_ON_LINK
     assert arrived.arrived

@@ -13,7 +13,7 @@ from netlab.lab.lab import Lab
 from netlab.middlebox.catalogue import CATALOGUE
 from netlab.topology import loads
 from netlab.trace.disposition import Disposition as End
-from netlab.trace.explain import decisive
+from netlab.trace.tree import end_of
 from netlab.wire import ipv4, tcp
 from netlab.wire.address import packed
 from tests.middlebox.path import CLOSED_PORT, SERVER, UDP_PORT, Path, build, drain, fill
@@ -133,7 +133,7 @@ def test_fragments_that_are_cut_anew_keep_their_fate(path: Path, kind: str) -> N
         if packet_trace.packet.is_fragment:
             sent.setdefault(packet_trace.packet.identification, []).append(packet_trace)
     assert len(sent) == 4
-    outcomes = [decisive(parts, everything) for parts in sent.values()]
+    outcomes = [end_of(parts, everything) for parts in sent.values()]
     assert [number for number, end in enumerate(outcomes) if end and end.arrived] == arrived
     assert not traces.where(disposition=End.UNKNOWN)
 
@@ -159,7 +159,7 @@ TOLD = {
     "sequence-rewrite": {"rewritten by"},
     "hole-blocker": {"dropped by: it lies behind a hole in the sequence"},
     "proxy-ack": {"answered by", "made by"},
-    "split": {"cut by", "cut into pieces by"},
+    "split": {"cut by", "cut into segments by"},
     "coalesce": {"merged by", "merged into another by"},
     "payload-rewrite": {"rewritten by"},
     "first-copy": {"rewritten by"},

@@ -143,4 +143,13 @@ def test_a_nat_says_what_it_made_of_a_flow_and_that_it_forgot_it(lab: Lab) -> No
     late = watch.traces.where(proto=17, origin="server")
     assert late.dispositions() == {End.DENIED: 20}
     assert "unsolicited" in late[19].reason.text
-    assert late[19].reason.text.endswith("; conntrack had let go of its flow")
+    assert "; its conntrack entry had already expired" in late[19].reason.text
+
+
+def test_a_packet_that_finds_an_entry_expired_destroys_it():
+    told = Bindings([entry(1001, 5001, now=10), entry(1001, 5001, kind="destroy", now=120)])
+    late = view(path.datagram(b"late", source=SERVER, destination=OUTSIDE, ports=(80, 5001)))
+    assert late
+    assert told.goes("nat", late, 100)
+    assert not told.goes("nat", late, 130)
+    assert not told.goes("router", late, 100)

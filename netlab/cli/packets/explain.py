@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from netlab.cli import console
-from netlab.cli.packets.target import sender
+from netlab.cli.packets.target import known_as, sender
 from netlab.errors import Diagnostic, InputError, LabError
 from netlab.lab import lab as labs
 from netlab.topology import shipped
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from netlab.capture.evidence import Evidence
     from netlab.io.probes import Probes
     from netlab.lab.lab import Lab, LabNode
     from netlab.plan.operations import Plan
@@ -28,8 +29,9 @@ PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "hdp": 255}
 def explain(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab explain``."""
     parser.epilog = (
-        "Exit code 0 if the last packet arrived, 1 if not. Where a packet fares otherwise than"
-        "\nthe plan lets expect, both are shown for the first that does, and where they part.\n\n"
+        "Exit code 0 if the last packet arrived and its answer is not lost, 1 if not.\n"
+        "Where packets differ from the prediction, both are shown for the first that does, and\n"
+        "where their paths diverge.\n\n"
         "examples:\n"
         "  netlab explain client server --proto 255 --count 3\n"
         "  netlab explain nat/client nat/server --proto tcp --dport 80 --json\n"
@@ -52,7 +54,10 @@ def explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--listen",
         action="store_true",
-        help="hold a socket open at the destination, as a server would",
+        help="hold a socket open at the destination, as a server would, and answer",
+    )
+    parser.add_argument(
+        "--one-way", action="store_true", help="do not follow the answers to the packets"
     )
     parser.add_argument("-6", dest="six", action="store_true", help="over IPv6")
     parser.add_argument(
@@ -89,13 +94,13 @@ def _port(text: str) -> int:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from netlab.io.probes import PORT, Probes
+    from netlab.io.probes import PORT, Probes, Responder
     from netlab.trace.probe_results import probed
 
     if arguments.predict:
         return _predict(arguments)
     lab, node = sender(arguments.source)
-    address, other = _destination(lab, arguments.destination, six=arguments.six)
+    address, other = _destination(lab, node.name, arguments.destination, six=arguments.six)
     probes = Probes(
         address,
         arguments.proto,
@@ -103,22 +108,60 @@ def _explain(arguments: argparse.Namespace) -> int:
         count=arguments.count,
         size=arguments.size,
     )
+    responder = None
     with contextlib.ExitStack() as stack:
         if arguments.listen and other:
-            stack.enter_context(_listener(other, probes.family, probes.proto, probes.port))
+            heard = stack.enter_context(_listener(other, probes.family, probes.proto, probes.port))
+            if not arguments.one_way and probes.proto not in (1, 6, 58):
+                responder = stack.enter_context(Responder(probes, heard))
+        # The sockets stay open until all has been seen: an answer must find them.
+        held = stack.enter_context(contextlib.ExitStack())
         watch = stack.enter_context(lab.observe())
-        probes.send(node.inside)
+        probes.send(node.inside, held)
         watch.settle()
-    traces, results = probed(watch.traces, probes)
+    traces, results = probed(watch.traces, probes, one_way=arguments.one_way)
+    results = [_refused(result, watch.evidence, node.name, address) for result in results]
+    if not arguments.one_way:
+        answered = probes.proto in (1, 6, 58) or responder is not None
+        results = [_unanswered(lab, result, due=answered) for result in results]
     predicted = _prediction(lab.plan, node.name, probes, listens=arguments.listen)
-    _answer(traces, results, predicted, as_json=arguments.json)
-    return 0 if results[-1].arrived else 1
+    _answer(traces, results, predicted, node.name, probes, as_json=arguments.json)
+    return 0 if results[-1].arrived and results[-1].is_answered else 1
+
+
+def _refused(result: ProbeResult, evidence: Evidence, sender: str, target: str) -> ProbeResult:
+    """The same with what the sender's routes and neighbours say of a packet that never left."""
+    from netlab.trace.neighbours import unanswered
+    from netlab.wire.address import packed
+
+    if result.decisive is not None:
+        return result
+    wanted = packed(target)
+    fit = [r for r in evidence.routes if r.node == sender and r.covers(wanted)]
+    if fit and result.refusal:
+        kind = max(fit, key=lambda route: route.length).kind
+        return result._replace(refusal=f"{kind} route ({result.refusal})")
+    if not result.refusal:
+        return result._replace(refusal=unanswered(evidence, sender, wanted))
+    return result
+
+
+def _unanswered(lab: Lab, result: ProbeResult, *, due: bool) -> ProbeResult:
+    """The same with the reason why no answer was sent, where one was ``due``."""
+    from netlab.cli.packets.way_back import no_answer
+
+    end = result.decisive
+    if not due or result.answers or result.receivers or end is None or not end.arrived:
+        return result
+    return result._replace(answers=(no_answer(lab[end.node], end),))
 
 
 def _answer(
     traces: Traces,
     results: Sequence[ProbeResult],
     predicted: Sequence[PacketTrace],
+    node: str,
+    probes: Probes,
     *,
     as_json: bool,
 ) -> None:
@@ -126,19 +169,24 @@ def _answer(
 
     expected, parted = _parting(results, predicted)
     if as_json:
-        said = traces.to_json()
+        said = {
+            "packets": [result.to_json(node, probes.proto) for result in results],
+            "traces": traces.to_json()["packets"],
+            "complete": traces.complete,
+        }
         if expected:
             said |= {"predicted": expected.to_json(), "divergence": parted}
         console.print_json(said)
         return
     print(sentence(results))
     if expected:
-        which = f" of #{expected.id}" if len(results) > 1 else ""
+        which = f" for #{expected.id}" if len(results) > 1 else ""
         print(
-            f"The plan let expect otherwise{which}: {_expected([expected])[0]} They part {parted}."
+            f"This differs from the prediction{which}: {_expected([expected])[0]}"
+            f" The paths diverge {parted}."
         )
     for gap in traces.gaps:
-        print(console.style(f"({gap.collector}: {gap.text})", "dim"))
+        print(console.style(f"(not watched: {gap.collector}: {gap.text})", "dim"))
 
 
 def _parting(
@@ -149,7 +197,7 @@ def _parting(
 
     for outcome, expected in zip(results, predicted, strict=True):
         seen = outcome.decisive
-        if seen and not seen.packet.is_fragment and not seen.parents:
+        if seen and not seen.packet.is_fragment and (seen.copied or not seen.parents):
             parted = divergence(expected, seen)
             if parted:
                 return expected, parted
@@ -167,7 +215,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     else:
         lab, node = sender(arguments.source)
         source = node.name
-    address, _ = _destination(lab, arguments.destination, six=arguments.six)
+    address, _ = _destination(lab, source, arguments.destination, six=arguments.six)
     port = arguments.dport or PORT
     probes = Probes(address, arguments.proto, port=port, count=arguments.count, size=arguments.size)
     traces = _prediction(
@@ -224,8 +272,8 @@ def _expected(traces: Sequence[PacketTrace]) -> list[str]:
     return ["Nobody" + end[6:] if end.startswith("nobody") else f"It {end}"]
 
 
-def _destination(lab: Lab, text: str, *, six: bool) -> tuple[str, LabNode | None]:
-    """The address of a node, or the one that was given."""
+def _destination(lab: Lab, source: str, text: str, *, six: bool) -> tuple[str, LabNode | None]:
+    """The address that ``text`` has in the node ``source``, and the node that it belongs to."""
     import ipaddress
 
     with contextlib.suppress(ValueError):
@@ -235,7 +283,8 @@ def _destination(lab: Lab, text: str, *, six: bool) -> tuple[str, LabNode | None
     if slash and name != lab.name:
         raise InputError(Diagnostic("E513", f"{text} is in another lab than {lab.name}"))
     node = lab[node_name]
-    for address in node.addresses:
+    # As a program in the sender would find it: names may lead to a translated address.
+    for address in (*known_as(lab.plan, source, node_name), *node.addresses):
         if (":" in address) == six:
             return address, node
     raise LabError(Diagnostic("E414", f"{node.name} has no {'IPv6' if six else 'IPv4'} address"))

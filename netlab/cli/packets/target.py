@@ -9,7 +9,10 @@ from netlab.errors import Diagnostic, InputError, LabError
 from netlab.lab import lab as labs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netlab.lab.lab import Lab, LabNode
+    from netlab.plan.operations import Plan
     from netlab.trace.watch import Watch
 
 
@@ -32,6 +35,18 @@ def sender(words: str) -> tuple[Lab, LabNode]:
     if node is None:
         raise InputError(Diagnostic("E512", f"{words} is a lab; which node sends?"))
     return lab, node
+
+
+def known_as(plan: Plan, node: str, name: str) -> Iterator[str]:
+    """The addresses that ``name`` has in ``node``, by its own /etc/hosts, in that order."""
+    from netlab.plan.operations import WriteFile
+
+    for file in plan.operations:
+        if isinstance(file, WriteFile) and (file.node, file.path) == (node, "/etc/hosts"):
+            for line in file.content.splitlines():
+                address, *names = line.partition("#")[0].split() or [""]
+                if name in names:
+                    yield address
 
 
 def write(path: str, watch: Watch) -> None:

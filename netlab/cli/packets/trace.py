@@ -15,6 +15,7 @@ from netlab.errors import Diagnostic, LabError
 
 if TYPE_CHECKING:
     from netlab.lab.lab import Lab
+    from netlab.trace.model import Traces
     from netlab.trace.watch import Watch
 
 WHERE = (
@@ -27,13 +28,15 @@ def trace(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab trace``."""
     parser.usage = "netlab trace [-h] [--json] [-w FILE] [[LAB/]NODE|LAB] -- CMD..."
     parser.epilog = (
-        f"{WHERE}\nIGMP, MLD and Neighbour Discovery are shown with --json only.\n\n"
+        f"{WHERE}\nIGMP, MLD, ARP and Neighbour Discovery are shown with --all, and requests that\n"
+        "no one answers always.\n\n"
         "examples:\n"
         "  netlab trace client -- ping -c1 server\n"
         "  netlab trace -w ping.pcapng nat/client -- ping -c1 server\n"
         "  netlab trace -- ./test-of-the-whole-lab.sh"
     )
     parser.add_argument("--json", action="store_true", help="print the fates as JSON")
+    _all(parser)
     parser.add_argument("-w", dest="file", metavar="FILE", help="also write a pcapng file")
     _command(parser)
     parser.set_defaults(run=_trace, parser=parser)
@@ -51,9 +54,16 @@ def ladder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("text", "svg", "mermaid"), default="text", help="how to draw"
     )
+    _all(parser)
     parser.add_argument("-o", dest="output", metavar="FILE", help="where to (default: here)")
     _command(parser)
     parser.set_defaults(run=_ladder, parser=parser)
+
+
+def _all(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--all", action="store_true", help="show IGMP, MLD, ARP and Neighbour Discovery, too"
+    )
 
 
 def _command(parser: argparse.ArgumentParser) -> None:
@@ -115,17 +125,21 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
         return code if code >= 0 else 128 - code
 
 
+def _shown(ran: _Watched, arguments: argparse.Namespace) -> Traces:
+    return ran.watch.traces if arguments.all else ran.watch.traces.of_interest
+
+
 def _trace(arguments: argparse.Namespace) -> int:
     # With --json the answer alone belongs on standard output.
     ran = _watched(arguments, quiet=arguments.json)
     if arguments.file:
         write(arguments.file, ran.watch)
     if arguments.json:
-        console.print_json(ran.watch.traces.to_json())
+        console.print_json(_shown(ran, arguments).to_json())
     else:
         from netlab.diagram.trace_text import text
 
-        print(text(ran.watch.traces.of_interest), end="")
+        print(text(_shown(ran, arguments)), end="")
     return ran.code
 
 
@@ -135,7 +149,7 @@ def _ladder(arguments: argparse.Namespace) -> int:
 
     ran = _watched(arguments, quiet=True)
     title = f"{ran.lab.name}: {' '.join(ran.command)}"
-    steps = trace_text.ladder(ran.watch.traces.of_interest, ran.lab.plan, title)
+    steps = trace_text.ladder(_shown(ran, arguments), ran.lab.plan, title)
     if arguments.format == "text":
         width = os.get_terminal_size().columns if sys.stdout.isatty() else 100
         drawn = drawing.text(steps, width=width)

@@ -14,6 +14,7 @@ from netlab.scenario.matrix import traffic
 from netlab.scenario.matrix.converse import converse
 from netlab.scenario.model import Watched
 from netlab.scenario.packets import Packet
+from netlab.trace.explain import NEVER_LEFT
 from netlab.trace.probe_results import probed
 from netlab.wire.shapes import SHAPES, UDPLITE
 from netlab.wire.view import TCP, UDP
@@ -94,7 +95,7 @@ def _packets(lab: Lab, cell: Cell, kind: Traffic) -> tuple[str, tuple[Packet, ..
             _follow(client, server)
         watch.settle()
         rx.listen()
-    _, outcomes = probed(watch.traces, probes)
+    _, outcomes = probed(watch.traces, probes, one_way=True)
     leaked = lab[cell.box].kind == "nat" and client.address in rx.sources
     return _told(rx, outcomes, leaked=leaked), tuple(packets.sent(outcomes))
 
@@ -112,7 +113,7 @@ def _told(rx: _Receiver, outcomes: list[ProbeResult], *, leaked: bool) -> str:
 def _end(outcome: ProbeResult) -> str:
     """How a packet ended that the server's program did not get."""
     if outcome.decisive is None:
-        return packets.NEVER_LEFT
+        return NEVER_LEFT
     return "unread" if outcome.arrived else str(outcome.decisive.disposition)
 
 
