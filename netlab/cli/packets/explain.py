@@ -284,8 +284,15 @@ def _destination(lab: Lab, source: str, text: str, *, six: bool) -> tuple[str, L
         raise InputError(Diagnostic("E513", f"{text} is in another lab than {lab.name}"))
     node = lab[node_name]
     # As a program in the sender would find it: names may lead to a translated address.
-    for address in (*known_as(lab.plan, source, node_name), *node.addresses):
+    for address in known_as(lab.plan, source, node_name):
         if (":" in address) == six:
+            return address, node
+    for address in node.addresses:
+        if (":" in address) == six:
+            others = [o.name for o in lab if address in o.addresses and o.name != node.name]
+            if others:
+                message = f"{source} has no name for {node.name}: {address} is also {others[0]}'s"
+                raise LabError(Diagnostic("E414", message, hint="give an address"))
             return address, node
     raise LabError(Diagnostic("E414", f"{node.name} has no {'IPv6' if six else 'IPv4'} address"))
 
