@@ -162,6 +162,9 @@ TCP_REASONS: dict[str, tuple[Disposition, str]] = {
 REASONS |= TCP_REASONS
 
 NO_NEXT_HEADER = 59
+SMALLEST_MTU = 68 - 20
+"""Octets after the header that every IPv4 link carries (RFC 791)."""
+
 
 _TCP = ("tcp_v4_rcv", "tcp_v6_rcv")
 _REASSEMBLY = ("ip_defrag", "ipv6_frag_rcv", "nf_ct_frag6_gather", "inet_frag")
@@ -206,6 +209,11 @@ def of_kernel(reason: str, function: str, packet: View, state: str = "") -> tupl
         disposition, text = known
         in_state = f" in state {state}" if state and reason in ("TCP_FLAGS", "TCP_RESET") else ""
         return disposition, text + in_state
+    if reason == "NOT_SPECIFIED" and function.startswith("__dev_forward_skb"):
+        # is_skb_forwardable() in include/linux/netdevice.h: the peer of a veth is down or smaller.
+        smaller = packet.length > SMALLEST_MTU
+        other = ", or its MTU is smaller" if smaller else ""
+        return _D.LINK_DOWN, f"the interface at the other end is down{other}"
     named = "refused by the kernel"
     return _D.KERNEL_DROP, f"{named} {UNSAID}" if reason == "NOT_SPECIFIED" else named
 
@@ -232,6 +240,8 @@ def _special(reason: str, function: str, packet: View) -> tuple[Disposition, str
             return _D.MARTIAN, "its addresses cannot be on that link"
     if reason == "INVALID_PROTO" and function in ("icmp_rcv", "icmpv6_rcv"):
         return _D.IGNORED, "the node does not answer ICMP to a group"
+    if (reason, function) == ("NOT_SPECIFIED", "icmpv6_rcv") and packet.key[0] == "echo":
+        return _D.DELIVERED, "reached its destination, which could not answer"
     for (name, start), meaning in _BY_FUNCTION.items():
         if reason == name and function.startswith(start):
             return meaning
