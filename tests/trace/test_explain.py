@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from netlab.trace.disposition import Disposition as End
@@ -139,3 +141,8 @@ def test_an_answer_that_died_is_named():
 def test_a_reason_with_braces_is_printed_as_it_is():
     lost = packet_trace(reason=Reason("nft", "rule `meta l4proto { 1, 2 }`"))
     assert "{ 1, 2 }" in sentence([ProbeResult(1, lost)])
+
+
+def test_every_way_to_end_is_in_the_documentation():
+    page = (Path(__file__).parents[2] / "docs" / "fate.md").read_text()
+    assert [end for end in End if f"`{end}`" not in page] == []
