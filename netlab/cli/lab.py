@@ -14,8 +14,7 @@ from netlab.topology import shipped
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.lab import processes as marks
-    from netlab.lab import record
+    from netlab.lab import processes, record
     from netlab.plan.operations import NodeSummary, Plan
 
 
@@ -132,8 +131,8 @@ def _down(arguments: argparse.Namespace) -> int:
     for lab in found:
         removed = remove.down(lab.name)
         print(f"lab {lab.name} is down")
-        for process in removed.foreign:
-            print(f"  still there, not started by netlab: {process.pid} {process.command}")
+        for process in removed.survivors:
+            print(f"  still running, could not be ended: {process.pid} {process.command}")
     if not found:
         print("no lab is running")
     return 0
@@ -172,11 +171,10 @@ def _print_status(names: list[str]) -> int:
 
 def _described(lab: record.Lab) -> dict[str, Any]:
     """What is known of a lab: its record, its state, the programs that run in it."""
-    from netlab.lab import processes as marks
-    from netlab.lab import remove
+    from netlab.lab import processes, remove
 
     plan = labs.plan_of(lab)
-    running, _ = marks.processes(lab)
+    running = processes.processes(lab)
     dead = remove.is_dead(lab)
     problems = [dead] if dead else _stopped(plan, running)
     state = "building" if not lab.ready else "unhealthy" if problems else "up"
@@ -219,7 +217,7 @@ def _wire_of(lab: record.Lab, node: NodeSummary) -> dict[str, Any]:
     return {"inline": {"by": "userspace", "boxes": boxes}}
 
 
-def _stopped(plan: Plan, running: list[marks.Process]) -> list[str]:
+def _stopped(plan: Plan, running: list[processes.Process]) -> list[str]:
     """The programs that should run and do not."""
     alive = {(p.node, p.program) for p in running}
     return [

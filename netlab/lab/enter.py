@@ -1,11 +1,12 @@
 """Commands in nodes: become one, or start one.
 
 A command sees its node's network, the node's files and the node's devices under /sys/class/net.
-It carries the lab's mark in its environment, see ``marks``.
+Its mount namespace says which lab it belongs to, see ``processes``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from netlab.lab.record import Lab
 
 
-def enter(lab: Lab, node: str) -> None:
-    """Make the calling thread a part of ``node``: network, files and /sys, for good."""
+def enter(lab: Lab, node: str, program: str = "") -> None:
+    """Make the calling thread a part of ``node``: network, files and /sys, for good.
+
+    Its mount namespace is tagged as that of ``program``, see ``processes``.
+    """
     if node not in lab.record.nodes:
         known = " ".join(lab.record.nodes)
         raise LabError(
@@ -39,17 +43,21 @@ def enter(lab: Lab, node: str) -> None:
     finally:
         os.close(network)
     files.show(lab.files(node))
-    _show_devices(f"{lab.directory}/sys")
+    _show_devices(f"{lab.directory}/sys", processes.tag(lab, node, program))
 
 
-def _show_devices(place: str) -> None:
+def _show_devices(place: str, tag: str) -> None:
     """Make /sys/class/net that of the current network namespace, and leave the rest of /sys."""
+    flags = namespaces.MS_NOSUID | namespaces.MS_NODEV
     try:
-        namespaces.mount("netlab", place, "sysfs", namespaces.MS_NOSUID | namespaces.MS_NODEV)
+        namespaces.mount(tag, place, "sysfs", flags)
+    except OSError:
+        # A container may forbid it; then /sys shows the machine's devices, as without us.
+        namespaces.mount(tag, place, "tmpfs", flags)
+        return
+    with contextlib.suppress(OSError):
         for part in ("class/net", "devices/virtual/net"):
             namespaces.bind(f"{place}/{part}", f"/sys/{part}")
-    except OSError:
-        pass  # a container may forbid it; then /sys shows the machine's devices, as without us
 
 
 def variables(

@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from netlab.lab import netns_names, record
-from netlab.lab import processes as marks
+from netlab.lab import netns_names, processes, record
 
 _ONE_OF = ("lab", "link", "process", "mount", "table", "file descriptor")
 """What one thing of each field of ``Footprint`` is called."""
@@ -65,12 +64,7 @@ def _links() -> frozenset[str]:
 
 
 def _processes(state: str) -> frozenset[str]:
-    found = set()
-    for pid in marks.pids():
-        mark = marks.read(pid)
-        if mark and mark.state == state:
-            found.add(f"{pid} {marks.command(pid)} in {mark.node}")
-    return frozenset(found)
+    return frozenset(f"{p.pid} {p.command} in {p.node}" for p, _ in processes.belonging(state))
 
 
 def _mounts(state: str) -> frozenset[str]:

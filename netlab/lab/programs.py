@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, LabError
-from netlab.lab import enter
+from netlab.lab import enter, processes
 from netlab.linux import namespaces, sock_diag
 from netlab.plan.commands import command_line
 
@@ -50,9 +50,15 @@ class Program:
         """Look whether it has ended."""
         return self._reap(os.WNOHANG)
 
-    def wait(self) -> int | None:
-        """Wait for its end."""
-        return self._reap(0)
+    def wait(self, timeout: float = processes.LAST_WAIT) -> int | None:
+        """Wait for its end, for ``timeout`` seconds at most."""
+        if self._reap(os.WNOHANG) is None:
+            handle = os.pidfd_open(self.pid)
+            try:
+                processes.await_end([handle], timeout)
+            finally:
+                os.close(handle)
+        return self._reap(os.WNOHANG)
 
     def _reap(self, options: int) -> int | None:
         if self.returncode is None:
@@ -75,9 +81,11 @@ def start(lab: Lab, operation: StartProgram) -> Program:
     environment = enter.variables(lab, node, {**dict(operation.environment), **own})
 
     def spawn() -> int:
-        enter.enter(lab, node)
+        enter.enter(lab, node, name)
         os.chdir("/")  # of this thread only, which has left the others' file system context
-        return _spawn(argv, environment, path)
+        pid = _spawn(argv, environment, path)
+        processes.remember(lab, pid, namespaces.inode("/proc/thread-self/ns/mnt"), node, name)
+        return pid
 
     try:
         return Program(node, name, path, namespaces.in_thread(spawn))
@@ -136,12 +144,18 @@ def wait_ready(
         code = program.poll()
         if is_ready(lab, program, detail):
             return
-        if code is not None:
+        if code is not None and not (code == 0 and _left_a_daemon(lab, program)):
             raise _not_ready(program, f"ended with exit code {code} before it was ready", ready)
         if time.monotonic() >= deadline:
             raise _not_ready(program, f"was not ready after {timeout:g} s", ready)
         time.sleep(pause)
         pause = min(1.25 * pause, LONGEST_PAUSE)
+
+
+def _left_a_daemon(lab: Lab, program: Program) -> bool:
+    """Whether what a program has forked runs on without it."""
+    ours = (program.node, program.name)
+    return any((p.node, p.program) == ours for p in processes.processes(lab))
 
 
 def _not_ready(program: Program, what: str, ready: str) -> LabError:

@@ -35,8 +35,8 @@ class Removed(NamedTuple):
     name: str
     stopped: int
     """How many of its programs were still running."""
-    foreign: tuple[processes.Process, ...]
-    """Processes in its namespaces that are not netlab's; they keep those namespaces alive."""
+    survivors: tuple[processes.Process, ...]
+    """Processes that could not be ended; they keep its namespaces alive."""
 
 
 class Leftover(NamedTuple):
@@ -65,10 +65,8 @@ def remove(claim: Claim) -> Removed:
     lab = claim.lab
     try:
         record.unmark_ready(lab)
-        keeper = _keeper(lab)
-        inodes = processes.nodes_by_inode(lab)
-        stopped = processes.stop(lambda pid: processes.is_ours(pid, lab, inodes))
-        foreign = _residents(inodes)
+        keeper = processes.keeper(lab)
+        stopped, survivors = processes.stop(processes.Members(lab))
         if lab.record.listed:
             netns_names.hide(lab)
         _release(lab.netns_dir)
@@ -79,25 +77,7 @@ def remove(claim: Claim) -> Removed:
     finally:
         claim.close()
     _leave(state)
-    return Removed(lab.name, len(stopped - {keeper}), foreign)
-
-
-def _keeper(lab: Lab) -> int | None:
-    if not lab.record.rootless:
-        return None
-    from netlab.lab import rootless
-
-    return rootless.holder(lab)
-
-
-def _residents(inodes: dict[int, str]) -> tuple[processes.Process, ...]:
-    if not inodes:
-        return ()
-    return tuple(
-        processes.Process(pid, inodes[inode], "", processes.command(pid))
-        for pid in processes.pids()
-        if (inode := processes.namespace(pid, "net")) in inodes
-    )
+    return Removed(lab.name, len(stopped - {keeper}), tuple(survivors))
 
 
 def _release(netns_dir: str) -> None:
@@ -151,7 +131,7 @@ def _seize_dead(lab: Lab) -> tuple[Claim, str] | None:
 def is_alive(lab: Lab) -> bool:
     """Whether the namespaces of a lab exist."""
     if lab.record.rootless and not os.path.ismount(lab.netns_dir):
-        return _keeper(lab) is not None
+        return processes.keeper(lab) is not None
     return len(processes.nodes_by_inode(lab)) == len(lab.record.nodes) and os.path.ismount(
         lab.netns_dir
     )
@@ -211,27 +191,18 @@ def _unfinished(state: str, dry_run: bool) -> Iterator[Leftover]:  # noqa: FBT00
 
 
 def _stray_processes(state: str, dry_run: bool) -> Iterator[Leftover]:  # noqa: FBT001
-    # Processes first, labs second: a program that is seen had its lab before.
-    marked = [(pid, mark) for pid in processes.pids() if (mark := processes.read(pid))]
-    living = {lab.record.token for lab in record.labs()}
-    host = processes.namespace(1, "net") or processes.namespace(os.getpid(), "net")
+    def find() -> list[tuple[processes.Process, processes.Mark]]:
+        # Processes first, labs second: a program that is seen had its lab before.
+        found = processes.belonging(state)
+        living = {lab.record.token for lab in record.labs()}
+        return [(process, mark) for process, mark in found if mark.token not in living]
 
-    def is_stray(pid: int) -> bool:
-        mark = processes.read(pid)
-        return (
-            mark is not None
-            and mark.state == state
-            and mark.token not in living
-            and (processes.namespace(pid, "net") != host or mark.node == "")
+    for process, mark in find():
+        yield Leftover(
+            "process", str(process.pid), f"{process.command} in {mark.node or 'no node'}"
         )
-
-    for pid, mark in marked:
-        if is_stray(pid):
-            yield Leftover(
-                "process", str(pid), f"{processes.command(pid)} in {mark.node or 'no node'}"
-            )
     if not dry_run:
-        processes.stop(is_stray)
+        processes.stop(lambda: [process for process, _ in find()])
 
 
 def _stray_names(state: str, dry_run: bool) -> Iterator[Leftover]:  # noqa: FBT001

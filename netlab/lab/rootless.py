@@ -101,19 +101,7 @@ def keep(lab: Lab) -> None:
     finally:
         os.close(here)
         os.close(null)
-    with open(f"{lab.directory}/keeper", "x", encoding="ascii") as stream:
-        stream.write(f"{pid}\n")
-
-
-def holder(lab: Lab) -> int | None:
-    """The process id of a lab's living keeper, told by the lab's mark."""
-    try:
-        with open(f"{lab.directory}/keeper", encoding="ascii") as stream:
-            pid = int(stream.read())
-    except (OSError, ValueError):
-        return None
-    mark = processes.read(pid)
-    return pid if mark and mark.token == lab.record.token and mark.node == "" else None
+    processes.remember(lab, pid, 0, "", "")
 
 
 def join(lab: Lab) -> None:
@@ -123,7 +111,7 @@ def join(lab: Lab) -> None:
     """
     if not lab.record.rootless or os.path.ismount(lab.netns_dir):
         return
-    pid = holder(lab)
+    pid = processes.keeper(lab)
     if pid is None:
         message = f"lab {lab.name} has lost its namespaces"
         raise LabError(Diagnostic("E404", message, hint=f"netlab down {lab.name}"))

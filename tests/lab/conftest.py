@@ -18,10 +18,7 @@ def traces(state: str) -> list[str]:
     ]
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     found += [f"mount {line.split()[4]}" for line in mounts if f" {state}/" in line]
-    for pid in processes.pids():
-        mark = processes.read(pid)
-        if mark and mark.state == state:
-            found.append(f"process {pid} {processes.command(pid)}")
+    found += [f"process {p.pid} {p.command}" for p, _ in processes.belonging(state)]
     return found
 
 

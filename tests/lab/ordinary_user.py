@@ -60,7 +60,7 @@ def run(node: str, *argv: str) -> object:
 
 
 def kill_keeper() -> object:
-    keeper = rootless.holder(record.find(NAME))
+    keeper = processes.keeper(record.find(NAME))
     assert keeper
     os.kill(keeper, signal.SIGKILL)
     return "killed"
@@ -85,7 +85,7 @@ def namespaces() -> object:
 
 def status() -> object:
     state = record.state_directory()
-    mine = [p for p in processes.pids() if (mark := processes.read(p)) and mark.state == state]
+    mine = processes.belonging(state)
     alive = [remove.is_alive(lab) for lab in record.labs()]
     return {"alive": alive, "processes": len(mine), "left": os.path.isdir(state)}  # noqa: PTH112
 

@@ -49,7 +49,7 @@ def test_a_star_answers_and_goes_without_a_trace(state: str) -> None:
     assert lab.ready
     assert "1 received" in run(lab, "h0", "ping", "-c1", "-W2", "10.0.2.2")
     removed = remove.down("kstar")
-    assert (removed.stopped, removed.foreign) == (0, ())
+    assert (removed.stopped, removed.survivors) == (0, ())
     assert traces(state) == []
 
 

@@ -63,7 +63,7 @@ def test_a_server_is_ready_when_it_serves(claim: Claim, kind: str, family: str, 
     server = begin(claim, sys.executable, "-c", SERVER, kind, family)
     programs.wait_ready(claim.lab, server, ready, 10)
     assert server.poll() is None
-    assert processes.processes(claim.lab)[0][0].program == "it"
+    assert processes.processes(claim.lab)[0].program == "it"
 
 
 def test_a_program_may_be_ready_by_having_ended(claim: Claim) -> None:
@@ -126,16 +126,16 @@ def test_a_stubborn_program_is_killed_and_its_children_too(claim: Claim) -> None
     script = "trap '' TERM HUP; (trap '' TERM HUP; setsid sleep 60) & echo ready; wait; sleep 60"
     stubborn = begin(claim, "sh", "-c", script)
     programs.wait_ready(claim.lab, stubborn, "log ready", 10)
-    inodes = processes.nodes_by_inode(claim.lab)
-    stopped = processes.stop(lambda pid: processes.is_ours(pid, claim.lab, inodes), grace=0.05)
+    stopped, left = processes.stop(processes.Members(claim.lab), grace=0.05)
+    assert left == []
     assert stubborn.pid in stopped
     assert len(stopped) >= 2
     assert stubborn.wait() == -9
 
 
 @pytest.mark.usefixtures("state")
-def test_only_marked_processes_are_stopped() -> None:
-    """Somebody's own `ip netns exec` is reported and left alone."""
+def test_what_others_put_into_a_node_belongs_to_the_lab() -> None:
+    """As `ip netns exec` does, without any environment of ours."""
     lonely = plan("klone", CreateNamespace("a", "host"))
     claim = build.claim(lonely, library=True, listed=False)
     build.build(lonely, claim)
@@ -143,10 +143,6 @@ def test_only_marked_processes_are_stopped() -> None:
     stranger = namespaces.inside(
         claim.lab.namespace("a"), lambda: subprocess.Popen(["sleep", "60"], env=unmarked)
     )
-    ours, foreign = processes.processes(claim.lab)
-    assert (ours, [process.pid for process in foreign]) == ([], [stranger.pid])
-    removed = remove.remove(claim)
-    assert [process.pid for process in removed.foreign] == [stranger.pid]
-    assert stranger.poll() is None
-    stranger.kill()
-    stranger.wait()
+    assert [p.pid for p in processes.processes(claim.lab)] == [stranger.pid]
+    assert remove.remove(claim).survivors == ()
+    assert stranger.wait(5) == -15
