@@ -9,12 +9,14 @@ directory it alone sees.
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 from netlab.errors import Diagnostic, LabError
 from netlab.linux import namespaces
 
 _REFUSED = ("/proc", "/sys", "/dev")
+_READABLE = 0o644
 
 
 def check(path: str) -> None:
@@ -37,17 +39,46 @@ def check(path: str) -> None:
 def store(tree: str, path: str, content: str, same: str = "") -> str:
     """Keep ``content`` for ``path`` in the tree of a node; returns the file that holds it.
 
-    ``same`` is a file that holds this content already: a thousand nodes have one /etc/hosts.
+    ``same`` is a file that holds this content already: a thousand nodes have one /etc/hosts until
+    a program of a node is to see it, see ``show``.
     """
     check(path)
     kept = tree + path
-    os.makedirs(os.path.dirname(kept), exist_ok=True)
+    _make_directories(os.path.dirname(kept))
     if same:
         os.link(same, kept)
     else:
-        with open(kept, "w", encoding="utf-8") as stream:
+        with open(kept, "x", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), _READABLE)
             stream.write(content)
     return kept
+
+
+def _make_directories(path: str) -> None:
+    """As ``os.makedirs``, with a mode that the umask has no part in."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for directory in reversed(missing):
+        os.mkdir(directory)
+        os.chmod(directory, 0o755)  # noqa: S103 - programs of any user read there
+
+
+def _make_own(kept: str, tree: str) -> None:
+    """Give a node a file of its own where it still shares one, so that it may write to it."""
+    directory = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)  # another program of the node may start, too
+        if os.stat(kept).st_nlink == 1:
+            return
+        part = f"{tree}.part"
+        with open(kept, "rb") as shared, open(part, "wb") as own:
+            os.fchmod(own.fileno(), _READABLE)
+            own.write(shared.read())
+        os.replace(part, kept)
+    finally:
+        os.close(directory)
 
 
 def show(tree: str) -> None:
@@ -62,9 +93,10 @@ def show(tree: str) -> None:
                 if parent not in mirrored:
                     _mirror(parent)
                     mirrored.add(parent)
-                os.makedirs(os.path.dirname(target), exist_ok=True)
+                _make_directories(os.path.dirname(target))
                 mirrored.add(os.path.dirname(target))
                 open(target, "x").close()
+            _make_own(kept, tree)
             namespaces.bind(kept, target)
 
 

@@ -31,6 +31,34 @@ def test_paths_that_cannot_be_shown(path: str, problem: str) -> None:
 
 @pytest.mark.kernel
 @pytest.mark.usefixtures("state")
+def test_what_a_program_writes_its_own_node_sees() -> None:
+    nodes = ("a", "b", "c")
+    a_plan = plan(
+        "kwrites",
+        *(CreateNamespace(node, "host") for node in nodes),
+        *(WriteFile(node, "/etc/hosts", "127.0.0.1 localhost\n") for node in nodes),
+    )
+    claim = build.claim(a_plan, library=True, listed=False)
+    build.build(a_plan, claim)
+
+    def run(node: str, command: str) -> str:
+        child = enter.spawn(claim.lab, node, ["sh", "-c", command], stdout=subprocess.PIPE)
+        output: bytes = child.communicate()[0]
+        return output.decode()
+
+    run("a", "echo 10.0.0.1 from-a >>/etc/hosts")
+    run("b", "echo 10.0.0.2 from-b >/etc/hosts")
+    seen = {node: run(node, "cat /etc/hosts; stat -c %a /etc/hosts") for node in nodes}
+    remove.remove(claim)
+    assert seen == {
+        "a": "127.0.0.1 localhost\n10.0.0.1 from-a\n644\n",
+        "b": "10.0.0.2 from-b\n644\n",
+        "c": "127.0.0.1 localhost\n644\n",
+    }
+
+
+@pytest.mark.kernel
+@pytest.mark.usefixtures("state")
 def test_a_node_sees_its_files_and_the_machine_does_not(tmp_path: Path) -> None:
     (tmp_path / "old").write_text("the machine's own\n")
     (tmp_path / "link").symlink_to("old")
