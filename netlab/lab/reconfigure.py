@@ -5,26 +5,31 @@ Nothing here is written into the topology file: it stays the truth for the next 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlab.errors import Diagnostic, InputError, LabError
+from netlab.lab import errors, record
+from netlab.linux import namespaces, sysctl
 from netlab.plan import codec
 from netlab.plan.operations import AddNeighbour, AddRoute, LoadRules, SetSysctl, StartProgram
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from netlab.lab.lab import Lab
+    from netlab.lab.lab import Lab, LabNode
     from netlab.middlebox import Direction
     from netlab.plan.operations import NodeSummary, Operation, Plan
     from netlab.topology.model import Box, Topology
 
-SETTINGS = "settings.json"
+PLAN = "plan.json"
+SETTINGS = "settings"
+"""The key in it of the values that were changed since ``up``, by their path in the file."""
+
 REPLACE = "table inet netlab\ndelete table inet netlab\n"
 """Before a new table: naming it first lets the deletion pass where there is none."""
 
@@ -39,11 +44,9 @@ def change(lab: Lab, settings: Mapping[str, str]) -> list[str]:
     """
     from netlab.topology import load
 
-    directory = lab.running.directory
-    known = _settings(directory) | dict(settings)
-    done = _become(lab, load(lab.running.record.topology, known))
-    _store(directory, SETTINGS, known)
-    return done
+    with record.changing(lab.running):
+        known = _settings(lab.running) | dict(settings)
+        return _become(lab, load(lab.running.record.topology, known), known)
 
 
 def put_boxes(lab: Lab, place: str, boxes: Sequence[Box]) -> None:
@@ -57,18 +60,23 @@ def put_boxes(lab: Lab, place: str, boxes: Sequence[Box]) -> None:
     if interface:
         _ask(lab, _wire(lab, node, interface), describe(boxes))
         return
-    topology = topology_now(lab)
-    nodes = [n if n.name != node else replace(n, middleboxes=tuple(boxes)) for n in topology.nodes]
-    _become(lab, replace(topology, nodes=tuple(nodes)))
+    with record.changing(lab.running):
+        topology = topology_now(lab)
+        nodes = [
+            n if n.name != node else replace(n, middleboxes=tuple(boxes)) for n in topology.nodes
+        ]
+        _become(lab, replace(topology, nodes=tuple(nodes)), _settings(lab.running))
 
 
-def _become(lab: Lab, topology: Topology) -> list[str]:
+def _become(lab: Lab, topology: Topology, settings: Mapping[str, str]) -> list[str]:
+    """Make the running lab that of ``topology``, or leave it as it is."""
     from netlab.lab.lab import plan_of
     from netlab.plan.build import build
 
     plan = build(topology)._replace(name=lab.plan.name, topology=lab.plan.topology)
     # Not the handle's plan: since it was made, another may have changed the lab.
     now = plan_of(lab.running)
+    _finish(lab, now)
     old, new = _only_in(now, plan), _only_in(plan, now)
     for operation in (*old, *new):
         if not _can_change(operation):
@@ -79,23 +87,43 @@ def _become(lab: Lab, topology: Topology) -> list[str]:
                     hint="write it into the file, then `netlab down` and `netlab up`",
                 )
             )
-    done = _apply(lab, old, new)
-    _store(lab.running.directory, "plan.json", codec.to_json(plan))
+    text = json.dumps({**codec.to_json(plan), SETTINGS: dict(settings)})
+    record.prepare(lab.running, PLAN, text)
+    undo: list[Callable[[], object]] = []
+    try:
+        done = _apply(lab, old, new, undo)
+        record.commit(lab.running, PLAN)
+    except BaseException:
+        for action in reversed(undo):
+            with contextlib.suppress(OSError):
+                action()
+        record.discard(lab.running, PLAN)
+        raise
     return done
+
+
+def _finish(lab: Lab, now: Plan) -> None:
+    """Undo a change whose process was killed between its record and its end."""
+    try:
+        begun = codec.from_json(json.loads(lab.running.document(f"{PLAN}.new")))
+    except LabError:
+        return
+    except (ValueError, KeyError, TypeError):
+        pass  # it was killed while it wrote, before it changed anything
+    else:
+        _apply(lab, _only_in(begun, now), _only_in(now, begun), [])
+    record.discard(lab.running, PLAN)
 
 
 def topology_now(lab: Lab) -> Topology:
     """The file of a running lab, with the settings that were changed since."""
     from netlab.topology import load
 
-    return load(lab.running.record.topology, _settings(lab.running.directory))
+    return load(lab.running.record.topology, _settings(lab.running))
 
 
-def _settings(directory: str) -> dict[str, str]:
-    try:
-        found: dict[str, str] = json.loads(Path(directory, SETTINGS).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+def _settings(lab: record.Lab) -> dict[str, str]:
+    found: dict[str, str] = json.loads(lab.document(PLAN)).get(SETTINGS, {})
     return found
 
 
@@ -111,49 +139,66 @@ def _can_change(operation: Operation) -> bool:
     )
 
 
-def _apply(lab: Lab, old: Sequence[Operation], new: Sequence[Operation]) -> list[str]:
-    from netlab.lab import errors
-    from netlab.linux import libnftables, namespaces, sysctl
-
+def _apply(
+    lab: Lab,
+    old: Sequence[Operation],
+    new: Sequence[Operation],
+    undo: list[Callable[[], object]],
+) -> list[str]:
+    """Exchange rules and settings; to ``undo`` goes how each is taken back, as it is done."""
     done = []
-    texts = {o.node: "" for o in old if isinstance(o, LoadRules)}
-    texts |= {o.node: o.text for o in new if isinstance(o, LoadRules)}
-    for node, text in texts.items():
-        load = partial(libnftables.load, REPLACE + text)
-        complaints = namespaces.inside(lab[node].namespace, load)
-        if complaints:
-            raise errors.of_rules(LoadRules(node, text), complaints)
+    before = {o.node: o for o in old if isinstance(o, LoadRules)}
+    after = {o.node: o for o in new if isinstance(o, LoadRules)}
+    for node in before | after:
+        was, rules = (side.get(node, LoadRules(node, "")) for side in (before, after))
+        _load(lab, rules)
+        undo.append(partial(_load, lab, was))
         done.append(f"{node}: new rules")
     for operation in new:
         if isinstance(operation, SetSysctl):
-            key, value = operation.key, operation.value
-            namespaces.inside(lab[operation.node].namespace, partial(sysctl.write, key, value))
-            done.append(f"{operation.node}: {key} = {value}")
+            node, key, value = operation.node, operation.key, operation.value
+            namespace = lab[node].namespace
+            try:
+                was_value = namespaces.inside(namespace, partial(sysctl.read, key))
+                namespaces.inside(namespace, partial(sysctl.write, key, value))
+            except OSError as error:
+                raise errors.of_operation(operation, error.errno or 0) from None
+            write = partial(sysctl.write, key, was_value)
+            undo.append(partial(namespaces.inside, namespace, write))
+            done.append(f"{node}: {key} = {value}")
     return done
 
 
-def _store(directory: str, name: str, value: Any) -> None:
-    part = Path(directory, f"{name}.new")
-    part.write_text(json.dumps(value), encoding="utf-8")
-    part.replace(Path(directory, name))
+def _load(lab: Lab, rules: LoadRules) -> None:
+    from netlab.linux import libnftables
+
+    load = partial(libnftables.load, REPLACE + rules.text)
+    complaints = namespaces.inside(lab[rules.node].namespace, load)
+    if complaints:
+        raise errors.of_rules(rules, complaints)
 
 
 def switch(lab: Lab, node: str, interface: str, *, up: bool) -> None:
     """Bring one end of a link down, or up again with the routes and neighbours that it lost."""
     there = lab[node]
     _interface(there.summary, interface)
-    there.run(["ip", "link", "set", "dev", interface, "up" if up else "down"], check=True)
-    if not up:
-        return
-    for operation in lab.plan.operations:
-        match operation:
-            case AddNeighbour(n, i, address, mac) if (n, i) == (node, interface):
-                entry = [address, "lladdr", mac, "dev", interface, "nud", "permanent"]
-                there.run(["ip", "neigh", "replace", *entry], check=True)
-            case AddRoute(n, destination, gateway, i) if (n, i) == (node, interface):
-                via = ["via", gateway] if gateway else []
-                route = [destination, *via, "dev", interface]
-                there.run(["ip", "route", "replace", *route], check=True)
+    with record.changing(lab.running):
+        _ip(there, "link", "set", "dev", interface, "up" if up else "down")
+        for operation in lab.plan.operations if up else ():
+            match operation:
+                case AddNeighbour(n, i, address, mac) if (n, i) == (node, interface):
+                    entry = [address, "lladdr", mac, "dev", interface, "nud", "permanent"]
+                    _ip(there, "neigh", "replace", *entry)
+                case AddRoute(n, destination, gateway, i) if (n, i) == (node, interface):
+                    via = ["via", gateway] if gateway else []
+                    _ip(there, "route", "replace", destination, *via, "dev", interface)
+
+
+def _ip(node: LabNode, *words: str) -> None:
+    ran = node.run(["ip", *words])
+    if ran.returncode:
+        message = f"node {node.name}: ip {' '.join(words)}: {ran.stderr.strip()}"
+        raise LabError(Diagnostic("E406", message))
 
 
 def impair(lab: Lab, node: str, interface: str, values: Mapping[str, str]) -> dict[str, Any]:
@@ -184,8 +229,11 @@ def impair(lab: Lab, node: str, interface: str, values: Mapping[str, str]) -> di
     )
     if problems:
         raise InputError(*(Diagnostic("E272", message, hint=hint) for message, hint in problems))
-    state = _ask(lab, wire, None)
-    return _ask(lab, wire, impaired(state["boxes"], changes)) if values else state
+    if not values:
+        return wire_state(lab, wire)
+    with record.changing(lab.running):
+        state = _ask(lab, wire, None)
+        return _ask(lab, wire, impaired(state["boxes"], changes))
 
 
 def wire_state(lab: Lab, wire: str) -> dict[str, Any]:

@@ -41,6 +41,9 @@ _PATIENCE = 2.0
 _PAUSE = 0.001
 """Seconds between two tries to get it: the kernel does not tell when a lock is let go."""
 
+CHANGING = 10.0
+"""Seconds that one change of a lab waits for another."""
+
 _FORMAT = 1
 
 
@@ -98,8 +101,16 @@ class Lab(NamedTuple):
 
     def document(self, name: str) -> str:
         """The text of a document that was stored with the claim."""
-        with open(f"{self.directory}/{name}", encoding="utf-8") as stream:
-            return stream.read()
+        try:
+            with open(f"{self.directory}/{name}", encoding="utf-8") as stream:
+                return stream.read()
+        except FileNotFoundError:
+            raise gone(self.name) from None
+
+
+def gone(name: str) -> LabError:
+    """The lab was there a moment ago."""
+    return LabError(Diagnostic("E403", f"lab {name} is gone"))
 
 
 class Claim:
@@ -167,7 +178,9 @@ def _refuse_foreign(state: str) -> None:
 
 def _prepare(state: str) -> None:
     try:
-        os.makedirs(state, 0o755 if os.geteuid() == 0 else 0o700, exist_ok=True)
+        if not os.path.isdir(state):
+            os.makedirs(state, 0o700, exist_ok=True)
+            os.chmod(state, 0o700)
     except OSError as error:
         message = f"cannot make {state}: {error.strerror}"
         hint = "name another directory in NETLAB_STATE_DIR"
@@ -217,13 +230,13 @@ def claim(
         for document, text in (documents or {}).items():
             _write(f"{staging}/{document}", text)
         for part in ("ns", "log", "sys"):
-            os.mkdir(f"{staging}/{part}", 0o755)
+            make_directory(f"{staging}/{part}")
         os.rename(staging, lab.directory)
     except OSError as error:
         _discard(staging)
         os.close(lock)
         if not os.path.exists(lab.directory):
-            raise
+            raise cannot_write(lab.directory, error) from None
         raise _taken(lab, error) from None
     except BaseException:
         _discard(staging)
@@ -236,7 +249,7 @@ def _stage(state: str, staging: str) -> int:
     """Make and lock the directory; ``gc`` may take one that is not yet locked for a dead one."""
     while True:
         try:
-            os.mkdir(staging, 0o755)
+            make_directory(staging)
             lock = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             _prepare(state)  # the last lab went away and took the directory along
@@ -247,9 +260,27 @@ def _stage(state: str, staging: str) -> int:
         os.close(lock)
 
 
+def make_directory(path: str) -> None:
+    """A directory that only its owner may look into, whatever the umask is."""
+    os.mkdir(path, 0o700)
+    os.chmod(path, 0o700)
+
+
+def _private(path: str, flags: int) -> int:
+    fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    os.fchmod(fd, 0o600)
+    return fd
+
+
 def _write(path: str, text: str) -> None:
-    with open(path, "x", encoding="utf-8") as stream:
+    with open(path, "x", encoding="utf-8", opener=_private) as stream:
         stream.write(text)
+
+
+def cannot_write(path: str, error: OSError) -> Unavailable:
+    """The state directory is full, read-only or the like."""
+    message = f"cannot write to {path}: {error.strerror or error}"
+    return Unavailable(Diagnostic("E408", message))
 
 
 def _discard(staging: str) -> None:
@@ -296,6 +327,56 @@ def lock(lab: Lab) -> Claim | None:
         claim.close()  # another lab of this name was built meanwhile
         return None
     return claim
+
+
+@contextlib.contextmanager
+def changing(lab: Lab, patience: float = CHANGING) -> Iterator[None]:
+    """Be the only one who changes a lab that runs, whoever owns it.
+
+    Raises ``LabError`` if another change takes longer than ``patience`` seconds, or the lab goes.
+    """
+    try:
+        fd = os.open(f"{lab.directory}/lab.json", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        raise gone(lab.name) from None
+    deadline = time.monotonic() + patience
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    message = f"lab {lab.name} is being changed by another process"
+                    raise LabError(Diagnostic("E405", message, hint="try again")) from None
+                time.sleep(_PAUSE)
+        if read(lab.directory) != lab:
+            raise gone(lab.name)
+        yield
+    finally:
+        os.close(fd)
+
+
+def prepare(lab: Lab, name: str, text: str) -> None:
+    """Write a new version of a document beside the old one: what can fail, fails here."""
+    discard(lab, name)
+    path = f"{lab.directory}/{name}"
+    try:
+        _write(f"{path}.new", text)
+    except OSError as error:
+        discard(lab, name)
+        raise cannot_write(path, error) from None
+
+
+def commit(lab: Lab, name: str) -> None:
+    """Put the new version of a document in the place of the old one."""
+    os.rename(f"{lab.directory}/{name}.new", f"{lab.directory}/{name}")
+
+
+def discard(lab: Lab, name: str) -> None:
+    """Forget a new version that was prepared, if there is one."""
+    with contextlib.suppress(OSError):
+        os.unlink(f"{lab.directory}/{name}.new")
 
 
 def lock_directory(path: str) -> int | None:
@@ -359,7 +440,10 @@ def find(name: str) -> Lab:
 
 def mark_ready(lab: Lab) -> None:
     """Say that the lab is complete."""
-    _write(f"{lab.directory}/ready", "")
+    try:
+        _write(f"{lab.directory}/ready", "")
+    except OSError as error:
+        raise cannot_write(lab.directory, error) from None
 
 
 def unmark_ready(lab: Lab) -> None:

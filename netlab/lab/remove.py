@@ -63,7 +63,10 @@ def down(name: str) -> Removed:
 def remove(claim: Claim) -> Removed:
     """Remove the lab of a claim and release the claim."""
     lab = claim.lab
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(claim.close)
+        with contextlib.suppress(LabError):  # a change that does not end has had its time
+            stack.enter_context(record.changing(lab))
         record.unmark_ready(lab)
         keeper = processes.keeper(lab)
         stopped, survivors = processes.stop(processes.Members(lab))
@@ -74,8 +77,6 @@ def remove(claim: Claim) -> Removed:
         aside = f"{state}/.{lab.name}.{os.getpid()}.{lab.record.token}"
         os.rename(lab.directory, aside)
         shutil.rmtree(aside)
-    finally:
-        claim.close()
     _leave(state)
     return Removed(lab.name, len(stopped - {keeper}), tuple(survivors))
 

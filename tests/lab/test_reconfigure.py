@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import resource
 import socket
+import threading
 
 import pytest
 
 from netlab.cli import main
 from netlab.errors import InputError, LabError
-from netlab.lab import reconfigure
+from netlab.lab import reconfigure, record
 from netlab.lab.lab import Lab
 from netlab.topology.model import Box
 
@@ -162,3 +165,71 @@ def test_the_commands(lab, capsys):
     assert '"delay": "1ms"' in capsys.readouterr().out
     assert main(["link", f"{lab.name}/nat:wan", "delay"]) == 2
     assert main(["link", f"{lab.name}/nat", "up"]) == 2
+
+
+def test_changes_at_the_same_time_all_count(lab):
+    keys = ["icmp", "udp", "other"]
+    failed = []
+
+    def change(key, value):
+        try:
+            reconfigure.change(Lab.attach(lab.name), {f"nat.nat.timeouts.{key}": value})
+        except LabError as error:
+            failed.append(error)
+
+    for value in range(130, 134):
+        threads = [threading.Thread(target=change, args=(key, str(value))) for key in keys]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        kept = json.loads(lab.running.document("plan.json"))["settings"]
+        assert kept == {f"nat.nat.timeouts.{key}": str(value) for key in keys}
+
+
+def rules(lab):
+    return lab["nat"].run(["nft", "list", "ruleset"], check=True).stdout
+
+
+def test_a_full_disk_changes_nothing(lab):
+    before, plan = rules(lab), lab.running.document("plan.json")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(LabError, match=r"E408.*cannot write"):
+            reconfigure.change(lab, {"nat.nat.filtering": "endpoint-independent"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (rules(lab), lab.running.document("plan.json")) == (before, plan)
+    assert reconfigure.change(lab, {"nat.nat.filtering": "endpoint-independent"})
+
+
+def test_what_fails_in_the_middle_is_undone(lab, monkeypatch):
+    before = rules(lab)
+    timeout = "/proc/sys/net/netfilter/nf_conntrack_icmp_timeout"
+    settings = {"nat.nat.filtering": "endpoint-independent", "nat.nat.timeouts.icmp": "7"}
+    seconds = lab["nat"].run(["cat", timeout]).stdout
+
+    def fail(*_):
+        assert lab["nat"].run(["cat", timeout]).stdout == "7\n"
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "commit", fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            reconfigure.change(lab, settings)
+    assert rules(lab) == before
+    assert lab["nat"].run(["cat", timeout]).stdout == seconds
+    assert len(reconfigure.change(lab, settings)) == 2
+
+
+def test_a_change_whose_process_was_killed_is_undone_by_the_next(lab, monkeypatch):
+    """What a SIGKILL between the kernel's part and the commit leaves, left here by hand."""
+    before = rules(lab)
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "commit", lambda *_: None)
+        reconfigure.change(lab, {"nat.nat.filtering": "endpoint-independent"})
+    assert rules(lab) != before
+    assert reconfigure.change(lab, {"nat.nat.timeouts.icmp": "7"})
+    assert rules(lab) == before
