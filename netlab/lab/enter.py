@@ -60,6 +60,15 @@ def _show_devices(place: str, tag: str) -> None:
             namespaces.bind(f"{place}/{part}", f"/sys/{part}")
 
 
+INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM", "TMPDIR")
+"""What programs of a topology get of the environment of ``netlab up``, besides ``LC_*``."""
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """The part of an environment that programs get which outlive who started them."""
+    return {k: v for k, v in environment.items() if k in INHERITED or k.startswith("LC_")}
+
+
 def variables(
     lab: Lab, node: str, extra: Mapping[str, str], base: Mapping[str, str] | None = None
 ) -> dict[str, str]:

@@ -200,7 +200,8 @@ def remember(lab: Lab, pid: int, mounts: int, node: str, program: str) -> None:
     """Put a process that was just started on record."""
     known = status(pid)
     start = known.start if known else 0  # it may have ended, and what it forked lives on
-    with open(f"{lab.directory}/started", "a", encoding="utf-8") as stream:
+    path = f"{lab.directory}/started"
+    with open(path, "a", encoding="utf-8", opener=lambda p, f: os.open(p, f, 0o600)) as stream:
         stream.write(f"{pid} {start} {mounts} {node} {program}\n")
 
 

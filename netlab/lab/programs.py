@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, LabError
 from netlab.lab import enter, processes
-from netlab.linux import namespaces, sock_diag
+from netlab.linux import descriptors, namespaces, sock_diag
 from netlab.plan.commands import command_line
 
 if TYPE_CHECKING:
@@ -78,11 +78,14 @@ def start(lab: Lab, operation: StartProgram) -> Program:
     path = lab.log(node, name)
     argv = command_line(operation, [sys.executable])
     own = {"NETLAB_PROGRAM": name} | ({"PYTHONPATH": HOME} if operation.module else {})
-    environment = enter.variables(lab, node, {**dict(operation.environment), **own})
+    extra = {**dict(operation.environment), **own}
+    environment = enter.variables(lab, node, extra, enter.inherited(os.environ))
 
     def spawn() -> int:
         enter.enter(lab, node, name)
-        os.chdir("/")  # of this thread only, which has left the others' file system context
+        # Of this thread only, which has left the others' file system context.
+        os.chdir("/")
+        os.umask(0o022)
         pid = _spawn(argv, environment, path)
         processes.remember(lab, pid, namespaces.inode("/proc/thread-self/ns/mnt"), node, name)
         return pid
@@ -101,8 +104,9 @@ def _spawn(argv: Sequence[str], environment: Mapping[str, str], log: str) -> int
         environment,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
+            *descriptors.closing(),
         ],
         setsid=True,
         setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, LabError, Unavailable
 from netlab.lab import processes, record
-from netlab.linux import namespaces
+from netlab.linux import descriptors, namespaces
 
 if TYPE_CHECKING:
     from netlab.lab.record import Lab
@@ -94,7 +94,10 @@ def keep(lab: Lab) -> None:
             "sleep",
             [f"netlab-keeper {lab.name}", "infinity"],
             environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)],
+            file_actions=[
+                *((os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)),
+                *descriptors.closing(),
+            ],
             setsid=True,
         )
         os.fchdir(here)
