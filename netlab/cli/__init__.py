@@ -10,12 +10,14 @@ the code of the command that they ran.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from netlab.errors import NetlabError
+from netlab.errors import Diagnostic, NetlabError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +85,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader went away (`netlab plan … | head`); keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_nowhere()
         return 1
+    except (OSError, MemoryError, RecursionError) as error:
+        from netlab.cli import console
+
+        console.report(_shortage(error))
+        return 1
+
+
+def _shortage(error: BaseException) -> NetlabError:
+    """What the machine refused, where nothing nearer to it knew better."""
+    what = ""
+    if isinstance(error, OSError):
+        what = f"{error.filename}: " if error.filename is not None else ""
+        what += error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EPIPE, errno.EIO) and error.filename is None:
+            _write_nowhere()  # it may be standard output that is full
+    else:
+        what = "out of memory" if isinstance(error, MemoryError) else "nested too deeply"
+    return NetlabError(Diagnostic("E419", f"the machine refuses: {what}"))
+
+
+def _write_nowhere() -> None:
+    """What standard output still holds is lost, without a complaint at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def entry() -> NoReturn:
@@ -92,10 +117,27 @@ def entry() -> NoReturn:
 
     Taking a Python process apart module by module would cost as much as argparse does.
     """
+    _prepare_streams()
     code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or 1
     os._exit(code)
+
+
+def _prepare_streams() -> None:
+    """Standard streams that take all that is written to them."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # It is closed: the next file that is opened would take its number.
+            null = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(null, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper) and name != "stdin":
+            # A locale without the character, a file name that is not UTF-8.
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(argv: list[str]) -> int:

@@ -13,6 +13,7 @@ from netlab.topology import shipped
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from netlab.lab import processes, record
     from netlab.plan.operations import NodeSummary, Plan
@@ -157,16 +158,26 @@ def _status(arguments: argparse.Namespace) -> int:
         return _print_status(names)
     if not names:
         print("no lab is running")
-    for name in names:
-        _show(_described(record.find(name)))
+    for described in _all_described(names):
+        _show(described)
     return 0
 
 
 def _print_status(names: list[str]) -> int:
+    console.print_json(list(_all_described(names)))
+    return 0
+
+
+def _all_described(names: list[str]) -> Iterator[dict[str, Any]]:
+    """Each lab; without those that have gone meanwhile, if there are others."""
     from netlab.lab import record
 
-    console.print_json([_described(record.find(name)) for name in names])
-    return 0
+    for name in names:
+        try:
+            yield _described(record.find(name))
+        except LabError:
+            if len(names) == 1:
+                raise
 
 
 def _described(lab: record.Lab) -> dict[str, Any]:

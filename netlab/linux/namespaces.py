@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import _thread
 import ctypes
+import errno
 import os
 from typing import TYPE_CHECKING, TypeVar
 
@@ -108,7 +109,10 @@ def in_thread(action: Callable[[], T]) -> T:
         finally:
             done.release()
 
-    _thread.start_new_thread(run, ())
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError:
+        raise OSError(errno.EAGAIN, "no more threads are allowed") from None
     done.acquire()
     if failure:
         raise failure[0]
