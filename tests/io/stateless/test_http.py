@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -322,6 +323,7 @@ nodes:
       front:
         run: [{sys.executable}, -m, netlab, stateless, http, --listen, "192.0.2.80:80",
               --text, Hello]
+        environment: {{PYTHONPATH: "{os.environ.get("PYTHONPATH", "")}"}}
         ready: {{log: listening}}
 links:
   - {{ends: [client:eth0, server:eth0], subnet: 198.51.100.0/24}}
