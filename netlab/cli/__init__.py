@@ -37,6 +37,8 @@ COMMANDS = {
     "status": Command("lab:status", "labs, their nodes, addresses and programs"),
     "exec": Command("enter:exec_", "run a command in a node"),
     "shell": Command("enter:shell", "open a shell in a node"),
+    "logs": Command("logs:logs", "print what the programs of a lab have printed"),
+    "pingall": Command("packets.pingall:pingall", "let every node ping every other by name"),
     "trace": Command("packets.trace:trace", "run a command and say what became of every packet"),
     "explain": Command(
         "packets.explain:explain", "send packets and say in a sentence where they died"
