@@ -261,7 +261,7 @@ class Connection:
         effective = self.effective_mss()
         if effective < self.sender.mss:
             self.sender.set_mss(effective)
-            self.sender.resend_all(now)
+        self.sender.resend_all(now)
 
     def effective_mss(self) -> int:
         """Eff.snd.MSS (MUST-16): what the peer and the path can take, less the usual options."""

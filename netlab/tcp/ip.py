@@ -27,6 +27,7 @@ _PORTS = struct.Struct("!HH")
 
 V4_HEADERS = 40
 V6_HEADERS = 60
+DONT_FRAGMENT = 0x4000
 
 
 class Packet(NamedTuple):
@@ -58,11 +59,12 @@ class Envelope:
     """The socket pair of one connection, and the headers that it leads to.
 
     ``key`` is the pair as it stands in packets that come in: remote address, local address, remote
-    port, local port.
+    port, local port. ``ident`` is the identification of the packet before the first (IPv4).
     """
 
     __slots__ = (
         "_addresses_and_ports",
+        "_fragment_flags",
         "_ident",
         "_ip_sum",
         "_pseudo_sum",
@@ -75,7 +77,7 @@ class Envelope:
         "ttl",
     )
 
-    def __init__(self, key: bytes, ttl: int = 64, dscp: int = 0) -> None:
+    def __init__(self, key: bytes, ttl: int = 64, dscp: int = 0, ident: int = 0) -> None:
         size = len(key) // 2 - 2
         self.key = key
         self.remote, self.local = key[:size], key[size : 2 * size]
@@ -86,9 +88,19 @@ class Envelope:
         self.ttl, self.dscp = ttl, dscp
         # The constant parts of the two checksums.
         addresses = ones_complement_sum(self.local + self.remote)
-        self._ip_sum = 0x4500 + 0x4000 + tcp.PROTOCOL + addresses
+        self._ip_sum = 0x4500 + tcp.PROTOCOL + addresses
         self._pseudo_sum = tcp.PROTOCOL + addresses
-        self._ident = 0
+        self._ident = ident
+        self._fragment_flags = DONT_FRAGMENT
+
+    def allow_fragments(self) -> None:
+        """Let the routers of this path cut packets: it carries less than any segment of ours."""
+        self._fragment_flags = 0
+
+    @property
+    def whole(self) -> bool:
+        """True while no router may cut the packets (IPv4)."""
+        return self._fragment_flags != 0
 
     @property
     def version(self) -> int:
@@ -112,9 +124,10 @@ class Envelope:
             return Packet(head + octets, data, 40, mss)
         self._ident = ident = self._ident + 1 & 0xFFFF
         total = 20 + size
-        header_sum = self._ip_sum + traffic_class + total + ident + (self.ttl << 8)
+        fragment = self._fragment_flags
+        header_sum = self._ip_sum + traffic_class + total + ident + fragment + (self.ttl << 8)
         head = _V4.pack(
-            0x45, traffic_class, total, ident, 0x4000, self.ttl, tcp.PROTOCOL,
+            0x45, traffic_class, total, ident, fragment, self.ttl, tcp.PROTOCOL,
             0xFFFF - header_sum % 0xFFFF,
             self._addresses_and_ports,
             seq, ack, offset_and_flags, window, pseudo, urgent_pointer,

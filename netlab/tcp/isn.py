@@ -21,6 +21,11 @@ def clock_offset(key: bytes, pair: bytes) -> int:
     return _word(key, b"clock", pair)
 
 
+def identification(key: bytes, pair: bytes, number: int) -> int:
+    """Where the IPv4 identifications of the ``number``-th user of this pair begin (16 bits)."""
+    return _word(key, b"ident", pair + number.to_bytes(8, "big")) & 0xFFFF
+
+
 def first_port(key: bytes, destination: bytes) -> int:
     """Where to begin the search for an ephemeral port: RFC 6056 section 3.3.3."""
     return _word(key, b"port", destination)

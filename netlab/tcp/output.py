@@ -97,7 +97,7 @@ def _sequenced(connection: Connection, span: Span | None, now: float) -> list[Se
     options = NO_OPTIONS
     if connection.timestamps:
         options = Options(None, None, False, timestamps(connection, now))
-    if not (receiver.holds and connection.ack_due):
+    if not ((receiver.holds or receiver.duplicate) and connection.ack_due):
         _acknowledged(connection)
     out = []
     while span is not None:

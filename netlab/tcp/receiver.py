@@ -99,6 +99,8 @@ class Receiver:
                 return False
             data = _part(data, self.nxt - position, end - position)
             position = self.nxt
+        elif overlap := self._overlap(position, end):
+            self.duplicate = overlap
         if position == self.nxt:
             self._deliver(end, data)
             self._deliver_held()
@@ -153,8 +155,16 @@ class Receiver:
                 position = gap_end
         if fresh:
             self._recent = [start, *self._recent[:7]]
-        else:
-            self.duplicate = (start, end)
+
+    def _overlap(self, start: int, end: int) -> tuple[int, int] | None:
+        """The first run of octets of [start, end) that are held already (RFC 2883 section 4)."""
+        left = right = None
+        for block in self._held[bisect_left(self._held, start + 1, key=lambda b: b.end) :]:
+            if block.start >= end or (right is not None and block.start > right):
+                break
+            left = max(block.start, start) if left is None else left
+            right = min(block.end, end)
+        return None if left is None or right is None else (left, right)
 
     @property
     def holds(self) -> bool:
@@ -164,19 +174,23 @@ class Receiver:
     def blocks(self, limit: int) -> tuple[tuple[int, int], ...]:
         """The SACK blocks to report (RFC 2018 section 4), positions, the most recent first.
 
-        A duplicate goes in front once, outside of the rest (RFC 2883 section 4).
+        A duplicate goes in front once, and behind it the block that it is part of, if it lies above
+        RCV.NXT (RFC 2883 section 4).
         """
         found: list[tuple[int, int]] = []
-        if self.duplicate is not None:
-            found.append(self.duplicate)
-            self.duplicate = None
         islands = self._islands()
+        if self.duplicate is not None:
+            left, right = self.duplicate
+            found.append(self.duplicate)
+            found += [one for one in islands if one[0] <= left and right <= one[1]]
+            self.duplicate = None
+        first = len(found) and 1  # the duplicate may look like a block; it is none
         self._recent = [position for position in self._recent if position >= self.nxt]
         for position in self._recent:
             for island in islands:
-                if island[0] <= position < island[1] and island not in found[:limit]:
+                if island[0] <= position < island[1] and island not in found[first:]:
                     found.append(island)
-        found += [island for island in islands if island not in found]
+        found += [island for island in islands if island not in found[first:]]
         return tuple(found[:limit])
 
     def _islands(self) -> list[tuple[int, int]]:

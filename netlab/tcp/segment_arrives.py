@@ -243,6 +243,8 @@ def _acceptable(c: Connection, segment: Segment, seq: int, now: float) -> bool:
     else:
         acceptable = seq < receiver.edge and seq + space > receiver.nxt
     if acceptable:
+        if c.state is State.TIME_WAIT and seq != receiver.nxt and not flags & RST:
+            c.ack_due = True  # only old segments are expected there; Linux answers this one too
         return True
     if flags & RST:
         return False

@@ -118,6 +118,7 @@ class Stack:
         self._errors: tuple[int, int] = (0, 0)
         self._fragments = Fragments()
         self._fragment_ids = isn.clock_offset(key, b"identification")
+        self._envelopes = 0
 
     # -- the user's calls --
 
@@ -256,7 +257,17 @@ class Stack:
     def _refuse(self, key: bytes, segment: Segment) -> None:
         answer = reset_for(segment)
         if answer is not None:
-            self._packets.append(Envelope(key).packet(answer))
+            self._packets.append(self._envelope(key, self.settings).packet(answer))
+
+    def _envelope(self, key: bytes, settings: Settings) -> Envelope:
+        """Headers for a socket pair; the identifications begin where nobody can foresee it.
+
+        A constant beginning would make all answers to a prober look like copies of one packet, and
+        a global counter would count for strangers what we send (RFC 7739 sections 2 and 5).
+        """
+        self._envelopes += 1
+        ident = isn.identification(self._key, key, self._envelopes)
+        return Envelope(key, settings.ttl, settings.dscp, ident)
 
     def _is_ours(self, address: bytes) -> bool:
         return address in self.addresses if self.addresses else is_unicast(address)
@@ -290,7 +301,7 @@ class Stack:
         options = Options(self._path_mss(key[: len(key) // 2 - 2], now))
         window = min(listener.settings.receive_buffer, 0xFFFF)
         answer = Segment(cookie, segment.seq + 1 & MASK, SYN | ACK, window, options=options)
-        self._packets.append(Envelope(key, self.settings.ttl).packet(answer))
+        self._packets.append(self._envelope(key, self.settings).packet(answer))
         listener.cookies_until = now + 2 * isn.COOKIE_PERIOD
         self.counters["SYN cookies sent"] += 1
 
@@ -386,26 +397,37 @@ class Stack:
 
     # -- paths --
 
-    def _path_mtu(self, remote: bytes, now: float) -> int:
+    def _told_mtu(self, remote: bytes, now: float) -> int:
+        """What routers have said of this path; our own link's MTU if nothing."""
         mtu, until = self._paths.get(remote, (self.settings.mtu, NEVER))
         if now > until:
             del self._paths[remote]
             mtu = self.settings.mtu
         return min(mtu, self.settings.mtu)
 
+    def _path_mtu(self, remote: bytes, now: float) -> int:
+        floor = min(errors.MINIMUM_MTU[4 if len(remote) == 4 else 6], self.settings.mtu)
+        return max(self._told_mtu(remote, now), floor)
+
     def _path_mss(self, remote: bytes, now: float) -> int:
         return self._path_mtu(remote, now) - IP_AND_TCP[4 if len(remote) == 4 else 6]
 
     def _learn_mtu(self, place: Socket, mtu: int, now: float) -> None:
-        """RFC 1191 and RFC 8201: believe a smaller MTU, down to the least that IP allows."""
-        envelope = place.envelope
-        mtu = max(mtu, errors.MINIMUM_MTU[envelope.version])
-        if mtu - IP_AND_TCP[envelope.version] >= place.connection.mss:
+        """RFC 1191 and RFC 8201: believe a smaller MTU, down to a floor.
+
+        Below the floor an IPv4 path may cut our packets; no IPv6 path is so small.
+        """
+        envelope, floor = place.envelope, errors.MINIMUM_MTU[place.envelope.version]
+        tiny = envelope.version == 4 and mtu < floor
+        mss = max(mtu, floor) - IP_AND_TCP[envelope.version]
+        if mss >= place.connection.mss and not (tiny and envelope.whole):
             return
         if len(self._paths) >= MAXIMUM_PATHS:
             del self._paths[next(iter(self._paths))]
         self._paths[envelope.remote] = mtu, now + PATH_MTU_LIFETIME
-        place.connection.set_path_mss(mtu - IP_AND_TCP[envelope.version], now)
+        if tiny:
+            envelope.allow_fragments()
+        place.connection.set_path_mss(min(mss, place.connection.mss), now)
 
     # -- places --
 
@@ -417,7 +439,9 @@ class Stack:
         listener: Listener | None,
         iss: int | None = None,
     ) -> Socket:
-        envelope = Envelope(key, settings.ttl, settings.dscp)
+        envelope = self._envelope(key, settings)
+        if self._told_mtu(envelope.remote, now) < errors.MINIMUM_MTU[4]:
+            envelope.allow_fragments()
         if iss is None:
             iss = isn.initial_sequence_number(self._key, key, now)
         connection = Connection(

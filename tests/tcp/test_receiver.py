@@ -84,6 +84,27 @@ def test_a_duplicate_is_reported_once_and_first() -> None:
     assert r.blocks(3) == ((120, 130),)
 
 
+def test_a_duplicate_of_what_is_held_is_followed_by_its_block() -> None:
+    r = receiver()
+    r.accept(120, 30, (bytes(30),))
+    r.accept(160, 10, (bytes(10),))
+    r.accept(130, 10, (bytes(10),))
+    assert r.blocks(3) == ((130, 140), (120, 150), (160, 170))
+    r.accept(160, 10, (bytes(10),))  # the whole block: it stands twice
+    assert r.blocks(3) == ((160, 170), (160, 170), (120, 150))
+
+
+def test_of_a_partial_overlap_only_the_first_duplicate_is_reported() -> None:
+    r = receiver()
+    r.accept(120, 10, (bytes(10),))
+    r.accept(140, 10, (bytes(10),))
+    r.accept(125, 20, (bytes(20),))
+    assert r.blocks(3) == ((125, 130), (120, 150))
+    r.accept(100, 30, (bytes(30),))
+    assert r.nxt == 150
+    assert r.blocks(3) == ((120, 130),)
+
+
 def test_holes_cost_bounded_memory() -> None:
     r = receiver(1 << 20)
     r.advertise()

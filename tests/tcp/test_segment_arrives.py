@@ -243,6 +243,12 @@ def test_a_repeated_fin_begins_time_wait_again() -> None:
     assert (c.state, c.end) == (State.CLOSED, End.NORMAL)
 
 
+def test_time_wait_answers_an_empty_segment_that_is_ahead() -> None:
+    c = in_state(State.TIME_WAIT)
+    assert not feed(c, IRS + 2, ACK, ISS + 2)
+    assert [a.flags for a in feed(c, IRS + 50, ACK, ISS + 2)] == [ACK]
+
+
 def test_a_fin_waits_for_the_text_before_it() -> None:
     c = in_state(State.ESTABLISHED)
     feed(c, IRS + 5, FIN | ACK, ISS + 1, b"text")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import random
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from netlab.tcp import stack as stacks
 from netlab.tcp.events import CONNECTED, End, UserError
+from netlab.tcp.fragments import cut
 from netlab.tcp.ip import Envelope, complete
 from netlab.tcp.segment import Segment
 from netlab.tcp.settings import Settings
@@ -316,6 +319,8 @@ def small_router(limit: int) -> object:
     def route(to: int, octets: bytes) -> list[tuple[int, bytes]]:
         if len(octets) <= limit:
             return [(to, octets)]
+        if octets[0] >> 4 == 4 and not octets[6] & 0x40:
+            return [(to, piece) for piece in cut(octets, limit, 1)]
         message = icmp.too_big(octets, limit)
         if octets[0] >> 4 == 4:
             source = octets[12:16]
@@ -329,7 +334,7 @@ def small_router(limit: int) -> object:
     return route
 
 
-@pytest.mark.parametrize(("family", "limit"), [(4, 1000), (4, 300), (6, 1280)])
+@pytest.mark.parametrize(("family", "limit"), [(4, 1000), (4, 552), (6, 1280)])
 def test_a_smaller_path_is_found_without_a_timeout(family: int, limit: int) -> None:
     network = Network()
     network.router = small_router(limit)  # type: ignore[assignment]
@@ -338,6 +343,39 @@ def test_a_smaller_path_is_found_without_a_timeout(family: int, limit: int) -> N
     assert max(lengths) == 1500
     assert sum(length > limit for length in lengths) < 40
     assert sum(length == limit for length in lengths) > 20
+
+
+def test_a_path_smaller_than_any_segment_may_cut_our_packets() -> None:
+    network = Network()
+    network.router = small_router(300)  # type: ignore[assignment]
+    transfer(network, bytes(20_000))
+    sent = [len(octets) for _, octets in network.packets if not octets[6] & 0x40]
+    assert max(sent) == 552
+    client = network.a.connect(B, 80, network.now)  # the next connection knows it from the start
+    assert (client.connection.mss, client.envelope.whole) == (512, False)
+
+
+def test_an_icmp_error_of_mtu_0_does_not_make_tiny_segments() -> None:
+    network = Network()
+    client, _ = network.connect()
+    client.connection.send(bytes(5000))
+    network.a.mark_dirty(client)
+    packet = complete(network.a.to_send(network.now)[0])
+    icmp_to(network, 0, icmp.too_big(packet, 0))
+    again = [complete(packet) for packet in network.a.to_send(network.now)]
+    assert client.connection.sender.mss == 500
+    assert {len(packet) for packet in again} == {552}
+
+
+def test_identifications_do_not_begin_at_one_and_are_no_global_counter() -> None:
+    network = Network()
+    found = []
+    for port in range(200):
+        ports = struct.pack("!HH", 5000 + port, 81)
+        network.b.receive(segment_to_b(Segment(1, flags=SYN), ports=ports), 0.0)
+        found.append(ipv4.parse(complete(network.b.to_send(0.0)[0])).identification)
+    assert len(set(found)) > 190
+    assert sum(b - a == 1 for a, b in itertools.pairwise(found)) < 5
 
 
 def test_a_path_mtu_is_remembered_for_the_next_connection_but_not_for_ever() -> None:
