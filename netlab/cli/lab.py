@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.cli import console
 from netlab.errors import Diagnostic, LabError
 from netlab.lab import lab as labs
-from netlab.plan.operations import StartProgram
+from netlab.plan.operations import AddRoute, StartProgram
 from netlab.topology import shipped
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netlab.lab import processes, record
-    from netlab.plan.operations import NodeSummary, Plan
+    from netlab.plan.operations import InterfaceSummary, NodeSummary, Plan
 
 
 def up(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +89,24 @@ def _unchanged(running: record.Lab, plan: Plan) -> None:
     )
 
 
+def _stack_addresses(plan: Plan, node: NodeSummary, interface: str) -> list[str]:
+    """The addresses of a userspace stack: those that its node routes to the stack's device."""
+    if node.kind != "stack":
+        return []
+    return [
+        route.destination.partition("/")[0]
+        for route in plan.operations
+        if isinstance(route, AddRoute)
+        and (route.node, route.name, route.gateway) == (node.name, interface, "")
+    ]
+
+
+def _interface(plan: Plan, node: NodeSummary, interface: InterfaceSummary) -> dict[str, Any]:
+    stack = _stack_addresses(plan, node, interface.name)
+    shown: dict[str, Any] = {"name": interface.name, "addresses": list(interface.addresses)}
+    return shown | {"stack": stack} if stack else shown
+
+
 def _table(plan: Plan) -> str:
     rows = [("NODE", "KIND", "INTERFACE", "ADDRESSES", "CONNECTED TO")]
     for node in plan.nodes:
@@ -98,6 +116,8 @@ def _table(plan: Plan) -> str:
                 rows.append((name, kind, "", "", ""))
                 continue
             addresses = " ".join(interface.addresses)
+            if stack := _stack_addresses(plan, node, interface.name):
+                addresses = f"stack {' '.join(stack)}"
             rows.append((name, kind, interface.name, addresses, interface.peer))
             name = kind = ""
     return console.columns(rows)
@@ -200,9 +220,7 @@ def _described(lab: record.Lab) -> dict[str, Any]:
                 "name": node.name,
                 "kind": node.kind,
                 "namespace": lab.namespace(node.name),
-                "interfaces": [
-                    {"name": i.name, "addresses": list(i.addresses)} for i in node.interfaces
-                ],
+                "interfaces": [_interface(plan, node, i) for i in node.interfaces],
                 "processes": [
                     {"pid": p.pid, "program": p.program, "command": p.command}
                     for p in running
@@ -249,12 +267,18 @@ def _show(described: dict[str, Any]) -> None:
         print(f"  {problem}")
     rows = [("NODE", "KIND", "ADDRESSES", "PROCESSES")]
     for node in described["nodes"]:
-        addresses = [f"{i['name']} {' '.join(i['addresses'])}".strip() for i in node["interfaces"]]
+        addresses = [_address_cell(i) for i in node["interfaces"]]
         processes = [f"{p['pid']} {_told(p, node)}" for p in node["processes"]]
         heads = itertools.chain([(node["name"], node["kind"])], itertools.repeat(("", "")))
         cells = itertools.zip_longest(addresses or [""], processes, fillvalue="")
         rows += [(*head, *cell) for head, cell in zip(heads, cells, strict=False)]
     print(console.columns(rows, indent="  "))
+
+
+def _address_cell(interface: dict[str, Any]) -> str:
+    own = " ".join(interface["addresses"])
+    stack = f"stack {' '.join(interface['stack'])}" if "stack" in interface else ""
+    return " ".join(word for word in (interface["name"], own, stack) if word)
 
 
 def _told(process: dict[str, Any], node: dict[str, Any]) -> str:

@@ -67,6 +67,7 @@ class Connection:
         "rcv_up",
         "receiver",
         "replies",
+        "reset_in",
         "role",
         "scaling",
         "sender",
@@ -95,6 +96,7 @@ class Connection:
         self.state = State.CLOSED
         self.role = Role.ACTIVE
         self.end: End | None = None
+        self.reset_in: State | None = None  # the state in which the peer's RST came
         self.iss = iss
         self.mss = mss
         self.default_mss = default_mss
@@ -231,7 +233,7 @@ class Connection:
         """Other settings from now on, as far as they can still change: not what a SYN has said."""
         self.settings = settings
         self.user_timeout = settings.user_timeout
-        self.sender.nagle = settings.nagle
+        self.sender.configure(settings)
         self.keepalive_at = NEVER
         if self.state in SYNCHRONISED:
             self.heard(now)
@@ -273,11 +275,15 @@ class Connection:
         self.trouble = text
         self.events |= TROUBLE
 
-    def hard_error(self, text: str) -> None:
-        """An ICMP error after which it is of no use to go on (SHLD-26)."""
+    def hard_error(self, text: str, *, refused: bool = False) -> None:
+        """An ICMP error after which it is of no use to go on (SHLD-26).
+
+        ``refused`` if it says that nobody listens there; to an active OPEN that is what an RST is.
+        """
         if Event.TIMEOUT in TRANSITIONS[self.role][self.state]:
             self.trouble = text
-            self.give_up(Event.TIMEOUT, End.UNREACHABLE)
+            refused = refused and self.state is State.SYN_SENT
+            self.give_up(Event.TIMEOUT, End.REFUSED if refused else End.UNREACHABLE)
 
     # -- timers --
 

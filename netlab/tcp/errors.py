@@ -32,7 +32,8 @@ class Notice(NamedTuple):
     """What an ICMP error says about one segment of ours.
 
     ``key`` is the socket pair as in ``Envelope``, ``seq`` the number in the segment that is quoted.
-    ``mtu`` is set if the segment was too large, otherwise ``hard`` says whether to give up.
+    ``mtu`` is set if the segment was too large, otherwise ``hard`` says whether to give up, and
+    ``refused`` whether that is because nobody listens at the port.
     """
 
     key: bytes
@@ -40,6 +41,7 @@ class Notice(NamedTuple):
     remote: bytes
     text: str
     hard: bool = False
+    refused: bool = False
     mtu: int | None = None
 
 
@@ -138,7 +140,8 @@ def _judge_v4(about: Notice, message: icmp.Message) -> Notice | None:
     if message.type == icmp.UNREACHABLE:
         if message.code == icmp.FRAGMENTATION_NEEDED:
             return about._replace(mtu=message.rest & 0xFFFF)
-        return about._replace(hard=message.code in _HARD_V4)
+        refused = message.code == icmp.PORT_UNREACHABLE
+        return about._replace(hard=message.code in _HARD_V4, refused=refused)
     # Source Quench is dropped without a word (MUST-55), as is a Redirect.
     return about if message.type in _SOFT_V4 else None
 
@@ -147,5 +150,6 @@ def _judge_v6(about: Notice, message: icmp.Message) -> Notice | None:
     if message.type == icmp.V6_PACKET_TOO_BIG:
         return about._replace(mtu=message.rest)
     if message.type == icmp.V6_UNREACHABLE:
-        return about._replace(hard=message.code in _HARD_V6)
+        refused = message.code == icmp.V6_PORT_UNREACHABLE
+        return about._replace(hard=message.code in _HARD_V6, refused=refused)
     return about if message.type in _SOFT_V6 else None

@@ -310,7 +310,7 @@ def _take_reset(c: Connection, seq: int, now: float) -> None:
     if seq != c.receiver.nxt:
         _challenge(c, now)
         return
-    state = c.state
+    state = c.reset_in = c.state
     if state in {State.CLOSING, State.LAST_ACK, State.TIME_WAIT}:
         c.give_up(Event.RST, End.NORMAL)  # both sides had closed
     elif state is State.SYN_RECEIVED:

@@ -55,12 +55,14 @@ class Sender:
         "_timed_out",
         "buffer",
         "congestion",
+        "cork",
         "fin",
         "fresh",
         "iss",
         "largest",
         "max",
         "max_wnd",
+        "more",
         "mss",
         "nagle",
         "nxt",
@@ -84,7 +86,8 @@ class Sender:
         self.buffer = SendBuffer(iss + 1)
         self.fin = False
         self.fresh = True  # the last span that ``next`` gave was not a retransmission
-        self.nagle = settings.nagle
+        self.nagle, self.cork = settings.nagle, settings.cork
+        self.more = False  # the user has said that more follows at once (MSG_MORE)
         self.mss = mss
         self.largest = max(settings.largest_segment, mss)
         self.scoreboard: Scoreboard = DuplicateAcks(iss, mss)
@@ -112,6 +115,11 @@ class Sender:
         if sack:
             self.scoreboard = Scoreboard(self.una, mss)
 
+    def configure(self, settings: Settings) -> None:
+        """Other settings from now on."""
+        self._settings = settings
+        self.nagle, self.cork = settings.nagle, settings.cork
+
     def set_mss(self, mss: int) -> None:
         """The effective send MSS changed: the peer's option was read, or the path's MTU is less."""
         self.mss = self.scoreboard.mss = self.congestion.mss = mss
@@ -136,6 +144,8 @@ class Sender:
         A thousand writers that could each put megabytes into a narrow path would fill the memory
         with data that nobody can send for seconds.
         """
+        if self._settings.send_buffer_fixed:
+            return self._settings.send_buffer
         ahead = 2 * self.congestion.cwnd + max(2 * self.largest, LEAST_AHEAD)
         return min(self._settings.send_buffer, ahead)
 
@@ -210,6 +220,7 @@ class Sender:
             return self._sent(start, start + length, now)
         if not flight and self.persist_at == NEVER:
             self.persist_at = now + self.rto.value
+            self.progress_at = now
         return None
 
     def _worthwhile(self, length: int, flight: int, window: int, allowed: int) -> int:
@@ -228,11 +239,13 @@ class Sender:
         return length if length > 0 and length * 2 >= self.max_wnd else 0
 
     def _nagle_holds(self, length: int) -> bool:
-        """True if the last, small part has to wait (RFC 9293 section 3.7.4).
+        """True if the last, small part has to wait: corked, or by RFC 9293 section 3.7.4.
 
-        In Minshall's form, as Linux does: only while another small segment is unacknowledged, so
+        Nagle's algorithm in Minshall's form, as Linux does: only while another small segment is unacknowledged, so
         that the end of a long message is not held back by its own beginning.
         """
+        if (self.cork or self.more) and not self.fin:
+            return True
         if not self.nagle or self.fin or self._nagle_edge <= self.una:
             return False
         return not (length < self.mss and length * 2 >= self.max_wnd)
@@ -278,6 +291,7 @@ class Sender:
         octets = ack - self.una
         if octets:
             self._advance(ack, now, echoed)
+            self.more = False
         if blocks:
             self.scoreboard.update(blocks, self.una, self.nxt)
         elif duplicate:

@@ -9,13 +9,19 @@ class Settings(NamedTuple):
     """Octets, seconds and counts; the defaults are those of the RFC named, or of Linux."""
 
     send_buffer: int = 4 << 20
+    send_buffer_fixed: bool = False
+    """Take as much as ``send_buffer`` says, however narrow the path is."""
     receive_buffer: int = 4 << 20
     mtu: int = 1500
+    maximum_segment: int = 0
+    """The largest MSS to offer and to use (TCP_MAXSEG); 0: what the MTU allows."""
     largest_segment: int = 0
     """Payload of a segment that someone else cuts to MSS size (GSO); 0 if nobody does."""
 
     nagle: bool = True
     """RFC 9293 section 3.7.4."""
+    cork: bool = False
+    """Hold back what does not fill a segment, for one RTO at most (Linux, TCP_CORK)."""
     delayed_ack: float = 0.04
     """Below 0.5 s (MUST-40); Linux' shortest. 0 acknowledges at once."""
     window_scaling: bool = True

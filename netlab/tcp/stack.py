@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 IP_AND_TCP = {4: 40, 6: 60}
 DEFAULT_MSS = {4: 536, 6: 1220}
+LARGEST_MSS = 0xFFFF
 FIRST_EPHEMERAL = 49152
 EPHEMERAL_PORTS = 65536 - FIRST_EPHEMERAL
 MAXIMUM_TIME_WAIT = 16384
@@ -390,7 +391,7 @@ class Stack:
         if notice.mtu is not None:
             self._learn_mtu(place, notice.mtu, now)
         elif notice.hard:
-            connection.hard_error(notice.text)
+            connection.hard_error(notice.text, refused=notice.refused)
         else:
             connection.soft_error(notice.text)
         self.mark_dirty(place)
@@ -447,7 +448,7 @@ class Stack:
         connection = Connection(
             iss,
             settings,
-            mss=self._path_mss(envelope.remote, now),
+            mss=min(self._path_mss(envelope.remote, now), settings.maximum_segment or LARGEST_MSS),
             default_mss=DEFAULT_MSS[envelope.version],
             clock_offset=isn.clock_offset(self._key, key),
         )

@@ -58,6 +58,17 @@ def where(netlab) -> str:
     return f"{netlab.name}/probe"
 
 
+def test_status_shows_the_stacks_own_address(netlab):
+    command = [sys.executable, "-m", "netlab", "status", netlab.name]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f"tun0 stack {ADDRESS}" in said
+    said = subprocess.run(
+        [*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    [probe] = [n for n in json.loads(said)[0]["nodes"] if n["name"] == "probe"]
+    assert probe["interfaces"][1] == {"name": "tun0", "addresses": [], "stack": [ADDRESS]}
+
+
 def test_files_by_http_and_the_live_states(netlab, tmp_path):
     (tmp_path / "page").write_text("a page\n")
     with running("http", "--node", where(netlab), str(tmp_path)):

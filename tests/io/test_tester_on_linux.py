@@ -28,6 +28,7 @@ from netlab.linux import namespaces
 from netlab.tcp.ip import Envelope, complete, read
 from netlab.tcp.segment import Segment
 from netlab.tcp.seq import MASK
+from netlab.wire import icmp, ipv4
 from netlab.wire.address import packed
 from netlab.wire.tcp import ACK, FIN, PSH, RST, SYN, Options
 
@@ -41,7 +42,7 @@ OURS, PEER = packed("10.1.0.2"), packed("10.1.0.100")
 PORT, FIRST_PEER_PORT = 8080, 40_000
 PATIENCE = 20.0
 NONBLOCK = os.O_NONBLOCK
-IN, OUT, RDHUP = 1, 4, 0x2000
+IN, OUT, ERR, RDHUP = 1, 4, 8, 0x2000
 
 
 def sockaddr(host: bytes, port: int) -> str:
@@ -217,6 +218,7 @@ class Play:
         self.said: list[tuple[str, str]] = []
         self.port = PORT
         self.snd = self.rcv = 0  # of the peer that is played here
+        self.packet = b""  # the last one that was taken
 
     def __call__(self, *requests: str) -> str:
         """Make the calls, one after another; the last answer."""
@@ -257,6 +259,7 @@ class Play:
                 if flags & SYN:
                     self.port = int.from_bytes(found[0][8:10], "big")
                 self.rcv = segment.seq + segment.space & MASK
+                self.packet = packet
                 return segment
         raise AssertionError(f"no segment with flags {flags:#x} and {length} octets")
 
@@ -289,6 +292,13 @@ class Play:
         """Wait until one of the events has come; what was done before counts for all of them."""
         while self.system.call(f"poll 1000 {fd}:{wanted}").startswith("0"):
             pass
+
+    def settle_error(self, fd: int) -> None:
+        """Wait until poll speaks of an error, which it does unasked."""
+        end = time.monotonic() + PATIENCE
+        while not int(self.system.call(f"poll 0 {fd}:0").split()[-1][:2], 16) & ERR:
+            assert time.monotonic() < end
+            time.sleep(0.005)
 
 
 # -- what is played --
@@ -438,6 +448,77 @@ def in_progress(t: Play) -> None:
     t("close 3")
 
 
+def reset_after_the_fin(t: Play) -> None:
+    """The peer says goodbye, and then resets: before we close, and after it."""
+    t.accepted()
+    t.give(FIN | ACK)
+    t.settle(4, RDHUP)
+    t.give(RST)
+    t.settle_error(4)
+    t("recv 4 10 0", f"poll 0 4:{IN | OUT | RDHUP}", "getsockopt 3 1 4 4", "getsockopt 4 1 4 4")
+    t("getsockopt 4 1 4 4", "send 4 1 0", "close 4", "close 3")
+
+
+def reset_in_last_ack(t: Play) -> None:
+    """The peer resets when both have said goodbye."""
+    t.connected()
+    t.give(FIN | ACK)
+    t.settle(3, RDHUP)
+    t("shutdown 3 1")
+    t.take(FIN | ACK)
+    t.give(RST)
+    t.settle_error(3)
+    t(f"poll 0 3:{IN | OUT | RDHUP}", "recv 3 10 0", "getsockopt 3 1 4 4", "send 3 1 0", "close 3")
+
+
+def port_unreachable(t: Play) -> None:
+    """A host without TCP says so by ICMP."""
+    t("socket 2 1 0", f"bind 3 {sockaddr(OURS, 0)}")
+    end = t.begin(f"connect 3 {t.peer}")
+    t.take(SYN)
+    error = icmp.encode(icmp.unreachable(t.packet, icmp.PORT_UNREACHABLE), PEER, OURS)
+    t.system.give(ipv4.encode(ipv4.Header(PEER, OURS, icmp.PROTOCOL), error))
+    end()
+    t("getsockopt 3 1 4 4", "close 3")
+
+
+def segment_sizes(t: Play) -> None:
+    """TCP_MAXSEG bounds what is offered, and what is sent."""
+    t("socket 2 1 0", f"bind 3 {sockaddr(OURS, 0)}", "getsockopt 3 6 2 4")
+    t(f"setsockopt 3 6 2 {number(50)}", f"setsockopt 3 6 2 {number(40_000)}")
+    t(f"setsockopt 3 6 2 {number(900)}", "getsockopt 3 6 2 4")
+    end = t.begin(f"connect 3 {t.peer}")
+    t.answer_syn()
+    end()
+    t("getsockopt 3 6 2 4", "send 3 2000 0")
+    t.take(ACK, 900)
+    t.take(ACK, 900)
+    t.take(ACK, 200)
+    t("close 3")
+
+
+def corked(t: Play) -> None:
+    """What does not fill a segment waits."""
+    t.connected()
+    t("getsockopt 3 6 3 4", f"setsockopt 3 6 3 {number(1)}", "getsockopt 3 6 3 4")
+    t("send 3 400 0", "send 3 700 0")
+    t.take(ACK, 1000)
+    t(f"setsockopt 3 6 3 {number(0)}")
+    t.take(ACK, 100)
+    t.give(ACK)
+    t("send 3 300 32768", "send 3 30 0")  # MSG_MORE
+    t.take(ACK, 330)
+    t("close 3")
+
+
+def buffer_sizes(t: Play) -> None:
+    """What is asked for is doubled, and bounded."""
+    t("socket 2 1 0", f"setsockopt 3 1 7 {number(10_000)}", "getsockopt 3 1 7 4")
+    t(f"setsockopt 3 1 8 {number(10_000)}", "getsockopt 3 1 8 4")
+    t(f"setsockopt 3 1 7 {number(1)}", "getsockopt 3 1 7 4", "getsockopt 3 1 38 4")
+    t("getsockopt 3 1 39 4", "close 3")
+
+
 def nobody_comes(t: Play) -> None:
     """Waiting has its bounds."""
     t(f"socket 2 {1 | NONBLOCK} 0", f"bind 3 {sockaddr(OURS, PORT)}", "listen 3 1", "accept 3")
@@ -456,6 +537,12 @@ PLAYS = [
     refused,
     in_progress,
     nobody_comes,
+    reset_after_the_fin,
+    reset_in_last_ack,
+    port_unreachable,
+    segment_sizes,
+    corked,
+    buffer_sizes,
 ]
 
 

@@ -386,6 +386,26 @@ def test_a_path_mtu_is_remembered_for_the_next_connection_but_not_for_ever() -> 
     assert network.a.connect(B, 80, network.now + 1000).connection.mss == 1460
 
 
+def test_a_port_unreachable_refuses_an_active_open() -> None:
+    network = Network()
+    client = network.a.connect(B, 80, network.now)
+    packet = complete(network.a.to_send(network.now)[0])
+    icmp_to(network, 0, icmp.unreachable(packet, icmp.PORT_UNREACHABLE))
+    assert client.connection.end is End.REFUSED
+
+
+def test_what_is_corked_waits_for_more_but_not_for_ever() -> None:
+    network = Network(Settings(cork=True))
+    client, server = network.connect()
+    network.now += 500.0  # longer than the user timeout: being idle is no fault
+    client.connection.send(bytes(2000))
+    network.a.mark_dirty(client)
+    network.run(0.1)
+    assert server.connection.receiver.waiting == 1448
+    network.run(1.0)
+    assert server.connection.receiver.waiting == 2000
+
+
 def test_a_black_hole_is_escaped_if_asked_for() -> None:
     network = Network(Settings(black_hole_detection=True))
     network.router = lambda to, octets: [(to, octets)] if len(octets) <= 1000 else []

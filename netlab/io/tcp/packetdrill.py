@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.io.tcp.asyncio import stream_ended
 from netlab.io.tcp.driver import Driver
-from netlab.io.tcp.emulated_socket import ERRORS, CallError, Descriptor
+from netlab.io.tcp.emulated_socket import CallError, Descriptor
 from netlab.tcp.events import End, UserError
 from netlab.tcp.ip import complete
 from netlab.tcp.sender import NEVER
@@ -330,6 +330,9 @@ class Tester:
         if not core.receiver.waiting:
             if not (one.deaf or _over(core)):
                 raise CallError(errno.EAGAIN)
+            fin = core.receiver.fin
+            if fin is not None and core.receiver.nxt > fin:
+                return Answer(0)  # the end of the stream came before the end of the connection
             self._raise_end(one)
             if core.end is End.REFUSED:
                 raise CallError(errno.ENOTCONN)
@@ -352,6 +355,7 @@ class Tester:
             if core.state not in CAN_SEND:
                 raise CallError(errno.EPIPE)
             if core.state in SYNCHRONISED:
+                core.sender.more = bool(bits & socket.MSG_MORE)
                 sent += core.send(data[sent:], urgent=bool(bits & socket.MSG_OOB))
                 self.driver.stack.mark_dirty(self._place(one))
                 self.turn()
@@ -473,7 +477,7 @@ class Tester:
             found |= POLLRDHUP
         if over and said_all:
             found |= POLLHUP
-        if core.end in ERRORS and not one.error_told:
+        if one.error:
             found |= POLLERR
         if said_all or (core.state in SYNCHRONISED and core.sender.room):
             found |= POLLOUT
@@ -487,10 +491,9 @@ class Tester:
 
     def _raise_end(self, one: Descriptor) -> None:
         """The error of a connection that broke, told once, as Linux tells it."""
-        end = one.core.end
-        if end in ERRORS and not one.error_told:
+        if error := one.error:
             one.error_told = True
-            raise CallError(ERRORS[end])
+            raise CallError(error)
 
 
 def _over(core: Connection) -> bool:
