@@ -2,8 +2,9 @@
 # DEBIAN: what labs and shipped scenarios use from Debian or Ubuntu, and what tests use besides;
 # installed only where missing.
 DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping busybox curl bind9-dnsutils
-DEBIAN_TESTS := apache2-utils bind9 chromium conntrack coturn dnsmasq-base dnsperf ethtool knot-dnsutils nginx-light openssh-client \
-	openssh-server postgresql socat stun-client stun-server tshark unbound wget wrk procps tcpdump util-linux netcat-openbsd
+DEBIAN_TESTS := apache2-utils bind9 chromium conntrack coturn dnsmasq-base dnsperf ethtool fish git graphviz \
+	knot-dnsutils man-db netcat-openbsd nginx-light openssh-client openssh-server postgresql procps socat \
+	stun-client stun-server tcpdump tshark unbound util-linux wget wrk zsh
 DEBIAN_VM    := qemu-system-x86 mmdebstrap e2fsprogs cpio kmod
 
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)

@@ -7,6 +7,7 @@ from hypothesis import settings
 
 from netlab.errors import Unavailable
 from netlab.lab import rootless
+from tests import programs
 
 # How long an example takes is a matter of the machine and its load, never of right or wrong.
 settings.register_profile("netlab", deadline=None)
@@ -30,4 +31,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         raise
 
 
-pytest_runtest_setup = pytest_runtest_call
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """The same while fixtures are made; before that, the test's programs are looked for."""
+    for mark in item.iter_markers("needs"):
+        for program in mark.args:
+            programs.find(program)
+    return (yield from pytest_runtest_call(item))

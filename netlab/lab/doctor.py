@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.errors import NetlabError
 from netlab.lab import rootless
+from netlab.lab.enter import PACKAGES, with_system_tools
 from netlab.linux import libnftables, namespaces, rtnetlink, tun
 
 if TYPE_CHECKING:
@@ -58,7 +59,11 @@ class Fact(NamedTuple):
 
 
 class _Refused(Exception):
-    """A probe's answer is no."""
+    """A probe's answer is no; ``remedy`` where it depends on what was found."""
+
+    def __init__(self, why: str, remedy: str = "") -> None:
+        super().__init__(why)
+        self.remedy = remedy
 
 
 def _ask(*requests: rtnetlink.Request) -> None:
@@ -185,6 +190,21 @@ def _descriptors() -> str:
     return f"about {hard - 100} nodes in a lab"
 
 
+PROGRAMS = ("busybox", "curl", "dig", "ip", "nft", "ping", "ss")
+"""What shipped topologies and scenarios run, besides netlab's own."""
+
+
+def _programs() -> str:
+    import shutil
+
+    path = with_system_tools(os.environ.get("PATH", os.defpath))
+    missing = [name for name in PROGRAMS if not shutil.which(name, path=path)]
+    if missing:
+        packages = sorted({PACKAGES[name] for name in missing})
+        raise _Refused(f"not installed: {', '.join(missing)}", f"apt install {' '.join(packages)}")
+    return ", ".join(PROGRAMS)
+
+
 class _Probe(NamedTuple):
     name: str
     attempt: Callable[[], str]
@@ -232,6 +252,12 @@ PROBES = (
         "the kernel's own reason for each dropped packet",
         "run as root on a kernel with CONFIG_DEBUG_INFO_BTF",
     ),
+    _Probe(
+        "programs",
+        _programs,
+        "topologies and scenarios that run them; each says which",
+        "apt install the packages of those that are missing",
+    ),
     _Probe("open files", _descriptors, "labs of more than some 900 nodes", "raise `ulimit -Hn`"),
 )
 
@@ -251,15 +277,17 @@ def probe() -> list[Fact]:
 
 
 def _try(probe: _Probe) -> Fact:
+    remedy = probe.remedy
     try:
         detail, ok = probe.attempt(), True
     except _Refused as refused:
         detail, ok = str(refused), False
+        remedy = refused.remedy or remedy
     except NetlabError as error:
         detail, ok = error.diagnostics[0].message, False
     except OSError as error:
         detail, ok = os.strerror(error.errno or 0), False
-    return Fact(probe.name, ok, detail, probe.lost, probe.remedy)
+    return Fact(probe.name, ok, detail, probe.lost, remedy)
 
 
 def _try_all() -> list[Fact]:

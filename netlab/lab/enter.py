@@ -79,11 +79,11 @@ def variables(
         **processes.environment(lab, node),
     }
     if "PATH" not in extra:
-        found["PATH"] = _with_system_tools(found.get("PATH", os.defpath))
+        found["PATH"] = with_system_tools(found.get("PATH", os.defpath))
     return found
 
 
-def _with_system_tools(path: str) -> str:
+def with_system_tools(path: str) -> str:
     """``path`` and where Debian has nft and its like, which its ordinary users' PATH leaves out."""
     places = path.split(os.pathsep)
     return os.pathsep.join([*places, *(p for p in ("/usr/sbin", "/sbin") if p not in places)])
@@ -134,12 +134,18 @@ def cannot_run(program: str, node: str, error: OSError) -> LabError:
 
 
 PACKAGES = {
-    "ab": "apache2-utils", "busybox": "busybox", "conntrack": "conntrack", "curl": "curl",
-    "dig": "bind9-dnsutils", "dnsperf": "dnsperf", "ethtool": "ethtool", "ip": "iproute2",
-    "iperf3": "iperf3", "kdig": "knot-dnsutils", "mtr": "mtr-tiny", "nc": "netcat-openbsd",
-    "nft": "nftables", "nginx": "nginx-light", "ping": "iputils-ping", "socat": "socat",
-    "ss": "iproute2", "ssh": "openssh-client", "sshd": "openssh-server", "tcpdump": "tcpdump",
+    "ab": "apache2-utils", "bash": "bash", "bridge": "iproute2", "busybox": "busybox",
+    "chromium": "chromium", "cmp": "diffutils", "conntrack": "conntrack", "curl": "curl",
+    "dig": "bind9-dnsutils", "dnsmasq": "dnsmasq-base", "dnsperf": "dnsperf", "dot": "graphviz",
+    "ethtool": "ethtool", "fish": "fish", "git": "git", "go": "golang-go", "ip": "iproute2",
+    "iperf3": "iperf3", "kdig": "knot-dnsutils", "man": "man-db", "mtr": "mtr-tiny",
+    "named": "bind9", "nc": "netcat-openbsd", "nft": "nftables", "nginx": "nginx-light",
+    "node": "nodejs", "ping": "iputils-ping", "python3": "python3", "cargo": "cargo",
+    "setpriv": "util-linux", "socat": "socat", "ss": "iproute2", "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client", "sshd": "openssh-server", "stun": "stun-client",
+    "stund": "stun-server", "sysctl": "procps", "tc": "iproute2", "tcpdump": "tcpdump",
     "tracepath": "iputils-tracepath", "traceroute": "traceroute", "tshark": "tshark",
-    "turnserver": "coturn", "unbound": "unbound", "wget": "wget", "wrk": "wrk",
+    "turnserver": "coturn", "turnutils_natdiscovery": "coturn", "unbound": "unbound",
+    "unshare": "util-linux", "wget": "wget", "wrk": "wrk", "zsh": "zsh",
 }  # fmt: skip
-"""Debian's package of each program that labs often use."""
+"""Debian's package of each program that labs, scenarios and tests often use."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Diagnostic, Unavailable
-from netlab.lab.enter import PACKAGES
+from netlab.lab.enter import PACKAGES, with_system_tools
 from netlab.lab.lab import Lab
 from netlab.lab.plan_cache import plan_of
 from netlab.lab.reaper import Undertaker
@@ -114,7 +114,9 @@ def check_needs(scenario: Scenario) -> None:
     """
     from netlab.lab import doctor
 
-    missing = [need for need in scenario.needs if need != BPF and not shutil.which(need)]
+    path = with_system_tools(os.environ.get("PATH", os.defpath))
+    programs = [need for need in scenario.needs if need != BPF]
+    missing = [program for program in programs if not shutil.which(program, path=path)]
     packages = sorted({PACKAGES[need] for need in missing if need in PACKAGES})
     hint = (
         f"apt install {' '.join(packages)}" if packages else "install it, or run another scenario"

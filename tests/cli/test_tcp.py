@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.programs import needs
+
 ROOT = Path(__file__).parents[2]
 ADDRESS = "192.168.1.100"
 
@@ -69,6 +71,7 @@ def test_status_shows_the_stacks_own_address(netlab):
     assert probe["interfaces"][1] == {"name": "tun0", "addresses": [], "stack": [ADDRESS]}
 
 
+@needs("curl", "nc")
 def test_files_by_http_and_the_live_states(netlab, tmp_path):
     (tmp_path / "page").write_text("a page\n")
     with running("http", "--node", where(netlab), str(tmp_path)):
@@ -134,6 +137,7 @@ def test_connect_asks_through_the_nat_and_shows_each_segment(netlab, tmp_path):
         assert len(list(packets)) == len(lines)
 
 
+@needs("nc")
 def test_inside_a_node_it_finds_its_address_itself(netlab):
     command = [sys.executable, "-m", "netlab", "tcp", "echo", "--count", "1", "--plain"]
     with netlab["probe"].popen(

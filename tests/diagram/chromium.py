@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
+from tests import programs
+
 PATIENCE = 60.0
 """Seconds for one answer; a loaded machine is slow, a browser that hangs never answers."""
 
@@ -51,7 +52,7 @@ class Chromium:
     """One browser with one page; a context. ``problems`` are what its console was told."""
 
     def __init__(self) -> None:
-        assert PROGRAM, "apt-get install chromium"
+        program = programs.find("chromium")
         self.problems: list[str] = []
         self._number = 0
         self._buffer = b""
@@ -60,7 +61,7 @@ class Chromium:
         self._from, write = os.pipe()
         options = [*OPTIONS, f"--user-data-dir={self._profile}", "about:blank"]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", MOVE, str(read), str(write), PROGRAM, *options],
+            [sys.executable, "-c", MOVE, str(read), str(write), program, *options],
             pass_fds=(read, write),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from netlab.diagram import graph
 from tests.diagram import strategies
 from tests.diagram.labs import LABS
+from tests.programs import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ def test_look_as_approved(name: str, golden: Callable[[str, str], None]) -> None
     golden(f"{name}.mmd", graph.mermaid(LABS[name]))
 
 
-@pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
+@needs("dot")
 @given(strategies.topologies())
 @settings(max_examples=15, deadline=None)
 def test_graphviz_accepts_dot(topology: Topology) -> None:

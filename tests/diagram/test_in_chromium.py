@@ -12,7 +12,8 @@ from netlab.scenario import bundled
 from netlab.scenario import pages as chronicle
 from netlab.scenario.read import read
 from netlab.scenario.run import repeat
-from tests.diagram.chromium import PROGRAM, Chromium
+from tests.diagram.chromium import Chromium
+from tests.programs import needs
 
 PROBE = (Path(__file__).parent / "probe.js").read_text()
 PHONE, PROJECTOR = 360, 1600
@@ -20,7 +21,7 @@ PHONE, PROJECTOR = 360, 1600
 pytestmark = [
     pytest.mark.kernel,
     pytest.mark.usefixtures("netlab_leaves_no_trace"),
-    pytest.mark.skipif(not PROGRAM, reason="there is no Chromium here"),
+    needs("chromium"),
 ]
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
-
-import pytest
 
 from netlab.capture.evidence import Evidence
 from netlab.diagram.pcapng import blocks
 from netlab.trace.build import build_traces
+from tests import programs
 from tests.trace.path import Tape, datagram
 
 if TYPE_CHECKING:
@@ -21,8 +19,7 @@ FIELDS = ("frame.interface_name", "frame.time_epoch", "frame.len", "frame.commen
 
 
 def tshark(file: Path, *arguments: str) -> str:
-    if not shutil.which("tshark"):
-        pytest.skip("no tshark")
+    programs.find("tshark")
     ran = subprocess.run(
         ["tshark", "-r", str(file), *arguments], capture_output=True, text=True, check=True
     )

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -15,6 +14,7 @@ from netlab.hdp.capture import Captured
 from netlab.wire import Malformed, hdp, ipv4, ipv6
 from netlab.wire import pcapng as writer
 from netlab.wire.address import packed
+from tests.programs import needs
 
 PACKET4 = ipv4.encode(
     ipv4.Header(packed("192.0.2.1"), packed("192.0.2.2"), 200), hdp.encode(hdp.Header(5), b"moo")
@@ -161,10 +161,7 @@ def test_what_netlab_writes_it_reads() -> None:
     assert list(capture.read(content)) == [Captured(1_500_000_000, PACKET4)]
 
 
-TSHARK = shutil.which("tshark")
-
-
-@pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")
+@needs("tshark")
 def test_the_dissector_reads_what_the_codec_writes(tmp_path: Path) -> None:
     lua = Path(capture.__file__).parent / "data" / "hdp.lua"
     sent = 1_739_303_387_000_000_000
@@ -180,7 +177,7 @@ def test_the_dissector_reads_what_the_codec_writes(tmp_path: Path) -> None:
     records = [(sent + 250_000, packet) for packet in (*packets, short)]
     file.write_bytes(pcap("<", 0xA1B23C4D, 101, records, 1))
     fields = ("hdp.srcport", "hdp.dstport", "hdp.sent", "hdp.latency", "hdp.data", "hdp.short")
-    command = [str(TSHARK), "-X", f"lua_script:{lua}", "-r", str(file), "-T", "fields"]
+    command = ["tshark", "-X", f"lua_script:{lua}", "-r", str(file), "-T", "fields"]
     for field in ("_ws.col.Protocol", *fields):
         command += ["-e", field]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import random
 import re
-import shutil
 import socket
 import struct
 import subprocess
@@ -36,6 +35,7 @@ from tests.io.stacks import (
     stack_in,
     until,
 )
+from tests.programs import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,7 @@ offloads = pytest.mark.parametrize("offload", [True, False], ids=["offload", "pl
 families = pytest.mark.parametrize("family", [4, 6])
 
 
+@needs("curl", "wget")
 @offloads
 @families
 def test_curl_and_wget_fetch_what_is_there(
@@ -74,6 +75,7 @@ def test_curl_and_wget_fetch_what_is_there(
     run(test())
 
 
+@needs("socat")
 @offloads
 @families
 def test_socat_gets_its_octets_back(netlab: Lab, family: int, *, offload: bool) -> None:
@@ -89,6 +91,7 @@ def test_socat_gets_its_octets_back(netlab: Lab, family: int, *, offload: bool) 
     run(test())
 
 
+@needs("nc")
 @offloads
 def test_netcat_is_heard(netlab: Lab, *, offload: bool) -> None:
     text = random.Random(5).randbytes(300_000).hex()
@@ -152,6 +155,7 @@ def test_bulk_both_ways_at_once(netlab: Lab, family: int, mebibytes: int, *, off
     run(test(), DEADLINE + mebibytes)
 
 
+@needs("socat")
 @offloads
 def test_loss_each_way_is_repaired(netlab: Lab, *, offload: bool) -> None:
     text = random.Random(6).randbytes(2_000_000)
@@ -284,7 +288,7 @@ def test_a_peer_that_sends_one_octet_at_a_time(netlab: Lab) -> None:
     run(test())
 
 
-@pytest.mark.skipif(not shutil.which("ab"), reason="no ab (apache2-utils)")
+@needs("ab")
 def test_a_thousand_connections_of_apache_bench(netlab: Lab, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_bytes(bytes(100))
 
@@ -301,6 +305,7 @@ def test_a_thousand_connections_of_apache_bench(netlab: Lab, tmp_path: Path) -> 
     run(test())
 
 
+@needs("socat")
 def test_the_blocking_facade(netlab: Lab) -> None:
     tun = namespaces.inside(netlab["stack"].namespace, lambda: Tun("tun0"))
     text = random.Random(4).randbytes(1_000_000)
@@ -333,6 +338,7 @@ def test_the_blocking_facade(netlab: Lab) -> None:
         outgoing.close()
 
 
+@needs("nc")
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_programs_of_the_manual_run(netlab: Lab, number: int) -> None:
     page = (Path(__file__).parents[2] / "docs" / "tcp.md").read_text(encoding="utf-8")
@@ -359,7 +365,7 @@ def test_ping(netlab: Lab, family: int) -> None:
     run(test())
 
 
-@pytest.mark.skipif(not shutil.which("tshark"), reason="no tshark")
+@needs("tshark")
 @offloads
 def test_tshark_finds_nothing_wrong(netlab: Lab, tmp_path: Path, *, offload: bool) -> None:
     capture = tmp_path / "trace.pcapng"

@@ -7,7 +7,6 @@ import contextlib
 import random
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.io.stacks import ADDRESS, DEADLINE, HOST, URL, digest, output, run, serving, stack_in
+from tests.programs import find, needs
 
 if TYPE_CHECKING:
     from netlab.io.tcp.asyncio import TcpConnection
@@ -27,16 +27,13 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="tcp_stack.yaml")]
 
 ROOT = Path(__file__).parents[2]
-SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-needs_ssh = pytest.mark.skipif(
-    not (SSHD and shutil.which("ssh")), reason="no ssh (openssh-client, openssh-server)"
-)
+needs_ssh = needs("ssh", "sshd")
 
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + bytes(100)
 
 
-@pytest.mark.skipif(not shutil.which("wrk"), reason="no wrk")
+@needs("wrk")
 def test_a_thousand_connections_of_wrk(netlab: Lab) -> None:
     answered: Counter[TcpConnection] = Counter()
     over = asyncio.Event()
@@ -81,7 +78,7 @@ class Ssh:
     def server(self, *more: str) -> list[str]:
         """It wants a directory below /run, which it gets where nobody else sees it."""
         own_run = 'mount -t tmpfs none /run && mkdir /run/sshd && exec "$0" "$@"'
-        start = [str(SSHD), "-e", "-f", f"{self.directory}/sshd_config", *more]
+        start = [find("sshd"), "-e", "-f", f"{self.directory}/sshd_config", *more]
         return ["unshare", "--mount", "sh", "-c", own_run, *start]
 
     def client(self, *more: str) -> list[str]:

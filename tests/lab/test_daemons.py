@@ -1,7 +1,6 @@
 """Programs that clear their environment, fork away or move elsewhere still go with the lab."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from netlab.errors import LabError
 from netlab.lab import build, processes, remove, rootless
 from netlab.lab.record import Claim
 from netlab.plan.operations import CreateNamespace, Plan, SetUp, StartProgram, WriteFile
+from tests.programs import find, missing
 
 from .plans import plan
 
@@ -27,13 +27,6 @@ Up = Callable[[Plan], Claim]
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
-def need(program: str, package: str) -> str:
-    found = shutil.which(program, path=PATH)
-    if not found:
-        pytest.skip(f"needs {program} (Debian package {package})")
-    return found
-
-
 def nginx(place: Path) -> list[str]:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{kind}_temp_path {place}/{kind}; " for kind in kinds)
@@ -42,13 +35,13 @@ def nginx(place: Path) -> list[str]:
         f"events {{}} http {{ access_log off; {temporary}\n"
         f"server {{ listen 8080; root {place}; }} }}\n"
     )
-    return [need("nginx", "nginx-light"), "-p", str(place), "-c", str(place / "nginx.conf")]
+    return [find("nginx"), "-p", str(place), "-c", str(place / "nginx.conf")]
 
 
 def sshd(place: Path) -> list[str]:
-    server = need("sshd", "openssh-server")
+    server = find("sshd")
     key = place / "key"
-    generator = need("ssh-keygen", "openssh-client")
+    generator = find("ssh-keygen")
     subprocess.run([generator, "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     (place / "conf").write_text("")
     options = ["-o", "PidFile=none", "-p", "8080"]
@@ -61,7 +54,7 @@ def unbound(place: Path) -> list[str]:
         f' pidfile: "{place}/pid"\n interface: 127.0.0.1@8080\n do-daemonize: yes\n'
         f' logfile: "{place}/log"\nremote-control:\n control-enable: no\n'
     )
-    return [need("unbound", "unbound"), "-c", str(place / "conf")]
+    return [find("unbound"), "-c", str(place / "conf")]
 
 
 def bind9(place: Path) -> list[str]:
@@ -69,14 +62,14 @@ def bind9(place: Path) -> list[str]:
         f'options {{ directory "{place}"; pid-file none; session-keyfile none; recursion no;\n'
         f"listen-on port 8080 {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; }};\ncontrols {{}};\n"
     )
-    return [need("named", "bind9"), "-c", str(place / "conf"), "-n", "1"]
+    return [find("named"), "-c", str(place / "conf"), "-n", "1"]
 
 
 def dnsmasq(place: Path) -> list[str]:
     if rootless.is_inside():
         pytest.skip("needs root: dnsmasq changes its groups")
     options = ["--user=root", "--port=8080", f"--pid-file={place}/pid", "--no-resolv"]
-    return [need("dnsmasq", "dnsmasq-base"), "-C", os.devnull, *options]
+    return [find("dnsmasq"), "-C", os.devnull, *options]
 
 
 def postgres(place: Path) -> list[str]:
@@ -85,7 +78,7 @@ def postgres(place: Path) -> list[str]:
         pytest.skip("needs root: PostgreSQL runs as another user")
     homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not homes:
-        pytest.skip("needs initdb (Debian package postgresql)")
+        missing("initdb", "postgresql")
     setpriv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
     data = place / "data"
     os.chown(place, 65534, 65534)

@@ -7,7 +7,6 @@ and Debian's ``stun`` against ``stund`` (RFC 3489).
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from netlab.topology.model import Node
 from netlab.topology.nat import DEPENDENCES, Dependence, Translator
 from netlab.verify.nat import OTHER, SERVER, alone
 from tests.middlebox.path import until
+from tests.programs import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +52,6 @@ def use(lab: Lab, made: Translator) -> None:
     lab["nat"].run(["conntrack", "-F"], check=True)
 
 
-def needs(*programs: str) -> None:
-    for program in ("conntrack", *programs):
-        if not shutil.which(program):
-            pytest.skip(f"needs {program}")
-
-
 @pytest.fixture(scope="module")
 def lab(netlab_state) -> Iterator[Lab]:
     with Lab(alone(translator("endpoint-independent", "endpoint-independent"))) as made:
@@ -81,7 +75,6 @@ def serve(lab: Lab, argv: list[str], *endpoints: str) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="module")
 def coturn(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    needs("turnserver", "turnutils_natdiscovery")
     folder: Path = tmp_path_factory.mktemp("coturn")
     options = f"-n -z -L {SERVER} -L {OTHER} --no-tls --no-dtls --no-cli --log-file stdout"
     files = ["-b", str(folder / "db"), "--pidfile", str(folder / "pid")]
@@ -97,6 +90,7 @@ def discover(lab: Lab, *options: str) -> str:
     return str(ran.stdout + ran.stderr)
 
 
+@needs("turnserver", "turnutils_natdiscovery", "conntrack")
 @pytest.mark.parametrize(("mapping", "filtering"), PAIRS)
 def test_coturn_names_every_pair(coturn, mapping, filtering):
     use(coturn, translator(mapping, filtering))
@@ -105,6 +99,7 @@ def test_coturn_names_every_pair(coturn, mapping, filtering):
     assert named == {"Mapping": mapping, "Filtering": filtering}
 
 
+@needs("turnserver", "turnutils_natdiscovery", "conntrack")
 @pytest.mark.parametrize("hairpinning", [True, False])
 def test_coturn_sees_hairpinning(coturn, hairpinning):
     made = translator("endpoint-independent", "endpoint-independent", hairpinning=hairpinning)
@@ -126,7 +121,6 @@ DEBIAN: dict[tuple[Dependence, Dependence], str] = {
 
 @pytest.fixture(scope="module")
 def stund(lab: Lab) -> Iterator[Lab]:
-    needs("stun", "stund")
     # Ports of its own: coturn has the standard ones.
     argv = ["stund", "-h", SERVER, "-a", OTHER, "-p", "5478", "-o", "5479"]
     server = serve(lab, argv, f"{SERVER}:5478", f"{OTHER}:5479")
@@ -135,6 +129,7 @@ def stund(lab: Lab) -> Iterator[Lab]:
     server.wait()
 
 
+@needs("stun", "stund", "conntrack")
 @pytest.mark.parametrize(("pair", "name"), DEBIAN.items(), ids=list(DEBIAN.values()))
 def test_debian_stun_names_the_four_kinds(stund, pair, name):
     use(stund, translator(*pair))

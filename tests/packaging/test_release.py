@@ -1,7 +1,6 @@
 """The archives of a release: complete, valid, and enough without the repository."""
 
 import json
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -12,6 +11,7 @@ import pytest
 from netlab.cli import COMMANDS
 from netlab.scenario import bundled
 from netlab.topology import json_schema, shipped
+from tests import programs
 from tests.packaging.conftest import ROOT, run
 
 
@@ -47,10 +47,8 @@ def test_the_wheel_holds_a_manual_page_for_each_command(release):
         assert share(release, f"man/man1/netlab-{name}.1").count(".SH SYNOPSIS") == 1, command
 
 
+@programs.needs("man")
 def test_man_shows_the_pages_without_a_complaint(release, tmp_path):
-    man = shutil.which("man")
-    if man is None:
-        pytest.skip("man is not installed (apt install man-db)")
     pages = tmp_path / "man1"
     pages.mkdir()
     with zipfile.ZipFile(release.wheel) as wheel:
@@ -59,7 +57,7 @@ def test_man_shows_the_pages_without_a_complaint(release, tmp_path):
                 (pages / name.rpartition("/")[2]).write_bytes(wheel.read(name))
     for page in sorted(pages.iterdir()):
         ran = subprocess.run(
-            [man, "-M", tmp_path, "--warnings", "-E", "UTF-8", "-P", "cat", "1", page.stem],
+            ["man", "-M", tmp_path, "--warnings", "-E", "UTF-8", "-P", "cat", "1", page.stem],
             env={"PATH": "/usr/bin:/bin", "MANWIDTH": "80", "LC_ALL": "C.UTF-8"},
             capture_output=True,
             text=True,
@@ -82,8 +80,7 @@ def test_man_shows_the_pages_without_a_complaint(release, tmp_path):
 def test_the_completions_are_scripts_of_their_shells(release, shell, file, tmp_path):
     script = share(release, file)
     assert [name for name in COMMANDS if name not in script] == []
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed (apt install {shell})")
+    programs.find(shell)
     (tmp_path / "script").write_text(script)
     run(shell, "-n", tmp_path / "script")
 
@@ -105,9 +102,8 @@ def test_the_sdist_has_what_a_user_needs(release):
     assert {"pyproject.toml", "share/man/man1/netlab.1", "scenarios/two-clients.yaml"} <= names
 
 
-@pytest.mark.skipif(
-    not (ROOT / ".git").exists() or not shutil.which("git"), reason="not a git checkout"
-)
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
+@programs.needs("git")
 def test_the_sdist_has_every_tracked_file(release):
     with tarfile.open(release.sdist) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -18,6 +17,7 @@ from netlab.diagram.pcapng import blocks
 from netlab.lab.lab import Lab
 from netlab.topology import loads
 from netlab.trace.disposition import Disposition as End
+from tests import programs
 from tests.trace.test_lab import SERVER, TOPOLOGY
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def lab() -> Iterator[Lab]:
 @contextlib.contextmanager
 def beside(node: LabNode, *argv: str, ready: str) -> Iterator[list[str]]:
     """Run a witness in a node; what it printed is in the list after the block."""
-    if not shutil.which(argv[0]):
-        pytest.skip(f"no {argv[0]}")
+    programs.find(argv[0])
     told: list[str] = []
     pipe = subprocess.PIPE
     with node.popen(argv, stdout=pipe, stderr=subprocess.STDOUT, text=True) as running:
@@ -124,9 +123,8 @@ def test_tcpdump_reads_the_same_packets_of_the_file(lab: Lab, tmp_path: Path) ->
         assert destination in " ".join(times[time_ns])
 
 
+@programs.needs("tshark")
 def test_tshark_reads_of_the_file_what_was_said(lab: Lab, tmp_path: Path) -> None:
-    if not shutil.which("tshark"):
-        pytest.skip("no tshark")
     with lab.observe() as watch:
         play(lab)
         watch.settle()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from netlab.verify.requirements import REQUIREMENTS, findings, heading, judged, rows
+from tests.programs import needs
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "nat.md"
 NATS = judged()
@@ -29,10 +29,9 @@ def test_the_table_has_a_column_for_linux_and_each_preset_and_a_row_for_each_req
 
 
 @pytest.mark.kernel
+@needs("conntrack")  # to read timeouts
 @pytest.mark.parametrize("name", NATS)
 def test_each_cell_is_what_is_measured(netlab_state, name):
-    if not shutil.which("conntrack"):
-        pytest.skip("needs conntrack, to read timeouts")
     column = 3 + list(NATS).index(name)
     head, _, *lines = documented()
     assert cells(head)[column] == name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 
 OWN, OWN_6 = "198.51.100.2", "2001:db8:2::2"
 UNOWNED, UNOWNED_6 = "192.0.2.80", "2001:db8:80::80"
-
-
-def needs(*programs: str) -> pytest.MarkDecorator:
-    missing = [name for name in programs if not shutil.which(name)]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 class Served:

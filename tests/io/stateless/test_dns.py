@@ -8,7 +8,8 @@ import struct
 
 import pytest
 
-from tests.io.stateless.conftest import OWN, OWN_6, UNOWNED, needs
+from tests.io.stateless.conftest import OWN, OWN_6, UNOWNED
+from tests.programs import needs
 
 pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="topologies/stateless.yaml")]
 

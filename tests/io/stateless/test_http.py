@@ -18,9 +18,9 @@ from tests.io.stateless.conftest import (
     UNOWNED,
     UNOWNED_6,
     finish_on_the_wire,
-    needs,
     wait_for,
 )
+from tests.programs import needs
 
 pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="topologies/stateless.yaml")]
 

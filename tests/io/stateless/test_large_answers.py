@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.io.stateless.conftest import needs, wait_for
+from tests.io.stateless.conftest import wait_for
+from tests.programs import needs
 
 pytestmark = [
     pytest.mark.kernel,

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.io.stateless.conftest import OWN, UNOWNED, Capture, needs, wait_for
+from tests.io.stateless.conftest import OWN, UNOWNED, Capture, wait_for
+from tests.programs import needs
 
 pytestmark = [
     pytest.mark.kernel,

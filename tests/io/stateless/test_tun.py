@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from tests.io.stateless.conftest import needs
+from tests.programs import needs
 
 pytestmark = [
     pytest.mark.kernel,

@@ -9,10 +9,11 @@ from netlab.scenario.matrix.run import table
 from netlab.scenario.outcome import Done, Outcome, Run
 from netlab.scenario.packets import Packet
 from netlab.scenario.run import environment
-from tests.diagram.chromium import PROGRAM, Chromium
+from tests.diagram.chromium import Chromium
 from tests.diagram.test_in_chromium import PHONE, PROBE, PROJECTOR
+from tests.programs import needs
 
-pytestmark = pytest.mark.skipif(not PROGRAM, reason="there is no Chromium here")
+pytestmark = needs("chromium")
 
 WAY = ("client:eth0", "box:lan", "box:wan", "far:lan", "far:wan", "server:eth0")
 
