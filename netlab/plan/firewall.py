@@ -23,12 +23,14 @@ def ruleset(node: Node) -> str:
     for nat in node.nat:
         if isinstance(nat, StaticNat):
             _static_nat(chains, nat)
+    outsides = [n.outside for n in node.nat if isinstance(n, (Masquerade, Translator))]
+    static = [n for n in node.nat if isinstance(n, StaticNat)]
     for nat in node.nat:
         # After every static mapping: the first rule that matches decides a NAT chain.
         if isinstance(nat, Masquerade):
             _masquerade(chains, nat)
         elif isinstance(nat, Translator):
-            napt.translate(chains, nat)
+            napt.translate(chains, nat, outsides, static)
         elif isinstance(nat, Nat64):
             nat64.guard(chains, nat)
         elif isinstance(nat, Nptv6):

@@ -8,6 +8,7 @@ mappings are kept beside it, in maps that the packet path fills once conntrack h
     bindings   outside endpoint, inside endpoint [, remote address]    who may use an outside port
     taken      outside port                                            whether a port can be kept
     permitted  outside endpoint, remote address [, remote port]        admitted by the filter
+    live       outside endpoint                             refreshed by outbound packets alone
 
 An endpoint is address . port; keys carry the protocol besides, so UDP and TCP never mix. What the
 filter calls address-and-port-dependent is conntrack itself: only replies come in.
@@ -21,9 +22,10 @@ from netlab.topology.nat import is_pool
 from netlab.wire.view import ICMP, TCP, UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from netlab.nft.builder import Chains
+    from netlab.topology.model import StaticNat
     from netlab.topology.nat import Translator
 
 MAPPED = f"meta l4proto {{ {TCP}, {UDP} }}"
@@ -58,9 +60,15 @@ INBOUND = _Flow(
 ADDRESS, PROTOCOL, PORT = "ipv4_addr", "inet_proto", "inet_service"
 
 
-def translate(chains: Chains, nat: Translator) -> None:
-    """Add all rules of one NAT to a node's table."""
-    _Rules(chains, nat).write()
+def translate(
+    chains: Chains, nat: Translator, outsides: Sequence[str] = (), static: Sequence[StaticNat] = ()
+) -> None:
+    """Add all rules of one NAT to a node's table.
+
+    ``outsides`` are all outside interfaces of the node, ``static`` its static mappings.
+    """
+    own = [each for each in static if each.outside == nat.outside]
+    _Rules(chains, nat, outsides or (nat.outside,), own).write()
 
 
 def sysctls(nat: Translator) -> Iterator[tuple[str, str]]:
@@ -76,6 +84,8 @@ def sysctls(nat: Translator) -> Iterator[tuple[str, str]]:
         ("tcp_timeout_close_wait", t.tcp_transitory),
         ("tcp_timeout_last_ack", t.tcp_transitory),
         ("tcp_timeout_time_wait", t.tcp_transitory),
+        # RFC 7857 section 2.2: a reset may be forged, so what it ends is kept as long.
+        ("tcp_timeout_close", t.tcp_transitory),
         ("icmp_timeout", t.icmp),
         ("generic_timeout", t.other),
     ):
@@ -88,12 +98,28 @@ def in_turn(ports: Sequence[int]) -> str:
     return f"numgen inc mod {len(ports)} map {{ {choice} }}"
 
 
+def _any(words: Iterable[str]) -> str:
+    """One word as it is, several as an anonymous set."""
+    listed = list(dict.fromkeys(words))
+    return listed[0] if len(listed) == 1 else f"{{ {', '.join(listed)} }}"
+
+
 class _Rules:
     """The rules of one NAT; names of sets are made its own by the outside interface."""
 
-    def __init__(self, chains: Chains, nat: Translator) -> None:
+    def __init__(
+        self,
+        chains: Chains,
+        nat: Translator,
+        outsides: Sequence[str],
+        static: Sequence[StaticNat],
+    ) -> None:
         self.chains = chains
         self.nat = nat
+        # RFC 4787 REQ-9 is about hosts inside: who is at another outside interface is a stranger.
+        self.elsewhere = "!= " + _any(f'"{outside}"' for outside in outsides)
+        self.one_to_one = [s for s in static if not s.protocol and s.outside_address.version == 4]
+        self.forwarded = [s for s in static if s.protocol and s.outside_address.version == 4]
         self.leaving = f'oifname "{nat.outside}"'
         self.arriving = f'iifname "{nat.outside}"'
         self.remembers = nat.mapping != "address-and-port-dependent"
@@ -178,6 +204,8 @@ class _Rules:
             kept("set", "permitted", f"{key} . {ADDRESS}")
         if not self.nat.inbound_refresh:
             kept("set", "alive", f"{key} . {endpoint}")
+            if self.leads_in:
+                kept("set", "live", key)
 
     def map_out(self) -> None:
         # What the node itself sends has an outside address already.
@@ -264,19 +292,32 @@ class _Rules:
         self.remember(f"{self.leaving} ct direction reply ct status dnat", INBOUND, "outbound")
         if self.nat.inbound_refresh:
             self.remember(f"{self.arriving} ct direction reply", OUTBOUND, "inbound")
+            self.remember(
+                f"{self.arriving} ct direction original ct status dnat", INBOUND, "inbound"
+            )
         if self.nat.hairpinning:
             hairpinned = f"{self.hairpinned} ct direction original ct status dnat"
             self.remember(hairpinned, OUTBOUND, "hairpinned")
 
     def remember(self, match: str, flow: _Flow, label: str) -> None:
-        for protocol, seconds in (
-            (UDP, self.nat.timeouts.udp),
-            (TCP, self.nat.timeouts.tcp_established),
+        times = self.nat.timeouts
+        transitory = min(times.tcp_transitory, times.tcp_established)
+        # RFC 5382 REQ-5: what opens or closes is kept for a shorter time. Conntrack knows the
+        # state, and the time that it gives shows it; before it is confirmed it has none yet.
+        opening = f"ct expiration <= {transitory}s"
+        for which, seconds in (
+            (str(UDP), times.udp),
+            (f"{TCP} ct status & confirmed == 0", transitory),
+            (f"{TCP} ct status & confirmed != 0 {opening}", transitory),
+            (
+                f"{TCP} ct status & confirmed != 0 {opening.replace('<=', '>')}",
+                times.tcp_established,
+            ),
         ):
             updates = " ".join(self.updates(flow, f"timeout {seconds}s"))
             if updates:
                 self.rule(
-                    "record", f"{match} meta l4proto {protocol} counter {updates}", f"keeps {label}"
+                    "record", f"{match} meta l4proto {which} counter {updates}", f"keeps {label}"
                 )
 
     def binding(self, flow: _Flow) -> str:
@@ -302,13 +343,14 @@ class _Rules:
         if not self.nat.inbound_refresh:
             remote = f"{flow.remote} . {flow.remote_port}"
             yield f"update {self.at('alive')} {{ {flow.outside} . {remote} {timeout} }}"
+            if self.leads_in:
+                yield f"update {self.at('live')} {{ {flow.outside} {timeout} }}"
 
     @property
     def hairpinned(self) -> str:
-        return (
-            f'oifname != "{self.nat.outside}" iifname != "{self.nat.outside}"'
-            f" ct original ip daddr {self.owned}"
-        )
+        others = (str(s.outside_address) for s in (*self.one_to_one, *self.forwarded))
+        reached = _any((*map(str, self.nat.addresses), *others))
+        return f"oifname {self.elsewhere} iifname {self.elsewhere} ct original ip daddr {reached}"
 
     def lead_in(self) -> None:
         """From outside to the owner of a mapping, if the filter allows."""
@@ -329,13 +371,20 @@ class _Rules:
     def hairpin(self) -> None:
         """RFC 4787 REQ-9 (a): the source becomes the outside endpoint of the sender."""
         outside = "ip daddr . meta l4proto . th dport"
+        self.hairpin_static()
         self.rule(
             "prerouting",
-            f'iifname != "{self.nat.outside}" ip daddr {self.owned} {MAPPED}'
+            f"iifname {self.elsewhere} ip daddr {self.owned} {MAPPED}"
             f" counter dnat ip to {outside} map {self.at('owner')}",
             "hairpinning",
         )
         back = f"{self.hairpinned} ct status dnat"
+        for each in self.one_to_one:
+            self.rule(
+                "postrouting",
+                f"{back} ip saddr {each.inside_address} counter snat ip to {each.outside_address}",
+                "hairpinning: static NAT",
+            )
         if self.remembers:
             remote = " . ct original ip daddr" if self.remote else ""
             inside = f"ip saddr . meta l4proto . th sport{remote}"
@@ -346,15 +395,36 @@ class _Rules:
             )
         how = " fully-random" if self.nat.ports == "random" else ""
         self.assign(back, self.range + how, "hairpinning: a new mapping")
+        if self.one_to_one:
+            for share, address in self.shares(of_flow=False):
+                self.rule(
+                    "postrouting",
+                    f"{back} {share}counter snat ip to {address}",
+                    "hairpinning: other protocols",
+                )
+
+    def hairpin_static(self) -> None:
+        """A static mapping is there for inside hosts too, before anything came from outside."""
+        for each in (*self.forwarded, *self.one_to_one):
+            to = f"iifname {self.elsewhere} ip daddr {each.outside_address}"
+            target = str(each.inside_address)
+            if each.protocol:
+                to += f" {each.protocol} dport {each.outside_port}"
+                target += f":{each.inside_port}"
+            self.rule("prerouting", f"{to} counter dnat ip to {target}", "hairpinning: static NAT")
 
     def pass_unknown(self) -> None:
         nat = self.nat
         if nat.unknown_protocols == "drop":
-            self.rule("forward", f"{self.leaving} {UNKNOWN} counter drop", "unknown protocol")
-            self.rule("forward", f"{self.arriving} {UNKNOWN} counter drop", "unknown protocol")
+            for way in (self.leaving, self.arriving):
+                # ICMPv6 is none of IPv4's protocols, and IPv6 passes as it is.
+                dropped = f"{way} meta nfproto ipv4 {UNKNOWN} counter drop"
+                self.rule("forward", dropped, "unknown protocol")
         elif nat.unknown_protocols == "leak":
             self.rule(
-                "postrouting", f"{self.leaving} {UNKNOWN} counter accept", "unknown protocol leaks"
+                "postrouting",
+                f"{self.leaving} meta nfproto ipv4 {UNKNOWN} counter accept",
+                "unknown protocol leaks",
             )
         elif nat.unknown_protocols == "pool":
             self.chains.declare(
@@ -409,6 +479,31 @@ class _Rules:
                 " counter drop",
                 "mapping expired",
             )
+        if not nat.inbound_refresh and self.leads_in:
+            # A flow that began outside lives by the mapping that it came in by.
+            static = ""
+            if self.forwarded:
+                listed = ", ".join(
+                    f"{s.inside_address} . {s.protocol} . {s.inside_port}" for s in self.forwarded
+                )
+                static += f" ip daddr . meta l4proto . th dport != {{ {listed} }}"
+            if self.one_to_one:
+                static += " ip daddr != " + _any(str(s.inside_address) for s in self.one_to_one)
+            self.rule(
+                "forward",
+                f"{arriving} {MAPPED} ct direction original ct status dnat{static}"
+                f" {INBOUND.outside} != {self.at('live')} counter drop",
+                "mapping expired",
+            )
+        # What conntrack calls invalid is not translated, and would show the inside address.
+        which = (
+            f"meta l4proto {{ {TCP}, {UDP}, {ICMP} }} " if nat.unknown_protocols == "leak" else ""
+        )
+        self.rule(
+            "forward",
+            f"{self.leaving} meta nfproto ipv4 {which}ct state invalid counter drop",
+            "invalid: not translated",
+        )
         if nat.sessions_per_subscriber:
             # RFC 6888 REQ-11: no session evicts another, and the subscriber learns of it. Only
             # the first packet of a session is counted: "new" is each until an answer comes.

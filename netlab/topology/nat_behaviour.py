@@ -52,6 +52,9 @@ def translator(
     if "timeouts" in given and "timeouts" in own:
         own["timeouts"] = given["timeouts"] | own["timeouts"]
     given |= own
+    if given.get("mapping") == "address-and-port-dependent" and "ports" not in own:
+        # The one assignment that such a mapping can have: whoever names the mapping means it.
+        given["ports"] = "random"
     given["timeouts"] = Timeouts(**given.get("timeouts", {}))
     end = wiring.end(name, interface)
     assert end is not None

@@ -106,3 +106,17 @@ links: [[a:eth0, n:lan], [n:wan, b:eth0]]
     assert nat.mapping == given_.mapping
     if given_.timeouts and given_.timeouts.icmp:
         assert nat.timeouts.icmp == given_.timeouts.icmp
+
+
+def test_a_mapping_by_port_needs_no_word_about_ports():
+    text = """
+nodes:
+  inner: {}
+  nat: {kind: nat, outside: wan, nat: {%smapping: address-and-port-dependent}}
+  outer: {}
+links: [[inner:eth0, nat:lan], [nat:wan, outer:eth0]]
+"""
+    for preset in ("", "preset: home-router, "):
+        (nat,) = loads(text % preset).node("nat").nat
+        assert isinstance(nat, Translator)
+        assert nat.ports == "random"

@@ -120,8 +120,8 @@ def test_a_nat_that_is_something_else_is_found_out(netlab_state, monkeypatch, tm
 
     honest = nat.translate
 
-    def dishonest(chains, translator):
-        honest(chains, replace(translator, filtering="endpoint-independent"))
+    def dishonest(chains, translator, *more):
+        honest(chains, replace(translator, filtering="endpoint-independent"), *more)
 
     monkeypatch.setattr(nat, "translate", dishonest)
     text = FILE.replace("outside: wan", "outside: wan, nat: {preset: home-router}")
