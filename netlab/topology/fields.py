@@ -77,9 +77,7 @@ def _number(value: object) -> object:
 def _node_name(value: object) -> object:
     word = _word(value)
     if isinstance(word, str) and (problem := names.node_problem(word)):
-        raise wrong(
-            "E221", f"name `{names.show(word)}` {problem}", names.hint(word, names.NODE_HINT)
-        )
+        raise wrong("E221", f"name `{names.show(word)}` {problem}", names.NODE_HINT)
     return word
 
 
@@ -91,7 +89,7 @@ def _label(value: object) -> object:
 
 
 def _end(value: object) -> object:
-    """``node:interface``; of a bridge the port may be left to netlab."""
+    """``node:interface``; the interface may be left to netlab."""
     word = _word(value)
     if not isinstance(word, str):
         return word
@@ -103,7 +101,7 @@ def _end(value: object) -> object:
         raise wrong(
             "E222",
             f"interface name `{names.show(interface)}` {problem}",
-            names.hint(interface, names.INTERFACE_HINT),
+            names.INTERFACE_HINT,
             len(node) + 1,
         )
     return word
@@ -297,7 +295,7 @@ Label = Annotated[
 EndText = Annotated[
     str,
     BeforeValidator(_end),
-    WithJsonSchema({**_STRING, "description": "`node:interface`, or the name of a bridge"}),
+    WithJsonSchema({**_STRING, "description": "`node:interface`; without `:interface` netlab names it"}),
 ]
 Address = Annotated[Any, BeforeValidator(_address), WithJsonSchema(_STRING)]
 Destination = Annotated[Any, BeforeValidator(_destination), WithJsonSchema(_STRING)]

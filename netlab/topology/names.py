@@ -2,7 +2,8 @@
 
 A node's name becomes a host name, the file ``LAB.NODE`` below /run/netns and a word on command
 lines; an interface's name becomes a path below /proc/sys and a word in nft rules. So both are
-kept to what is plain in all of these, and no word of the nft or ip languages is one.
+kept to what is plain in all of these. A word of the nft or ip languages is a name like any other:
+nft rules have names in quotes, and `ip` takes any word behind `dev`.
 """
 
 from __future__ import annotations
@@ -30,28 +31,11 @@ TAKEN_INTERFACES = frozenset(
     }
 )
 
-# Words of the nftables 1.0 scanner, and those of ip-address(8) and ip-route(8) that may take the
-# place of a device. Left out are everyday words that nft takes only as a field or a value behind
-# another word (`right`, `second`, `gateway`), so that they are never mistaken.
-LANGUAGE_WORDS = frozenset(
-    """
-    accept ackseq add addr ah arp bypass cfi cgroup cgroupv2 chain chains checksum comment comp
-    constant continue counter counters cpi cpu create csumcov ct cwr daddr dccp define dei
-    delete destroy dev device devices dn dnat doff down dport drop dscp dst dup dynamic ecn ecne
-    element elements eol error esp ether expiration expires export exthdr fanout fastopen fib
-    flowlabel flowtable flowtables flush forward frag fwd get goto handle hash hbh hdrlength
-    helper helpers hook hooks hoplimit htype ibriport ibrname icmp icmpv6 icmpx igmp iif
-    iifgroup iifname iiftype import in include inet insert interval ip ip6 ipsec jhash json jump
-    l3proto limit limits list ll log lsrr map maps mark masquerade meta meter meters mh mod
-    mptcp mrt mss mtu nat64 netdev nexthdr nftrace nh nop not notrack num numgen
-    obriport obrname offload oif oifgroup oifname oiftype or osf out persistent pkttype policy
-    priority ptr ptype queue quota quotas redefine redirect reject rename replace reqid return
-    rr rt rt0 rt2 rtclassid rule rules ruleset sack saddr sctp secmark secmarks seq seqno set
-    sets skgid skuid snaplen snat socket spi sport srh ssrr subtype symhash synproxy synproxys
-    table tables tcp th to tproxy trace transparent tsecr tsval ttl type typeof udp udplite
-    undefine until up update urgptr via vlan vm vmap vtag wildcard wscale xml xor xt
-    """.split()  # noqa: SIM905 - three hundred quoted words would be unreadable
-)
+ADDRESS = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+"""What inet_aton(3) and so getaddrinfo(3) read as an address before they ask for a name."""
+
+TAKEN_NODES = frozenset({"localhost", "ip6-localhost", "ip6-loopback"})
+"""Names in every /etc/hosts that mean the node itself (RFC 6761 section 6.3)."""
 
 
 def node_problem(name: str) -> str:
@@ -60,7 +44,11 @@ def node_problem(name: str) -> str:
         return "is empty"
     if len(name) > MAX_NODE:
         return f"is {len(name)} characters long; at most {MAX_NODE} make a host name"
-    return _unsafe(name) or _language(name)
+    if name.lower() in TAKEN_NODES:
+        return "means the node itself wherever it is asked for"
+    if ADDRESS.fullmatch(name):
+        return "is an address to programs: ping would ask for no name"
+    return _unsafe(name)
 
 
 def label_problem(name: str) -> str:
@@ -79,7 +67,7 @@ def interface_problem(name: str) -> str:
         return f"is {size} bytes long; Linux allows {MAX_INTERFACE_BYTES}"
     if name in TAKEN_INTERFACES:
         return "is taken: every network namespace has one of its own"
-    return _unsafe(name) or _language(name)
+    return _unsafe(name)
 
 
 def _unsafe(name: str) -> str:
@@ -88,17 +76,6 @@ def _unsafe(name: str) -> str:
     if name[0] in "-_":
         return "does not begin with a letter or digit"
     return "holds something other than ASCII letters, digits, `-` and `_`"
-
-
-def _language(name: str) -> str:
-    if name in LANGUAGE_WORDS:
-        return "is a word of the nft or ip language, which would read it as such"
-    return ""
-
-
-def hint(name: str, rule: str) -> str:
-    """What to do about a name that was refused: ``rule``, or a name close by."""
-    return f"such as `{name[:12]}1`" if name in LANGUAGE_WORDS else rule
 
 
 def show(name: str) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from itertools import count
 from typing import TYPE_CHECKING
 
 import networkx as nx
 
 from netlab.topology import names
-from netlab.topology.builder import BRIDGE, TUN, End, Lan, Wiring
+from netlab.topology.builder import BRIDGE, NAT64, TUN, End, Lan, Wiring
 from netlab.topology.problems import nearest
 from netlab.topology.source import Listing, Mapping, Scalar
 
 if TYPE_CHECKING:
     from netlab.topology.builder import TopologyBuilder
+    from netlab.topology.schema import TopologyForm
     from netlab.topology.source import Tree
 
 
@@ -41,9 +43,10 @@ def wire(builder: TopologyBuilder) -> Wiring:
     """Check the links against the nodes and join them to segments."""
     form, problems = builder.form, builder.problems
     wiring = Wiring({}, [], {name: [] for name in form.nodes})
+    generated = _Generated(form)
     used: dict[tuple[str, str], int] = {}
     for index, link in enumerate(form.links):
-        ends = _ends(builder, index)
+        ends = _ends(builder, index, generated)
         if ends is None:
             continue
         for end in ends:
@@ -76,7 +79,34 @@ def wire(builder: TopologyBuilder) -> Wiring:
     return wiring
 
 
-def _ends(builder: TopologyBuilder, index: int) -> tuple[End, End] | None:
+class _Generated:
+    """Names for interfaces that the file leaves without one, next to those that it gives."""
+
+    def __init__(self, form: TopologyForm) -> None:
+        self._form = form
+        self._taken: dict[str, set[str]] = {}
+        for link in form.links:
+            for text in link.ends:
+                end, _, interface = text.partition(":")
+                self._taken.setdefault(end, set()).add(interface)
+        for name, node in form.nodes.items():
+            own = {BRIDGE} if node.kind == "bridge" else {TUN, NAT64}
+            self._taken.setdefault(name, set()).update(own)
+
+    def name(self, node: str, peer: str, index: int) -> str:
+        """``eth0``, ``eth1``, …; a bridge's port is named after the peer, or ``port3``."""
+        taken = self._taken[node]
+        if self._form.nodes[node].kind != "bridge":
+            found = next(n for i in count() if (n := f"eth{i}") not in taken)
+        elif not names.interface_problem(peer) and peer not in taken:
+            found = peer
+        else:
+            found = next(n for i in count(index + 1) if (n := f"port{i}") not in taken)
+        taken.add(found)
+        return found
+
+
+def _ends(builder: TopologyBuilder, index: int, generated: _Generated) -> tuple[End, End] | None:
     form, problems = builder.form, builder.problems
     texts = form.links[index].ends
     nodes = [text.partition(":")[0] for text in texts]
@@ -90,24 +120,7 @@ def _ends(builder: TopologyBuilder, index: int) -> tuple[End, End] | None:
             if node not in builder.broken:
                 problems.add("E224", f"unknown node `{node}`", place, nearest(node, form.nodes))
             continue
-        if not interface:
-            if known.kind != "bridge":
-                problems.add(
-                    "E226",
-                    f"`{text}` names no interface",
-                    place,
-                    f"write `{text}:eth0`; only a bridge names its ports by itself",
-                )
-                continue
-            interface = nodes[1 - side]
-            if problem := names.interface_problem(interface):
-                problems.add(
-                    "E222",
-                    f"the port named after its peer, `{interface}`, {problem}",
-                    place,
-                    f"name the port: `{text}:port{index + 1}`",
-                )
-                continue
+        interface = interface or generated.name(node, nodes[1 - side], index)
         ends.append(End(node, interface, index, side))
     if len(ends) == 2 and nodes[0] == nodes[1]:
         problems.add(

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -118,11 +119,11 @@ def test_trace_shows_every_hop_and_gives_the_commands_code():
     assert "wan   out  IP::Src 10.0.0.2 -> 198.51.100." in said
     assert said.count("✓ delivered") == 2
     netlab("trace", "asked/client", "--", "sh", "-c", "exit 7", code=7)
-    assert "no packets" in netlab("trace", "asked", "--", "true")
+    assert "no packets" in netlab("trace", "client", "--", "true")
 
 
-@pytest.mark.parametrize("named", [["asked"], []])
-def test_without_a_node_the_command_runs_outside_and_the_whole_lab_is_watched(named, tmp_path):
+@pytest.mark.parametrize("named", [["--host", "asked"], ["--host"]])
+def test_with_host_the_command_runs_outside_and_the_whole_lab_is_watched(named, tmp_path):
     file = tmp_path / "seen.pcapng"
     script = (
         f"{sys.executable} -m netlab exec client -- ping -c1 server &&"
@@ -147,6 +148,21 @@ def test_without_a_node_the_command_runs_outside_and_the_whole_lab_is_watched(na
 )
 def test_where_and_what_are_told_apart(words, target, command):
     assert split(words) == (target, command)
+
+
+def test_trace_reads_a_name_that_a_lab_and_its_node_share_as_exec_does(tmp_path):
+    file = tmp_path / "client.yaml"
+    file.write_text("nodes: {client: , b: }\nlinks: [[client, b]]\n")
+    env = {**os.environ, "NETLAB_STATE_DIR": str(tmp_path / "state")}
+    where = ["client", "--", "readlink", "/proc/self/ns/net"]
+    netlab("up", str(file), env=env)
+    try:
+        inside = netlab("exec", *where, env=env)
+        assert netlab("trace", *where, env=env).startswith(inside)
+        beside = Path("/proc/self/ns/net").readlink().name
+        assert netlab("trace", "--host", *where, env=env).startswith(beside)
+    finally:
+        netlab("down", "client", env=env)
 
 
 def test_trace_as_json_leaves_standard_output_to_the_answer():
@@ -189,11 +205,13 @@ def test_a_ladder_is_drawn(form, starts, tmp_path):
         (["trace", "client"], 2, "no command"),
         (["trace", "--"], 2, "no command"),
         (["trace"], 2, "no command"),
-        (["trace", "--", "/no/such/program"], 1, "error[E410]"),
+        (["trace", "--host", "--", "/no/such/program"], 1, "error[E410]"),
+        (["trace", "--", "true"], 2, "hint: `NODE -- true`, or `--host -- true`"),
+        (["ladder", "--", "true"], 2, "error[E512]"),
         (["trace", "elsewhere/client", "--", "true"], 1, "error[E403]"),
         (["trace", "nobody", "--", "true"], 1, "error[E404]"),
         (["trace", "client", "--", "/no/such/program"], 1, "error[E410]"),
-        (["trace", "asked", "--", "/no/such/program"], 1, "error[E410]"),
+        (["trace", "asked", "--", "true"], 2, "hint: a node of it is written asked/client"),
         (["explain", "asked", "server"], 2, "error[E512]"),
         (["explain", "client", "elsewhere/server"], 2, "error[E513]"),
         (["explain", "client", "server", "--proto", "0"], 2, "--proto"),

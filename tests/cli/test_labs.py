@@ -231,12 +231,32 @@ def test_up_and_down_json():
     netlab("down")
 
 
-def test_a_plan_script_is_what_up_does(tmp_path):
+WORDS = """
+nodes:
+  in: {sysctls: {net.ipv4.conf.type.arp_notify: 1}}
+  up:
+    kind: nat
+    outside: down
+    firewall: [accept from via to dst, drop from inet]
+  dst:
+  inet:
+  sw: {kind: bridge}
+links:
+  - ["in:type", sw]
+  - ["inet:peer", sw]
+  - ["up:via", sw]
+  - ["up:down", "dst:dev"]
+"""
+"""Names that are words of nft and ip."""
+
+
+@pytest.mark.parametrize("text", [(ROOT / NAT).read_text(), WORDS], ids=["nat", "words"])
+def test_a_plan_script_is_what_up_does(text, tmp_path):
     """The script of `plan --format sh`, run by hand, gives the same lab."""
     if os.geteuid() != 0 or not os.access("/run", os.W_OK):
         pytest.skip("`ip netns add` needs root")
     file = tmp_path / "byhand.yaml"
-    file.write_text((ROOT / "topologies" / "nat.yaml").read_text())
+    file.write_text(text)
     script = tmp_path / "byhand.sh"
     script.write_text(netlab("plan", str(file), "--format", "sh"))
     netlab("up", str(file), "--name", "bynetlab")
@@ -253,7 +273,7 @@ def test_a_plan_script_is_what_up_does(tmp_path):
                     ["ip", "-6", "route"],
                     ["ip", "neigh"],
                     ["nft", "-s", "list", "ruleset"],
-                    ["sysctl", "net.ipv4.ip_forward"],
+                    ["sysctl", "-ar", r"^net\.ipv[46]\.(ip_forward|conf\.)"],
                 ):
                     ours = netlab("exec", f"bynetlab/{node}", "--", *question)
                     theirs = by_hand(node, *question)

@@ -16,25 +16,19 @@ if TYPE_CHECKING:
     from netlab.trace.watch import Watch
 
 
-def target(words: str | None) -> tuple[Lab, LabNode | None]:
-    """The lab and the node of ``[LAB/]NODE``; the lab alone of ``LAB``; the only one of nothing."""
+def sender(words: str) -> tuple[Lab, LabNode]:
+    """The lab and the node of ``[LAB/]NODE``, as `netlab exec` reads it."""
     from netlab.lab import record
 
-    if words is None:
-        return labs.Lab.attach(), None
-    if "/" not in words and any(found.name == words for found in record.labs()):
-        return labs.Lab.attach(words), None
+    running = list(record.labs())
+    is_lab = "/" not in words and any(lab.name == words for lab in running)
+    if is_lab and not (len(running) == 1 and words in running[0].record.nodes):
+        nodes = record.find(words).record.nodes
+        hint = f"a node of it is written {words}/{nodes[0]}"
+        raise InputError(Diagnostic("E512", f"{words} is a lab; a node is wanted", hint=hint))
     found, node = labs.find_node(words)
     lab = labs.Lab.attach(found.name)
     return lab, lab[node]
-
-
-def sender(words: str) -> tuple[Lab, LabNode]:
-    """The lab and the node of ``[LAB/]NODE``."""
-    lab, node = target(words)
-    if node is None:
-        raise InputError(Diagnostic("E512", f"{words} is a lab; which node sends?"))
-    return lab, node
 
 
 def known_as(plan: Plan, node: str, name: str) -> Iterator[str]:

@@ -10,30 +10,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.cli import console
-from netlab.cli.packets.target import target, unwritable, write
-from netlab.errors import Diagnostic, LabError
+from netlab.cli.packets.target import sender, unwritable, write
+from netlab.errors import Diagnostic, InputError, LabError
 
 if TYPE_CHECKING:
-    from netlab.lab.lab import Lab
+    from netlab.lab.lab import Lab, LabNode
     from netlab.trace.model import Traces
     from netlab.trace.watch import Watch
 
 WHERE = (
-    "The command runs in NODE. If only LAB is named, or nothing, it runs here, outside of the\n"
-    "lab, while all of the lab is watched. The exit code is the command's."
+    "The command runs in NODE; with --host it runs here, outside of the lab, as a script does that\n"
+    "drives several nodes. All of the lab is watched. The exit code is the command's."
 )
 
 
 def trace(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab trace``."""
-    parser.usage = "netlab trace [-h] [--json] [-w FILE] [[LAB/]NODE|LAB] -- CMD..."
+    parser.usage = "netlab trace [-h] [--json] [--all] [-w FILE] {[LAB/]NODE | --host [LAB]} -- CMD..."
     parser.epilog = (
         f"{WHERE}\nIGMP, MLD, ARP and Neighbour Discovery are shown with --all, and requests that\n"
         "no one answers always.\n\n"
         "examples:\n"
         "  netlab trace client -- ping -c1 server\n"
         "  netlab trace -w ping.pcapng nat/client -- ping -c1 server\n"
-        "  netlab trace -- ./test-of-the-whole-lab.sh"
+        "  netlab trace --host nat -- ./test-of-the-whole-lab.sh"
     )
     parser.add_argument("--json", action="store_true", help="print the fates as JSON")
     _all(parser)
@@ -44,7 +44,7 @@ def trace(parser: argparse.ArgumentParser) -> None:
 
 def ladder(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab ladder``."""
-    parser.usage = "netlab ladder [-h] [--format FORMAT] [-o FILE] [[LAB/]NODE|LAB] -- CMD..."
+    parser.usage = "netlab ladder [-h] [--format FORMAT] [--all] [-o FILE] {[LAB/]NODE | --host [LAB]} -- CMD..."
     parser.epilog = (
         f"{WHERE}\n\n"
         "examples:\n"
@@ -67,10 +67,13 @@ def _all(parser: argparse.ArgumentParser) -> None:
 
 
 def _command(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host", action="store_true", help="run CMD on this machine, beside the lab, in no node"
+    )
     # One list for both: argparse would take the first word of CMD for a target that is left out.
     parser.add_argument(
         "words",
-        metavar="[[LAB/]NODE|LAB] -- CMD",
+        metavar="[LAB/]NODE -- CMD",
         nargs=argparse.REMAINDER,
         help="where to run what; LAB may be left out if only one runs",
     )
@@ -98,7 +101,7 @@ def _watched(arguments: argparse.Namespace, *, quiet: bool) -> _Watched:
     where, command = split(arguments.words)
     if not command:
         arguments.parser.error("no command: -- ping -c1 server")
-    lab, node = target(where)
+    lab, node = _place(where, command, on_host=arguments.host)
     sys.stdout.flush()
     with lab.observe() as watch:
         out = sys.stderr if quiet else None
@@ -113,6 +116,21 @@ def _watched(arguments: argparse.Namespace, *, quiet: bool) -> _Watched:
         code = _wait(process)
         watch.settle()
     return _Watched(lab, command, watch, code)
+
+
+def _place(
+    where: str | None, command: list[str], *, on_host: bool
+) -> tuple[Lab, LabNode | None]:
+    """The lab to watch, and the node that the command is for; without one it is for the host."""
+    from netlab.lab.lab import Lab
+
+    if on_host:
+        return Lab.attach(where), None
+    if where is None:
+        words = " ".join(command)
+        hint = f"`NODE -- {words}`, or `--host -- {words}` to run it outside of the lab"
+        raise InputError(Diagnostic("E512", "no node is named for the command", hint=hint))
+    return sender(where)
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
