@@ -29,6 +29,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from netlab.topology import load
 
     diagnostics: list[Diagnostic] = []
+    notes: list[str] = []
     for file in arguments.files:
         try:
             topology = load(shipped.find(file))
@@ -36,11 +37,13 @@ def _check(arguments: argparse.Namespace) -> int:
             diagnostics += error.diagnostics
         else:
             nodes, links = len(topology.nodes), len(topology.links)
+            notes += topology.notes
             if not arguments.json:
                 print(f"{file}: fine ({nodes} nodes, {links} links)")
+                print("".join(f"{note}\n" for note in topology.notes), end="")
     if arguments.json:
         problems = [diagnostic.to_json() for diagnostic in diagnostics]
-        console.print_json({"ok": not diagnostics, "diagnostics": problems})
+        console.print_json({"ok": not diagnostics, "diagnostics": problems, "notes": notes})
         return InputError.exit_code if diagnostics else 0
     if diagnostics:
         raise InputError(*diagnostics)

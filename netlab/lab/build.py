@@ -167,6 +167,7 @@ class _Builder:
 
     def _visit(self, node: str, operations: Iterable[Operation]) -> int:
         count = 0
+        self._untouched = False
         if node in self._namespaces:
             namespaces.setns(self._namespaces[node], namespaces.CLONE_NEWNET)
         for operation in operations:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netlab.middlebox.parameters import Parameter, Unfit, Value, read
+from netlab.middlebox.parameters import Parameter, Unfit, Value, bare_number, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -75,6 +75,9 @@ class Kind:
             if name not in known:
                 hint = f"it has: {', '.join(known)}" if known else "it has no parameters"
                 yield name, f"{self.name} has no parameter {name!r}", hint
+                continue
+            if ways := bare_number(known[name], value):
+                yield name, f"{self.name}: {name}: {value} has no unit", f"write {ways}"
                 continue
             try:
                 read(known[name], value)

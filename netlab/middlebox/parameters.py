@@ -2,7 +2,9 @@
 
 Durations (``50ms``, ``2s``; a bare number is seconds) become seconds, rates (``10mbit``,
 ``64kbit``; a bare number is bit/s) become bit/s, shares (``15%``, ``3/20``, ``0.15``) become exact
-fractions. A ``word`` is a name, a number or an address, and may be put into a rule as it is.
+fractions. A file may not give a bare number for these (``bare_number``): ``loss: 1`` means 1 % to
+every other tool, and ``delay: 5`` means 5 ms. A ``word`` is a name, a number or an address, and may
+be put into a rule as it is.
 A protocol, by name or number, becomes its name if it has one.
 """
 
@@ -36,6 +38,7 @@ N = TypeVar("N", int, float)
 _DURATION = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
 _RATE = {"": 1.0, "bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
 _WORD = re.compile(r"[\w.:/-]+", re.ASCII)
+_BARE = re.compile(r"\d{1,300}(?:\.\d+)?")
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 
 
@@ -88,6 +91,31 @@ def read(parameter: Parameter, given: object) -> Value:
             if isinstance(given, bool):
                 return given
             raise Unfit(f"{given!r} is not a boolean")
+
+
+_UNITS: dict[str, tuple[str, str]] = {
+    "duration": ("ms", "s"),
+    "rate": ("mbit", "bit"),
+}
+
+
+def bare_number(parameter: Parameter, given: object) -> str:
+    """How to write what a file gives as a number without a unit; empty if it is unambiguous."""
+    text = str(given).strip()
+    if (
+        parameter.type not in (*_UNITS, "share")
+        or isinstance(given, bool)
+        or not _BARE.fullmatch(text)
+    ):
+        return ""
+    if float(text) == 0:
+        return ""
+    if parameter.type == "share":
+        whole = Fraction(text) * 100
+        other = f"{float(whole):g}%" if whole <= 100 else ""
+        return f"`{text}%`" + (f" or `{other}`" if other else "")
+    first, second = _UNITS[parameter.type]
+    return f"`{text}{first}` or `{text}{second}`"
 
 
 def _many(given: object) -> list[object]:

@@ -30,12 +30,15 @@ from netlab.plan.operations import (
     WriteFile,
 )
 from netlab.topology.nat import Translator
+from netlab.topology.sysctl_names import interface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from netlab.plan.operations import Operation
     from netlab.topology.model import Interface, Node, Program, Ready, Topology
+
+WRITTEN = "from the topology file"
 
 
 def build(topology: Topology) -> Plan:
@@ -96,8 +99,16 @@ def _settings(node: Node) -> Iterator[SetSysctl]:
                 yield from each(sysctls.HAIRPINNING)
     for key, value in boxes.sysctls(node):
         yield SetSysctl(node.name, key, value, reason="a middlebox needs it")
+    early = [(key, value) for key, value in node.sysctls if not interface(key)]
+    for key, value in sorted(early, key=lambda setting: setting[0] not in sysctls.RESET_OTHERS):
+        yield SetSysctl(node.name, key, value, reason=WRITTEN)
+
+
+def _settings_of(node: Node, name: str) -> Iterator[SetSysctl]:
+    """Those of one interface, which has to exist."""
     for key, value in node.sysctls:
-        yield SetSysctl(node.name, key, value, reason="from the topology file")
+        if interface(key) == name:
+            yield SetSysctl(node.name, key, value, reason=WRITTEN)
 
 
 def _has_ipv6(node: Node) -> bool:
@@ -117,6 +128,7 @@ def _veth_end(node: str, interface: Interface) -> VethEnd:
 
 
 def _interfaces(node: Node, plain: set[tuple[str, str]]) -> Iterator[Operation]:
+    yield from _settings_of(node, "lo")
     yield SetUp(node.name, "lo", "programs expect a loopback")
     for i in node.interfaces:
         if i.kind == "bridge":
@@ -126,6 +138,7 @@ def _interfaces(node: Node, plain: set[tuple[str, str]]) -> Iterator[Operation]:
     for i in node.interfaces:
         if i.master:
             yield Enslave(node.name, i.name, i.master, f"port of {i.master}")
+        yield from _settings_of(node, i.name)
         for address in i.addresses:
             yield AddAddress(node.name, i.name, str(address), "address")
         if (node.name, i.name) in plain:
@@ -146,7 +159,7 @@ def _paths(node: Node) -> Iterator[Operation]:
             str(r.destination),
             str(r.gateway) if r.gateway else "",
             r.interface,
-            "from the topology file" if r.origin else "shortest path",
+            WRITTEN if r.origin else "shortest path",
         )
 
 

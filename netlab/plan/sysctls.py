@@ -28,6 +28,17 @@ EVERY_NODE = (
 
 FORWARDS_IPV4 = (Setting("net.ipv4.ip_forward", "1", "this node passes packets on"),)
 
+RESET_OTHERS = frozenset(
+    {
+        "net.ipv4.ip_forward",
+        "net.ipv4.conf.all.forwarding",
+        "net.ipv6.conf.all.forwarding",
+        "net.ipv6.conf.all.disable_ipv6",
+    }
+)
+"""Writing one of these sets the same of ``default`` and of interfaces, so it has to come first
+(inet_forward_change in net/ipv4/devinet.c, addrconf_forward_change in net/ipv6/addrconf.c)."""
+
 HAIRPINNING = (
     Setting("net.ipv4.conf.all.send_redirects", "0", "a hairpinned packet is not a detour"),
     Setting("net.ipv4.conf.default.send_redirects", "0", "a hairpinned packet is not a detour"),

@@ -13,7 +13,7 @@ from netlab.topology.problems import nearest
 from netlab.topology.routing_domain import forwards
 
 if TYPE_CHECKING:
-    from netlab.topology.builder import TopologyBuilder
+    from netlab.topology.builder import TopologyBuilder, Wiring
     from netlab.topology.schema import ImpairmentForm, MiddleboxForm
 
     Steps = tuple[str | int, ...]
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 IMPAIRMENTS = ("delay", "jitter", "rate", "queue", "loss", "duplicate", "reorder")
 
 
-def node_boxes(builder: TopologyBuilder, name: str) -> tuple[Box, ...]:
+def node_boxes(builder: TopologyBuilder, wiring: Wiring, name: str) -> tuple[Box, ...]:
     """The boxes that a node is, all of them made of rules."""
     node = builder.form.nodes[name]
     if node.middleboxes and not forwards(node):
@@ -47,7 +47,7 @@ def node_boxes(builder: TopologyBuilder, name: str) -> tuple[Box, ...]:
                 "put it on a link: `middleboxes:` there",
             )
             continue
-        _check_interfaces(builder, name, box, path)
+        _check_interfaces(builder, wiring, name, box, path)
         found.append(box)
     return tuple(found)
 
@@ -184,13 +184,10 @@ def _python(
     return Box("", parameters, f"{file}:{class_name}", seed, builder.origin(*path))
 
 
-def _check_interfaces(builder: TopologyBuilder, name: str, box: Box, path: Steps) -> None:
-    known = [
-        end.partition(":")[2]
-        for link in builder.form.links
-        for end in link.ends
-        if end.partition(":")[0] == name
-    ]
+def _check_interfaces(
+    builder: TopologyBuilder, wiring: Wiring, name: str, box: Box, path: Steps
+) -> None:
+    known = [end.interface for end in wiring.by_node[name] if end.peer]
     for key, value in box.parameters:
         if key == "inside" and value not in known and name not in builder.incomplete:
             builder.problems.add(

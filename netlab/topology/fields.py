@@ -26,6 +26,22 @@ if TYPE_CHECKING:
     from netlab.topology.model import Network
 
 
+KERNEL_ROOTS = frozenset({"proc", "sys", "dev"})
+TOPS = frozenset(
+    "bin boot etc home lib lib64 media mnt opt root run sbin srv tmp usr var".split()  # noqa: SIM905
+)
+"""Directories that a machine has (FHS 3.0 section 3); below them a file can be shown."""
+DIRECTORIES = frozenset(
+    """
+    /etc/default /etc/init.d /etc/opt /etc/ssh /etc/ssl /usr/bin /usr/include /usr/lib /usr/lib64
+    /usr/local /usr/local/bin /usr/local/etc /usr/local/lib /usr/local/sbin /usr/local/share
+    /usr/sbin /usr/share /usr/src /var/cache /var/lib /var/local /var/lock /var/log /var/mail
+    /var/opt /var/run /var/spool /var/tmp /run/lock
+    """.split()  # noqa: SIM905
+)
+"""Directories of every machine (FHS 3.0 chapters 3 to 5)."""
+
+
 def wrong(code: str, message: str, hint: str = "", offset: int = 0) -> PydanticCustomError:
     """An error for pydantic that becomes the diagnostic ``code``."""
     return PydanticCustomError(
@@ -110,6 +126,10 @@ def _end(value: object) -> object:
 def _address(value: object) -> object:
     if not isinstance(value, str) or (isinstance(value, Plain) and value.trap):
         return _plain_text(value)
+    if "%" in value:
+        raise wrong(
+            "E241", f"`{names.show(value)}` has a scope", f"write {value.partition('%')[0]}"
+        )
     try:
         return ip_address(value)
     except ValueError:
@@ -126,6 +146,9 @@ def _destination(value: object) -> object:
 def network(value: str) -> Network:
     """A subnet that a wire or a route may have; PydanticCustomError otherwise."""
     shown = names.show(value)
+    if "%" in value:
+        hint = f"write {re.sub('%[^/]*', '', value)}"
+        raise wrong("E241", f"`{shown}` has a scope, which only addresses in use have", hint)
     try:
         found = ip_network(value)
     except ValueError:
@@ -240,6 +263,17 @@ def _file_path(value: object) -> object:
         or any(part in (".", "..") for part in word.split("/"))
     ):
         raise wrong("E206", f"`{names.show(word)}` is not an absolute path", "such as /etc/motd")
+    if isinstance(word, str):
+        root, _, rest = word[1:].partition("/")
+        hint = "choose a file below /etc, /srv, /opt, /usr or /var"
+        if root in KERNEL_ROOTS:
+            what = "lies where the kernel's own files are"
+            hint = "kernel settings go under `sysctls`" if root == "proc" else hint
+            raise wrong("E206", f"`{names.show(word)}` {what}", hint)
+        if not rest or word in DIRECTORIES:
+            raise wrong("E206", f"`{names.show(word)}` is a directory on every machine", hint)
+        if root not in TOPS:
+            raise wrong("E206", f"no machine has a directory `/{names.show(root)}`", hint)
     return word
 
 
@@ -295,7 +329,9 @@ Label = Annotated[
 EndText = Annotated[
     str,
     BeforeValidator(_end),
-    WithJsonSchema({**_STRING, "description": "`node:interface`; without `:interface` netlab names it"}),
+    WithJsonSchema(
+        {**_STRING, "description": "`node:interface`; without `:interface` netlab names it"}
+    ),
 ]
 Address = Annotated[Any, BeforeValidator(_address), WithJsonSchema(_STRING)]
 Destination = Annotated[Any, BeforeValidator(_destination), WithJsonSchema(_STRING)]

@@ -103,6 +103,7 @@ class _Parser:
         self.hook = default
         self.transport = ""
         self.end = len(text)
+        self._said: dict[str, str] = {}
 
     def rules(self, origin: Position) -> Iterator[Rule]:
         """One rule, or one for each family where addresses of both are named."""
@@ -120,13 +121,18 @@ class _Parser:
             if position == 0 and token.text in HOOKS:
                 self.hook = HOOKS[token.text]
             elif token.text in ("from", "to"):
-                found = self._place(token, next(tokens, None))
+                what = next(tokens, None)
+                found = self._place(token, what)
                 if isinstance(found, str):
+                    self._once(f"{token.text} an interface", token, what)
                     matches.append(found)
                 else:
+                    self._once(f"{token.text} an address", token, what)
                     families.append(found)
             elif token.text == "protocol":
-                matches.append(self._protocol(next(tokens, None)))
+                number = next(tokens, None)
+                matches.append(self._protocol(number))
+                self._once("protocol", token, number)
             else:
                 matches.append(self._simple(token))
         statement = verdict.text
@@ -142,8 +148,28 @@ class _Parser:
             own = (*(f[version] for f in families), *matches)
             yield Rule(self.hook, own, statement, self.label, origin)
 
+    def _once(self, what: str, token: Token, value: Token | None = None) -> None:
+        """A packet has one protocol, one state, one source: a second match can never hold, too."""
+        text = f"{token.text} {value.text}" if value else token.text
+        first = self._said.setdefault(what, text)
+        if first is not text and first == text:
+            raise _Wrong(f"`{show(text)}` is there twice", token.column, "keep one")
+        if first is not text:
+            ports = first.partition("/")[0] == text.partition("/")[0] and "/" in first
+            raise _Wrong(
+                f"no packet is both `{show(first)}` and `{show(text)}`",
+                token.column,
+                f"write `{first},{text.partition('/')[2]}`"
+                if ports and "/" in text
+                else "all parts of a rule must match: write a rule for each",
+            )
+
     def _simple(self, token: Token) -> str:
         word, slash, ports = token.text.partition("/")
+        if token.text in STATES:
+            self._once("state", token)
+        elif word in (*TRANSPORTS, "icmp"):
+            self._once("protocol", token)
         if word in TRANSPORTS:
             self.transport = word
             if slash:

@@ -50,6 +50,15 @@ class HostsFiles:
         """All files of a node; the author's replace netlab's."""
         node = self.builder.form.nodes[name]
         files = dict(node.files)
+        for path in files:
+            inside = next((other for other in files if other.startswith(f"{path}/")), "")
+            if inside:
+                self.builder.problems.add(
+                    "E206",
+                    f"`{path}` is a file, and a directory for `{inside}`",
+                    self.builder.at_key("nodes", name, "files", path),
+                    "remove one of the two",
+                )
         if node.hosts and node.kind != "bridge":
             files.setdefault(HOSTS, self._text(self.routing.view(name)))
         return tuple(File(path, content) for path, content in sorted(files.items()))

@@ -284,6 +284,8 @@ class Topology:
     description: str
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What is right and may surprise, each with its place: for whoever checks a file."""
 
     def node(self, name: str) -> Node:
         """The node of that name; ``KeyError`` if there is none."""

@@ -82,7 +82,8 @@ def _prefix(builder: TopologyBuilder, name: str) -> IPv6Network:
 
 def device(wiring: Wiring, name: str) -> End | None:
     """The end that is a node's device, if it has one."""
-    return wiring.end(name, NAT64)
+    end = wiring.end(name, NAT64)
+    return end if end and end.peer is None else None
 
 
 def routes(wiring: Wiring, name: str) -> list[Route]:

@@ -11,6 +11,9 @@ from netlab.topology.source import Mapping, Scalar
 if TYPE_CHECKING:
     from collections.abc import Mapping as Settings
 
+FREE = ("sysctls", "files", "environment")
+"""Keys of a node whose own keys have dots in them, as `sysctls.net.ipv4.ip_forward`."""
+
 
 def apply_overrides(tree: Mapping, settings: Settings[str, str], problems: Problems) -> None:
     """Put each value of ``settings``, by its path ``NODE.KEY.KEY``, where the file would have it.
@@ -21,6 +24,8 @@ def apply_overrides(tree: Mapping, settings: Settings[str, str], problems: Probl
     nodes = entry[1] if entry and isinstance(entry[1], Mapping) else Mapping(1, 1)
     for path, text in settings.items():
         name, *keys = path.split(".")
+        if keys and keys[0] in FREE and len(keys) > 2:
+            keys = [keys[0], ".".join(keys[1:])]
         if name not in nodes.entries or not keys:
             message = f"`{path}` leads to no key of a node"
             problems.add("E211", message, Scalar("", 1, 1), nearest(name, nodes.entries))

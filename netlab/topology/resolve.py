@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 from netlab.topology import names, nat64, nptv6, shipped, source
 from netlab.topology.addressing import give_addresses
 from netlab.topology.boxes import link_boxes, node_boxes
@@ -19,9 +17,10 @@ from netlab.topology.hosts import HostsFiles
 from netlab.topology.model import Interface, Link, Node, Program, Ready, Topology
 from netlab.topology.overrides import apply_overrides
 from netlab.topology.problems import Problems
+from netlab.topology.reachability import check_reachable
 from netlab.topology.routing import Routing
-from netlab.topology.routing_domain import forwards
 from netlab.topology.schema import TopologyForm
+from netlab.topology.sysctls import check_sysctls
 from netlab.topology.translation import translation
 from netlab.topology.wiring import mac_address, mentions, wire
 
@@ -98,7 +97,7 @@ def resolve(tree: source.Mapping, problems: Problems, stem: str) -> Topology:
     nptv6.attach(builder, wiring)
     routing = Routing(builder, wiring)
     routing.check_overlaps()
-    _check_reachable(builder, wiring)
+    notes = check_reachable(builder, wiring)
     hosts = HostsFiles(builder, wiring, routing)
     resolved = [_node(builder, wiring, routing, hosts, name) for name in form.nodes]
     links = tuple(_link(builder, index, ends) for index, ends in wiring.links.items())
@@ -109,6 +108,7 @@ def resolve(tree: source.Mapping, problems: Problems, stem: str) -> Topology:
         description=form.description.strip(),
         nodes=tuple(resolved),
         links=links,
+        notes=tuple(notes),
     )
 
 
@@ -134,79 +134,25 @@ def _check_kind(builder: TopologyBuilder, name: str, node: NodeForm) -> None:
             )
 
 
-def _check_reachable(builder: TopologyBuilder, wiring: Wiring) -> None:
-    """Every node must have a path to the others, by way of nodes that forward."""
-    nodes = builder.form.nodes
-    graph: nx.Graph[tuple[int, int]] = nx.Graph()
-    # A vertex is a segment in one IP version; a lab may be joined by either.
-    for lan in wiring.lans:
-        graph.add_nodes_from((lan.index, version) for version in lan.networks)
-        nx.add_path(graph, [(lan.index, version) for version in lan.networks])
-    on: dict[str, list[tuple[int, int]]] = {name: [] for name in nodes}
-    for name, node in nodes.items():
-        for end in wiring.by_node[name]:
-            if end.lan:
-                on[name] += [(end.lan.index, v) for v in end.lan.networks]
-        if forwards(node):
-            for version in (4, 6):
-                nx.add_path(graph, [v for v in on[name] if v[1] == version])
-        if nat64.device(wiring, name):
-            nx.add_path(graph, on[name])
-    for lan in wiring.lans:
-        for bridge in lan.bridges:
-            on[bridge] += [(lan.index, v) for v in lan.networks]
-    component: dict[tuple[int, int], int] = {}
-    for number, members in enumerate(nx.connected_components(graph)):
-        component.update(dict.fromkeys(members, number))
-    homes = {name: {component[v] for v in on[name]} for name in nodes}
-    sizes: dict[int, int] = {}
-    for home in homes.values():
-        for number in home:
-            sizes[number] = sizes.get(number, 0) + 1
-    main = max(sizes, key=lambda number: (sizes[number], -number), default=-1)
-    first = next((n for n in nodes if main in homes[n]), "")
-    blocking = [n for n, home in homes.items() if len(home) > 1 and not forwards(nodes[n])]
-    for name, node in nodes.items():
-        if node.isolated or (len(nodes) == 1 and not wiring.by_node[name]):
-            continue
-        if name in builder.incomplete:
-            continue
-        if not wiring.by_node[name]:
-            builder.problems.add(
-                "E229",
-                f"`{name}` has no link",
-                builder.at_key("nodes", name),
-                "add one under `links:`, or say `isolated: true`",
-            )
-        elif main not in homes[name] and not builder.partial:
-            hint = "add a link, or say `isolated: true`"
-            if blocking:
-                hint = f"`{blocking[0]}` does not forward; should it be `kind: router`?"
-            builder.problems.add(
-                "E230",
-                f"`{name}` cannot be reached from `{first}`",
-                builder.at_key("nodes", name),
-                hint,
-            )
-
-
 def _node(
     builder: TopologyBuilder, wiring: Wiring, routing: Routing, hosts: HostsFiles, name: str
 ) -> Node:
     node = builder.form.nodes[name]
     path = ("nodes", name)
+    interfaces = tuple(_interfaces(builder, wiring.by_node[name], name))
+    check_sysctls(builder, name, [i.name for i in interfaces])
     answers = tuple(a for e in wiring.by_node[name] for a in e.answers)
     has_nftables = bool(node.nftables.strip())
     begins, is_block = builder.origin_of_text(*path, "nftables")
     return Node(
         name=name,
         kind=node.kind,
-        interfaces=tuple(_interfaces(builder, wiring.by_node[name], name)),
+        interfaces=interfaces,
         routes=routing.routes(name),
         neighbours=routing.neighbours(name),
         nat=translation(builder, routing, name),
         firewall=firewall(builder, routing, name),
-        middleboxes=node_boxes(builder, name),
+        middleboxes=node_boxes(builder, wiring, name),
         nftables=node.nftables if has_nftables else "",
         nftables_origin=begins if has_nftables else None,
         nftables_is_block=has_nftables and is_block,

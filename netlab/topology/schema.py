@@ -390,7 +390,7 @@ def _link(value: object) -> object:
 class LinkForm(ImpairmentForm):
     """A wire between two nodes."""
 
-    ends: list[EndText] = Field(description="Its two ends, each `node:interface`.")
+    ends: list[EndText] = Field(description="Its two ends, `node` or `node:interface`.")
     subnet: Subnets = Field(
         [], description="Its subnets, at most one a family; without it one is given."
     )
@@ -460,6 +460,9 @@ class TopologyForm(Form):
     nodes: Nodes = Field(description="The nodes by name.", min_length=1)
     links: list[Annotated[LinkForm, BeforeValidator(_link), Short(LIST)]] = Field(
         [], description="The wires; their order gives subnets and addresses."
+    )
+    disjoint: Boolean = Field(
+        False, description="`true` says that parts without a wire between them are meant."
     )
     uplink: Boolean = Field(
         False, description="A way out to the machine's own network; not supported yet."

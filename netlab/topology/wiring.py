@@ -16,7 +16,7 @@ from netlab.topology.source import Listing, Mapping, Scalar
 
 if TYPE_CHECKING:
     from netlab.topology.builder import TopologyBuilder
-    from netlab.topology.schema import TopologyForm
+    from netlab.topology.schema import NodeForm, TopologyForm
     from netlab.topology.source import Tree
 
 
@@ -52,7 +52,7 @@ def wire(builder: TopologyBuilder) -> Wiring:
         for end in ends:
             place = builder.at("links", index, "ends", end.side)
             first = used.setdefault((end.node, end.interface), index)
-            reserved = {"bridge": BRIDGE, "stack": TUN}.get(form.nodes[end.node].kind)
+            reserved = _reserved(form.nodes[end.node])
             if first != index:
                 line = builder.at("links", first).line
                 problems.add(
@@ -77,6 +77,13 @@ def wire(builder: TopologyBuilder) -> Wiring:
     _give_macs(wiring)
     _find_segments(builder, wiring)
     return wiring
+
+
+def _reserved(node: NodeForm) -> str | None:
+    """The interface that netlab itself gives to a node."""
+    if node.nat and node.nat.nat64:
+        return NAT64
+    return {"bridge": BRIDGE, "stack": TUN}.get(node.kind)
 
 
 class _Generated:

@@ -304,7 +304,9 @@ def without_identity(text: str) -> list[str]:
     """Lines without what differs between any two namespaces: their names and numbers."""
     import re
 
-    text = re.sub(r"link-netns \S+|link-netnsid \d+|\bvalid_lft \S+|uuid \S+", "", text)
+    text = re.sub(
+        r"link-netns \S+|gc_timer +\S+|link-netnsid \d+|\bvalid_lft \S+|uuid \S+", "", text
+    )
     lines = [" ".join(line.split()) for line in text.splitlines()]
     # The kernel lists neighbours in the order of a hash whose seed is the namespace's own.
     return sorted(lines) if "PERMANENT" in text else lines

@@ -69,7 +69,7 @@ def test_jitter_keeps_the_order():
 
 def test_a_rate_spaces_packets_by_their_size_and_bounds_the_queue():
     size = len(datagram(0)) * 8
-    arrived = traces(wire("impair", rate=size * 10, queue="450ms"), 20)
+    arrived = traces(wire("impair", rate=f"{size * 10}bit", queue="450ms"), 20)
     # One is being sent, four wait less than 0.45 s.
     assert arrived == [(pytest.approx((i + 1) / 10), i) for i in range(5)]
 
@@ -98,7 +98,7 @@ def test_the_directions_do_not_disturb_each_other():
 
 
 def test_duplicates_come_right_behind():
-    arrived = traces(wire("impair", duplicate=1), 3)
+    arrived = traces(wire("impair", duplicate="100%"), 3)
     assert [n for _, n in arrived] == [0, 0, 1, 1, 2, 2]
 
 

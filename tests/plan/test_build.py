@@ -10,6 +10,7 @@ from netlab.plan import operations as op
 from netlab.plan.build import build
 from netlab.plan.commands import commands
 from netlab.plan.script import script
+from netlab.topology import loads
 from netlab.topology.model import (
     File,
     Interface,
@@ -156,3 +157,26 @@ def test_the_script_is_sound_shell_and_every_value_is_one_word():
     assert shlex.split(program)[8:12] == ["env", f"K={evil}", "echo", evil]
     # Where it stands outside quotes it is in a here-document whose end marker it does not contain.
     assert "<<'END_'" in made
+
+
+def test_settings_of_an_interface_come_between_its_making_and_its_start():
+    file = """
+        nodes:
+          a:
+            sysctls:
+              net.ipv4.conf.eth0.rp_filter: 1
+              net.ipv4.conf.all.arp_ignore: 2
+              net.ipv4.ip_forward: 1
+          b:
+        links: [[a, b]]
+    """
+    made = [o for o in build(loads(file)).operations if not isinstance(o, op.WriteFile)]
+    written = [o.key for o in made if isinstance(o, op.SetSysctl) and "file" in o.reason]
+    assert written == [
+        "net.ipv4.ip_forward",
+        "net.ipv4.conf.all.arp_ignore",
+        "net.ipv4.conf.eth0.rp_filter",
+    ]
+    kinds = [type(o).__name__ for o in made if getattr(o, "node", "a") == "a"]
+    late = max(i for i, kind in enumerate(kinds) if kind == "SetSysctl")
+    assert kinds.index("CreateVeth") < late < kinds.index("AddAddress")

@@ -59,3 +59,12 @@ def test_a_wrong_value_is_told_at_its_node(file, path, value, code, hint):
     assert problem.position is not None
     assert problem.position.line == (3 if path.startswith("nat.") else 1)
     assert hint in problem.hint
+
+
+def test_the_name_of_a_setting_has_dots(file):
+    path = "client.sysctls.net.ipv4.conf.eth0.rp_filter"
+    assert load(file, {path: "1"}).node("client").sysctls == (
+        ("net.ipv4.conf.eth0.rp_filter", "1"),
+    )
+    with pytest.raises(InputError, match="did you mean `net"):
+        load(file, {path[:-1]: "1"})

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from netlab.trace.watch import Watch
 
 WHERE = (
-    "The command runs in NODE; with --host it runs here, outside of the lab, as a script does that\n"
+    "The command runs in NODE; with --host it runs here, outside of the lab: for a script that\n"
     "drives several nodes. All of the lab is watched. The exit code is the command's."
 )
 
 
 def trace(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab trace``."""
-    parser.usage = "netlab trace [-h] [--json] [--all] [-w FILE] {[LAB/]NODE | --host [LAB]} -- CMD..."
+    parser.usage = (
+        "netlab trace [-h] [--json] [--all] [-w FILE] {[LAB/]NODE | --host [LAB]} -- CMD..."
+    )
     parser.epilog = (
         f"{WHERE}\nIGMP, MLD, ARP and Neighbour Discovery are shown with --all, and requests that\n"
         "no one answers always.\n\n"
@@ -44,7 +46,10 @@ def trace(parser: argparse.ArgumentParser) -> None:
 
 def ladder(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab ladder``."""
-    parser.usage = "netlab ladder [-h] [--format FORMAT] [--all] [-o FILE] {[LAB/]NODE | --host [LAB]} -- CMD..."
+    parser.usage = (
+        "netlab ladder [-h] [--format FORMAT] [--all] [-o FILE]"
+        " {[LAB/]NODE | --host [LAB]} -- CMD..."
+    )
     parser.epilog = (
         f"{WHERE}\n\n"
         "examples:\n"
@@ -118,9 +123,7 @@ def _watched(arguments: argparse.Namespace, *, quiet: bool) -> _Watched:
     return _Watched(lab, command, watch, code)
 
 
-def _place(
-    where: str | None, command: list[str], *, on_host: bool
-) -> tuple[Lab, LabNode | None]:
+def _place(where: str | None, command: list[str], *, on_host: bool) -> tuple[Lab, LabNode | None]:
     """The lab to watch, and the node that the command is for; without one it is for the host."""
     from netlab.lab.lab import Lab
 

@@ -1,0 +1,85 @@
+"""Names that nft and ip have words for, and settings of single interfaces, in a running lab."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from netlab.lab import reconfigure
+from netlab.lab.lab import Lab
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("netlab_state")]
+
+WORDS = """
+    accept add addr ah all1 arp broadcast chain comment counter ct daddr default1 define
+    delete dev dnat down drop dscp dst dup dynamic element ether export fib flags flush
+    forward fwd goto group hash hook icmp icmpv6 id igmp iif iifname import in include index
+    inet input insert ip ip6 ipsec jump length limit list local log mac map mark masquerade
+    master meta metric mtu name nat64 netdev netns nexthdr nh no nomaster not nud numgen off
+    oif oifname on onlink or osf out output peer permanent policy position priority proto
+    proxy queue quota redirect reject return rt rule saddr scope set snat socket src state
+    sport synproxy table tcp th timeout to tproxy ttl type udp until up update via vlan vmap
+    xor
+""".split()  # noqa: SIM905
+
+
+def test_a_word_of_nft_or_ip_is_a_name(tmp_path):
+    file = tmp_path / "to.yaml"
+    file.write_text(
+        json.dumps(
+            {
+                "nodes": {
+                    **dict.fromkeys(WORDS),
+                    "hub": {
+                        "kind": "nat",
+                        "outside": "in",
+                        "firewall": [f"drop from {w} to {w}" for w in WORDS],
+                    },
+                    "inside": None,
+                },
+                "links": [*([f"hub:{w}", f"{w}:{w}"] for w in WORDS), ["hub", "inside"]],
+            }
+        )
+    )
+    with Lab(file) as lab:
+        for word in ("to", "up", "dev", "inet"):
+            ran = lab["inside"].run(["ping", "-c1", "-W5", word])
+            assert ran.returncode == 0, ran.stdout
+        rules = lab["hub"].run(["nft", "list", "ruleset"]).stdout
+        assert 'iifname "via" oifname "via" counter' in rules
+
+
+SETTINGS = """
+nodes:
+  a:
+    sysctls:
+      net.ipv6.conf.eth0.disable_ipv6: 0
+      net.ipv4.conf.eth0.proxy_arp: 1
+      net.ipv4.neigh.eth0.base_reachable_time_ms: 1000
+      net.ipv4.conf.lo.arp_filter: 1
+      net.ipv4.conf.eth0.rp_filter: 2
+  r:
+    kind: router
+    sysctls: {net.ipv4.conf.lan.forwarding: 0, net.ipv4.ip_forward: 1}
+  b:
+links: [[a, "r:lan"], [r, b]]
+"""
+
+
+def test_a_setting_of_an_interface_holds(tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text(SETTINGS)
+    with Lab(file) as lab:
+        for node, key, value in (
+            ("a", "net.ipv6.conf.eth0.disable_ipv6", "0"),
+            ("a", "net.ipv4.conf.eth0.proxy_arp", "1"),
+            ("a", "net.ipv4.neigh.eth0.base_reachable_time_ms", "1000"),
+            ("a", "net.ipv4.conf.lo.arp_filter", "1"),
+            ("r", "net.ipv4.conf.lan.forwarding", "0"),
+            ("r", "net.ipv4.conf.eth0.forwarding", "1"),
+        ):
+            assert lab[node].run(["sysctl", "-n", key]).stdout.strip() == value, key
+        assert lab["a"].run(["ping", "-c1", "-W1", "b"]).returncode == 1
+        reconfigure.change(lab, {"r.sysctls.net.ipv4.conf.lan.forwarding": "1"})
+        assert lab["a"].run(["ping", "-c1", "-W5", "b"]).returncode == 0
