@@ -305,7 +305,7 @@ def without_identity(text: str) -> list[str]:
     import re
 
     text = re.sub(
-        r"link-netns \S+|gc_timer +\S+|link-netnsid \d+|\bvalid_lft \S+|uuid \S+", "", text
+        r"link-netns \S+|\w+_timer +\S+|link-netnsid \d+|\bvalid_lft \S+|uuid \S+", "", text
     )
     lines = [" ".join(line.split()) for line in text.splitlines()]
     # The kernel lists neighbours in the order of a hash whose seed is the namespace's own.

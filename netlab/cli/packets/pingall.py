@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netlab.cli import console
-from netlab.cli.packets.target import known_as, target
+from netlab.cli.packets.target import known_as
 from netlab.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
@@ -58,13 +58,21 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _lab(name: str | None) -> Lab:
+    from netlab.lab import record
+    from netlab.lab.lab import Lab, find_node
+
+    if name is None or any(lab.name == name for lab in record.labs()):
+        return Lab.attach(name)
+    found, node = find_node(name)
+    message = f"{node} is a node; pingall is about a whole lab"
+    raise InputError(Diagnostic("E512", message, hint=f"netlab pingall {found.name}"))
+
+
 def _pingall(arguments: argparse.Namespace) -> int:
     from netlab.io.echo import Ask, ask
 
-    lab, node = target(arguments.lab)
-    if node is not None:
-        message = f"{arguments.lab} is a node; pingall is about a whole lab"
-        raise InputError(Diagnostic("E512", message, hint=f"netlab pingall {lab.name}"))
+    lab = _lab(arguments.lab)
     pairs = list(_pairs(lab, six=arguments.six))
     if not any(pair.address for pair in pairs):
         message = (
