@@ -11,9 +11,10 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netlab.lab.lab import Lab, LabNode
+    from netlab.scenario.meet.meet import meet
 
 __version__ = "0.1.0"
-__all__ = ["Lab", "LabNode", "__version__"]
+__all__ = ["Lab", "LabNode", "__version__", "meet"]
 
 
 def __getattr__(name: str) -> object:
@@ -22,4 +23,8 @@ def __getattr__(name: str) -> object:
         from netlab.lab import lab
 
         return getattr(lab, name)
+    if name == "meet":
+        from netlab.scenario.meet.meet import meet
+
+        return meet
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

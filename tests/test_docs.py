@@ -167,6 +167,11 @@ def test_the_pages_on_hdp_are_true(page, run):
 
 
 @pytest.mark.kernel
+def test_the_page_on_meeting_is_true(run):
+    check((ROOT / "docs" / "meet.md").read_text(), run)
+
+
+@pytest.mark.kernel
 def test_the_readme_s_first_screen_is_true(run):
     page = (ROOT / "README.md").read_text()
     check(page[: page.index("```yaml")], run)

@@ -28,14 +28,19 @@ _PORT_OFFSET = 4
 
 def is_open(protocol: str, port: int) -> bool:
     """Whether a socket of the calling thread's namespace is bound to ``port`` (TCP: listens)."""
+    return port in open_ports(protocol)
+
+
+def open_ports(protocol: str) -> set[int]:
+    """The ports that sockets of the calling thread's namespace are bound to (TCP: listen at)."""
     number, states = PROTOCOLS[protocol]
-    wanted = port.to_bytes(2, "big")
     diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
     try:
-        return any(
-            wanted in _open_ports(diag, _REQUEST.pack(family, number, 0, states, 0, 0))
+        return {
+            int.from_bytes(port, "big")
             for family in (AF_INET, AF_INET6)
-        )
+            for port in _open_ports(diag, _REQUEST.pack(family, number, 0, states, 0, 0))
+        }
     finally:
         diag.close()
 

@@ -59,12 +59,12 @@ def run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="every scenario that ships")
     parser.add_argument(
-        "-j", dest="jobs", type=_count(64), metavar="N",
+        "-j", dest="jobs", type=count(64), metavar="N",
         help="number of workers: scenarios with --all (default: 1), or cells of a matrix (default: "
         "as many as keep the cores busy)",
     )  # fmt: skip
     parser.add_argument(
-        "--repeat", type=_count(MOST_RUNS), default=1, metavar="N",
+        "--repeat", type=count(MOST_RUNS), default=1, metavar="N",
         help="run N times; all results must be equal (default: 1)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="random seed (default: 0)")
@@ -94,7 +94,9 @@ def run(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run)
 
 
-def _count(most: int) -> Any:
+def count(most: int) -> Any:
+    """The type of an argument that is a number from 1 to ``most``."""
+
     def number(text: str) -> int:
         if not text.isdecimal() or not 0 < int(text) <= most:
             raise argparse.ArgumentTypeError(f"{text!r} is not between 1 and {most}")

@@ -15,17 +15,38 @@ import os
 import platform
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import netlab
 from netlab.plan import codec
-from netlab.scenario.matrix.perform import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from netlab.scenario.matrix.cells import Cell
+    from netlab.plan.operations import Plan
+
+
+class Cell(Protocol):
+    """What a worker has to know: a NamedTuple of plain values, and the plan of a lab."""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of its lab."""
+        ...
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
+class Result(Protocol):
+    """What comes of a cell."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a line of the journal has it."""
+        ...
+
+
+R = TypeVar("R", bound=Result)
 
 
 def key(cell: Cell) -> str:
@@ -53,16 +74,20 @@ def place(keys: Sequence[str]) -> Path:
     return Path(base) / "netlab-lab" / "matrix" / f"{name}.jsonl"
 
 
-class Journal:
+class Journal(Generic[R]):
     """The journal of these cells, for as long as a ``with`` block lasts.
 
     ``done`` is what is known already, by key. The file is removed when the block ends well. While
     another process has it, and where it cannot be written, there is none: nothing is known, and
-    nothing is kept. ``fresh`` forgets what is known.
+    nothing is kept. ``fresh`` forgets what is known; ``read`` makes a result of its JSON again, or
+    raises ``KeyError`` or ``TypeError``.
     """
 
-    def __init__(self, keys: Sequence[str], *, fresh: bool = False) -> None:
-        self.done: dict[str, Found] = {}
+    def __init__(
+        self, keys: Sequence[str], read: Callable[[dict[str, Any]], R], *, fresh: bool = False
+    ) -> None:
+        self.done: dict[str, R] = {}
+        self._read = read
         self._keys = frozenset(keys)
         self._path = place(keys)
         self._fresh = fresh
@@ -90,7 +115,7 @@ class Journal:
         for line in self._path.read_bytes().splitlines(keepends=True):
             try:
                 entry = json.loads(line)
-                known, found = entry["key"], Found.from_json(entry)
+                known, found = entry["key"], self._read(entry)
             except (ValueError, KeyError, TypeError):
                 break
             whole += len(line)
@@ -98,7 +123,7 @@ class Journal:
                 self.done[known] = found
         os.ftruncate(opened, whole)
 
-    def note(self, known: str, found: Found) -> None:
+    def note(self, known: str, found: R) -> None:
         """Keep one result."""
         self.done[known] = found
         if self._file is not None:

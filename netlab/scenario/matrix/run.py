@@ -5,25 +5,27 @@ from __future__ import annotations
 import os
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from netlab import __version__
 from netlab.errors import Diagnostic, LabError
 from netlab.scenario.matrix import journal, workers
 from netlab.scenario.matrix.cells import cells
+from netlab.scenario.matrix.perform import Found, perform
 from netlab.scenario.matrix.select import OBSTACLE, select, without
 from netlab.scenario.matrix.traffic import with_tun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor, Future
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from netlab.scenario.matrix.cells import Cell
     from netlab.scenario.matrix.options import MatrixOptions
-    from netlab.scenario.matrix.perform import Found
     from netlab.scenario.model import Matrix
+
+C = TypeVar("C", bound=journal.Cell)
+R = TypeVar("R", bound=journal.Result)
 
 
 def part(matrix: Matrix, options: MatrixOptions) -> Matrix:
@@ -46,16 +48,35 @@ def run(
 
     ``LabError`` if they take longer than ``timeout`` seconds, or if a worker dies.
     """
-    wanted = list(cells(matrix, scenario, topology))
+    return results(
+        list(cells(matrix, scenario, topology)), perform, Found.from_json, options, timeout
+    )
+
+
+def results(
+    wanted: Sequence[C],
+    perform: Callable[[C], R],
+    read: Callable[[dict[str, Any]], R],
+    options: MatrixOptions,
+    timeout: float,
+) -> list[R]:
+    """What ``perform`` returns for each cell, in their order; what was interrupted is resumed.
+
+    ``perform`` is a function of a module, since workers look it up there; ``read`` makes a result
+    of its JSON again.
+
+    Raises:
+        LabError: they take longer than ``timeout`` seconds, or a worker dies.
+    """
     keys = [journal.key(cell) for cell in wanted]
-    with journal.Journal(keys, fresh=options.fresh) as kept:
+    with journal.Journal(keys, read, fresh=options.fresh) as kept:
         missing = [(k, c) for k, c in zip(keys, wanted, strict=True) if k not in kept.done]
         if len(missing) < len(wanted):
             before = len(wanted) - len(missing)
             options.report(f"{before} of {len(wanted)} cells were done before the interruption")
         done = len(wanted) - len(missing)
         options.progress(done, len(wanted))
-        for key, found in _perform(missing, options, timeout):
+        for key, found in _perform(missing, perform, options, timeout):
             kept.note(key, found)
             done += 1
             options.progress(done, len(wanted))
@@ -63,18 +84,18 @@ def run(
 
 
 def _perform(
-    missing: list[tuple[str, Cell]], options: MatrixOptions, timeout: float
-) -> Iterator[tuple[str, Found]]:
+    missing: list[tuple[str, C]], perform: Callable[[C], R], options: MatrixOptions, timeout: float
+) -> Iterator[tuple[str, R]]:
     if not missing:
         return
     try:
         with _executor(options, len(missing)) as executor:
-            keys: dict[Future[Found], str] = {}
+            keys: dict[Future[R], str] = {}
             for key, cell in missing:
                 if options.scheduler:
-                    future = executor.submit(workers.work_elsewhere, cell, __version__)
+                    future = executor.submit(workers.work_elsewhere, perform, cell, __version__)
                 else:
-                    future = executor.submit(workers.work, cell)
+                    future = executor.submit(workers.work, perform, cell)
                 keys[future] = key
             for future in as_completed(keys, timeout):
                 yield keys[future], future.result()

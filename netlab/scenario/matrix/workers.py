@@ -10,19 +10,19 @@ import multiprocessing
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from netlab import __version__
 from netlab.errors import Diagnostic, InputError, LabError, Unavailable
 from netlab.lab import rootless
 from netlab.linux import pdeathsig
-from netlab.scenario.matrix.perform import Found, perform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
 
-    from netlab.scenario.matrix.cells import Cell
+C = TypeVar("C")
+R = TypeVar("R")
 
 EACH = 2
 """Processes for each core: a cell waits about as long as it works."""
@@ -83,7 +83,7 @@ def _begin(owner: int) -> None:
     pdeathsig.set_pdeathsig(owner)
 
 
-def work(cell: Cell) -> Found:
+def work(perform: Callable[[C], R], cell: C) -> R:
     """Perform a cell in a process of ``local``."""
     _Worker.at_work = True
     try:
@@ -125,7 +125,7 @@ def distributed(address: str) -> Iterator[Executor]:
             raise
 
 
-def work_elsewhere(cell: Cell, version: str) -> Found:
+def work_elsewhere(perform: Callable[[C], R], cell: C, version: str) -> R:
     """Perform a cell in a worker of a cluster, which must have the same netlab."""
     if version != __version__:
         message = f"this worker has netlab {__version__}, the matrix is of {version}"

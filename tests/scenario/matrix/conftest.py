@@ -1,16 +1,8 @@
-from multiprocessing import resource_tracker
-
 import pytest
 
 from netlab.scenario import bundled
 from netlab.scenario.matrix.cells import cells
 from netlab.scenario.read import read
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _resource_tracker():
-    """Processes that are spawned share one, with a pipe, for as long as this process lives."""
-    resource_tracker.ensure_running()
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ FOUND = Found("udp", "allow-list", "0 denied", (PACKET,))
 
 def interrupted(*done):
     """What was known before these were done."""
-    with contextlib.suppress(KeyboardInterrupt), Journal(KEYS) as kept:
+    with contextlib.suppress(KeyboardInterrupt), Journal(KEYS, Found.from_json) as kept:
         before = dict(kept.done)
         for key in done:
             kept.note(key, FOUND)
@@ -31,12 +31,12 @@ def interrupted(*done):
 
 def test_what_was_done_is_known_after_an_interruption():
     interrupted("a", "b")
-    with Journal(KEYS) as kept:
+    with Journal(KEYS, Found.from_json) as kept:
         assert kept.done == {"a": FOUND, "b": FOUND}
 
 
 def test_nothing_is_left_of_a_run_that_came_to_its_end():
-    with Journal(KEYS) as kept:
+    with Journal(KEYS, Found.from_json) as kept:
         kept.note("a", FOUND)
         assert journal.place(KEYS).exists()
     assert not journal.place(KEYS).exists()
@@ -44,13 +44,13 @@ def test_nothing_is_left_of_a_run_that_came_to_its_end():
 
 def test_other_cells_have_another_journal():
     interrupted("a")
-    with Journal(["a", "b"]) as kept:
+    with Journal(["a", "b"], Found.from_json) as kept:
         assert not kept.done
 
 
 def test_fresh_forgets():
     interrupted("a")
-    with Journal(KEYS, fresh=True) as kept:
+    with Journal(KEYS, Found.from_json, fresh=True) as kept:
         assert not kept.done
 
 
@@ -67,9 +67,9 @@ def test_a_torn_line_counts_for_nothing_and_spoils_nothing(tail):
 
 
 def test_while_one_has_it_another_has_none():
-    with Journal(KEYS) as one:
+    with Journal(KEYS, Found.from_json) as one:
         one.note("a", FOUND)
-        with Journal(KEYS) as other:
+        with Journal(KEYS, Found.from_json) as other:
             assert not other.done
             other.note("b", FOUND)
         assert journal.place(KEYS).exists()
@@ -79,7 +79,7 @@ def test_while_one_has_it_another_has_none():
 def test_a_home_that_cannot_be_written_to_costs_the_journal_only(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with Journal(KEYS) as kept:
+    with Journal(KEYS, Found.from_json) as kept:
         kept.note("a", FOUND)
         assert kept.done == {"a": FOUND}
 
@@ -89,12 +89,12 @@ def test_a_journal_survives_sigkill(tmp_path):
         "import os, signal\n"
         "from netlab.scenario.matrix.journal import Journal\n"
         "from netlab.scenario.matrix.perform import Found\n"
-        f"with Journal({KEYS}) as kept:\n"
+        f"with Journal({KEYS}, Found.from_json) as kept:\n"
         "    kept.note('a', Found('udp', 'x', '3', ()))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=False, env=dict(os.environ))
-    with Journal(KEYS) as kept:
+    with Journal(KEYS, Found.from_json) as kept:
         assert kept.done == {"a": Found("udp", "x", "3", ())}
 
 

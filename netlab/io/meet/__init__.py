@@ -1,0 +1,1 @@
+"""Two programs that look for each other: the public server's part, and a player of our own."""
