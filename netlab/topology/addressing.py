@@ -28,11 +28,37 @@ MIN_IPV6_MTU = 1280
 def give_addresses(builder: TopologyBuilder, wiring: Wiring) -> None:
     """Assign the subnets of all LANs and the addresses of all endpoints."""
     for lan in wiring.lans:
+        _leave_out(builder, lan)
         _written_networks(builder, lan)
+        _networks_of_addresses(builder, lan)
     _automatic_networks(builder, wiring)
     for lan in wiring.lans:
         _Addresses(builder, wiring, lan).give()
         _check_mtu(builder, lan)
+
+
+def _leave_out(builder: TopologyBuilder, lan: Lan) -> None:
+    """Mark the ends that the file gives no address, by `addresses: none`."""
+    for end in lan.ends:
+        written = builder.form.links[end.link].addresses
+        end.unaddressed = written is None or (end.node in written and written[end.node] is None)
+
+
+def _networks_of_addresses(builder: TopologyBuilder, lan: Lan) -> None:
+    """Subnets that follow from an address with its prefix length, `10.0.0.1/24`."""
+    for index in lan.links:
+        for node, addresses in (builder.form.links[index].addresses or {}).items():
+            for i, address in enumerate(addresses or ()):
+                if not isinstance(address, IPv4Interface | IPv6Interface):
+                    continue
+                known = lan.networks.setdefault(address.version, address.network)
+                if known != address.network:
+                    builder.problems.add(
+                        "E243",
+                        f"{address} is of {address.network}, but {lan.name} has {known}",
+                        builder.at("links", index, "addresses", node, i),
+                        f"write {address.ip}, or {address.ip}/{known.prefixlen}",
+                    )
 
 
 def _written_networks(builder: TopologyBuilder, lan: Lan) -> None:
@@ -42,6 +68,14 @@ def _written_networks(builder: TopologyBuilder, lan: Lan) -> None:
     ]
     for index in lan.links:
         written = form.links[index].subnet
+        if written and form.links[index].addresses is None:
+            builder.problems.add(
+                "E242",
+                "this link has `addresses: none`, so it has no subnet",
+                builder.at_key("links", index, "subnet"),
+                "keep one of the two",
+            )
+            continue
         if lan.bridges and written:
             builder.problems.add(
                 "E242",
@@ -68,7 +102,7 @@ def _automatic_networks(builder: TopologyBuilder, wiring: Wiring) -> None:
     written = [n for s in wiring.lans for n in s.networks.values()]
     pools = {4: _Pool(POOL4, 24, written), 6: _Pool(POOL6, 64, written)}
     for lan in wiring.lans:
-        if not lan.networks:
+        if not lan.networks and not all(end.unaddressed for end in lan.ends):
             own = [f for i in lan.links for f in form.links[i].families or ()]
             for version in sorted({FAMILY[f] for f in own or form.defaults.families}):
                 lan.networks[version] = pools[version].take(len(lan.ends))
@@ -154,7 +188,7 @@ class _Addresses:
 
     def _written(self, index: int) -> None:
         ends = {e.node: e for e in self.wiring.links[index] if e.lan}
-        for node, addresses in self.builder.form.links[index].addresses.items():
+        for node, addresses in (self.builder.form.links[index].addresses or {}).items():
             path = ("links", index, "addresses", node)
             if node not in ends:
                 self.builder.problems.add(
@@ -164,7 +198,8 @@ class _Addresses:
                     f"endpoints: {', '.join(ends)}" if ends else "bridge ports have no addresses",
                 )
                 continue
-            for i, address in enumerate(addresses):
+            for i, written in enumerate(addresses or ()):
+                address = getattr(written, "ip", written)
                 if self._claim(address, node, self.builder.at(*path, i)):
                     prefix = self.lan.networks[address.version].prefixlen
                     ends[node].addresses.append(_interface(address, prefix))
@@ -181,7 +216,7 @@ class _Addresses:
         """The interface on whose subnet ``address`` lies; the first if there is none."""
         ends = self.wiring.by_node[node]
         for end in ends:
-            if end.lan and any(address in n for n in end.lan.networks.values()):
+            if any(address in n for n in end.networks.values()):
                 return end
         return ends[0]
 
@@ -237,7 +272,7 @@ class _Addresses:
 
     def _automatic(self, version: int, network: Network) -> None:
         free = (a for a in hosts(network) if a not in self.taken)
-        wanting = [e for e in self.lan.ends if e.address(version) is None]
+        wanting = [e for e in self.lan.ends if e.address(version) is None and not e.unaddressed]
         stacks = [e for e in self.lan.ends if self._wants_stack_address(e)]
         given = list(zip([*wanting, *stacks], free, strict=False))
         for n, (end, address) in enumerate(given):

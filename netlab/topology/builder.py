@@ -83,6 +83,13 @@ class End:
     lan: Lan | None = None
     addresses: list[InterfaceAddress] = field(default_factory=list)
     answers: list[Address] = field(default_factory=list)
+    unaddressed: bool = False
+    """Whether the file says that it has none."""
+
+    @property
+    def networks(self) -> dict[int, Network]:
+        """The subnets that it has an address of, by IP version."""
+        return {} if self.lan is None or self.unaddressed else self.lan.networks
 
     def address(self, version: int) -> Address | None:
         """The first address of a family."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -18,6 +18,8 @@ from netlab.topology import names
 from netlab.topology.source import Plain, describe_value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
@@ -135,6 +137,44 @@ def _address(value: object) -> object:
     except ValueError:
         hint = "without a prefix length" if "/" in value else "such as 10.0.0.2 or 2001:db8::2"
         raise wrong("E241", f"`{names.show(value)}` is not an IP address", hint) from None
+
+
+def _end_address(value: object) -> object:
+    """An address of one end, with or without its prefix length; ``None`` for `none`."""
+    if not isinstance(value, str) or "/" not in value or "%" in value:
+        return _address(value)
+    try:
+        found = ip_interface(value)
+    except ValueError:
+        hint = "such as 10.0.0.2/24 or 2001:db8::2/64"
+        raise wrong("E241", f"`{names.show(value)}` is not an IP address", hint) from None
+    if not value.rpartition("/")[2].isdigit():
+        hint = f"write {found}"
+        raise wrong("E241", f"`{names.show(value)}` has a mask, not a prefix length", hint)
+    if problem := usable(found.network):
+        raise wrong("E241", f"the subnet of {found} {problem}", "such as 10.0.0.2/24")
+    return found
+
+
+def none_or(read: Callable[[object], object]) -> Callable[[object], object]:
+    """A reader for which the word `none` means that there is nothing."""
+
+    def either(value: object) -> object:
+        return None if isinstance(value, str) and value == "none" else read(value)
+
+    return either
+
+
+def _mac(value: object) -> object:
+    """Six octets in hex; YAML 1.1 would read some of them as a number in base 60."""
+    text = str(value) if isinstance(value, str) else ""
+    if not re.fullmatch(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", text):
+        raise wrong(
+            "E241", f"`{names.show(str(value))}` is not a MAC address", "such as 02:00:00:00:00:01"
+        )
+    if int(text[:2], 16) & 1 or not int(text.replace(":", ""), 16):
+        raise wrong("E241", f"{text} is not an address of one station", "the first octet is even")
+    return text.lower()
 
 
 def _destination(value: object) -> object:
@@ -334,6 +374,12 @@ EndText = Annotated[
     ),
 ]
 Address = Annotated[Any, BeforeValidator(_address), WithJsonSchema(_STRING)]
+EndAddress = Annotated[Any, BeforeValidator(_end_address), WithJsonSchema(_STRING)]
+Mac = Annotated[
+    Any,
+    BeforeValidator(_mac),
+    WithJsonSchema({**_STRING, "pattern": "^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"}),
+]
 Destination = Annotated[Any, BeforeValidator(_destination), WithJsonSchema(_STRING)]
 Subnet = Annotated[Any, BeforeValidator(_subnet), WithJsonSchema(_STRING)]
 EnvironmentName = Annotated[str, BeforeValidator(_environment_name), WithJsonSchema(_STRING)]

@@ -104,7 +104,7 @@ def _homes(builder: TopologyBuilder, wiring: Wiring) -> dict[str, Homes]:
     for name, node in nodes.items():
         for end in wiring.by_node[name]:
             if end.lan:
-                on[name] += [(end.lan.index, v) for v in end.lan.networks]
+                on[name] += [(end.lan.index, v) for v in end.networks]
         if forwards(node):
             for version in (4, 6):
                 nx.add_path(graph, [v for v in on[name] if v[1] == version])

@@ -167,7 +167,7 @@ class Routing:
             )
             return True
         for end in self.wiring.by_node[name]:
-            if end.lan and destination in end.lan.networks.values():
+            if end.lan and destination in end.networks.values():
                 self.builder.problems.add(
                     "E255",
                     f"{destination} is directly connected ({end.lan.name}): it needs no route",
@@ -180,7 +180,7 @@ class Routing:
     def _interface_to(self, name: str, gateway: Address, place: SourceLocation) -> str:
         for end in self.wiring.by_node[name]:
             lan = end.lan
-            if lan is None or gateway not in lan.networks.get(gateway.version, ()):
+            if lan is None or gateway not in end.networks.get(gateway.version, ()):
                 continue
             holders = {a.ip: e.node for e in lan.ends for a in e.addresses}
             holders.update({a: e.node for e in lan.ends for a in e.answers})
@@ -199,7 +199,7 @@ class Routing:
             )
             return ""
         if name not in self.builder.incomplete:
-            near = [n for e in self.wiring.by_node[name] if e.lan for n in e.lan.networks.values()]
+            near = [n for e in self.wiring.by_node[name] for n in e.networks.values()]
             self.builder.problems.add(
                 "E253",
                 f"gateway {gateway} is unreachable: it is in none of `{name}`'s subnets",
@@ -216,7 +216,7 @@ class Routing:
         dynamic = self.builder.form.defaults.neighbours == "dynamic"
         found = []
         for end in self.wiring.by_node[name]:
-            if end.lan is None:
+            if end.lan is None or end.unaddressed:
                 continue
             ends, leading = end.lan.ends, self._leading[end.lan.index]
             for far in ends if len(ends) <= FULL_MESH or end in leading else leading:

@@ -72,7 +72,7 @@ class RoutingDomain:
                 e.lan.index
                 for e in self.wiring.by_node[name]
                 if e.lan
-                and self.version in e.lan.networks
+                and self.version in e.networks
                 and not (masked and e.interface and e.interface not in outside)
             ]
         )
@@ -107,9 +107,7 @@ class RoutingDomain:
     def own_segments(self, name: str) -> list[int]:
         """Segments on which a node has an address of this family."""
         return [
-            e.lan.index
-            for e in self.wiring.by_node[name]
-            if e.lan and self.version in e.lan.networks
+            e.lan.index for e in self.wiring.by_node[name] if e.lan and self.version in e.networks
         ]
 
     def leads_on(self, step: Step) -> bool:

@@ -17,11 +17,13 @@ from netlab.topology.fields import (
     Argv,
     Boolean,
     Destination,
+    EndAddress,
     EndText,
     EnvironmentName,
     FilePath,
     Integer,
     Label,
+    Mac,
     NodeName,
     Number,
     Port,
@@ -31,6 +33,8 @@ from netlab.topology.fields import (
     SysctlName,
     Text,
     Word,
+    listed,
+    none_or,
     nothing_is_empty,
     one_or_more,
     plain_value,
@@ -66,6 +70,18 @@ Quantity = Annotated[
     Any, BeforeValidator(plain_value), WithJsonSchema({"type": ["string", "number"]})
 ]
 Environment = Annotated[dict[EnvironmentName, Text], BeforeValidator(nothing_is_empty), NULL]
+
+
+EndAddresses = Annotated[
+    list[EndAddress] | None,
+    BeforeValidator(none_or(listed)),
+    WithJsonSchema({"anyOf": [STRING, {"type": "array", "items": STRING}]}),
+]
+EndsAddresses = Annotated[
+    dict[NodeName, EndAddresses] | None,
+    BeforeValidator(none_or(nothing_is_empty)),
+    Short({"const": "none"}),
+]
 
 
 class Form(BaseModel):
@@ -398,8 +414,13 @@ class LinkForm(ImpairmentForm):
         None, description="Families of the subnets that are given when `subnet` is left out."
     )
     mtu: Mtu | None = Field(None, description="MTU of both ends, in bytes.")
-    addresses: Annotated[dict[NodeName, Addresses], BeforeValidator(nothing_is_empty), NULL] = (
-        Field({}, description="Addresses of the ends by node, where they matter.")
+    addresses: EndsAddresses = Field(
+        {},
+        description="Addresses of the ends by node, where they matter, with or without a prefix "
+        "length; `none` for an end, or for the link, gives none.",
+    )
+    mac: Annotated[dict[NodeName, Mac], BeforeValidator(nothing_is_empty), NULL] = Field(
+        {}, description="MAC addresses of the ends by node, where they matter."
     )
     outbound: ImpairmentForm | None = Field(
         None, description="From the first end to the second only; wins over the link's own."

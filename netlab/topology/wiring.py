@@ -74,7 +74,7 @@ def wire(builder: TopologyBuilder) -> Wiring:
         wiring.links[index] = ends
         for each in ends:
             wiring.by_node[each.node].append(each)
-    _give_macs(wiring)
+    _give_macs(builder, wiring)
     _find_segments(builder, wiring)
     return wiring
 
@@ -147,11 +147,34 @@ def _mtu(builder: TopologyBuilder, own: int | None, *ends: str) -> int:
     return min(asked) if asked else builder.form.defaults.mtu
 
 
-def _give_macs(wiring: Wiring) -> None:
-    taken: set[str] = set()
+def _give_macs(builder: TopologyBuilder, wiring: Wiring) -> None:
+    """What the file gives first, so that no other is like it."""
+    taken: dict[str, str] = {}
+    for index, pair in wiring.links.items():
+        written = dict(builder.form.links[index].mac)
+        for end in pair:
+            mac = written.pop(end.node, "")
+            if mac and mac in taken:
+                builder.problems.add(
+                    "E249",
+                    f"MAC address {mac} is given twice",
+                    builder.at("links", index, "mac", end.node),
+                    f"`{taken[mac]}` has it already",
+                )
+            elif mac:
+                taken[mac] = end.node
+                end.mac = mac
+        for node in written:
+            builder.problems.add(
+                "E244",
+                f"`{node}` is not an end of this link",
+                builder.at_key("links", index, "mac", node),
+                f"ends: {pair[0].node}, {pair[1].node}",
+            )
+    every = set(taken)
     for pair in wiring.links.values():
         for end in pair:
-            end.mac = mac_address(end.node, end.interface, taken)
+            end.mac = end.mac or mac_address(end.node, end.interface, every)
 
 
 def mac_address(node: str, interface: str, taken: set[str]) -> str:

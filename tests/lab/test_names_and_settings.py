@@ -83,3 +83,25 @@ def test_a_setting_of_an_interface_holds(tmp_path):
         assert lab["a"].run(["ping", "-c1", "-W1", "b"]).returncode == 1
         reconfigure.change(lab, {"r.sysctls.net.ipv4.conf.lan.forwarding": "1"})
         assert lab["a"].run(["ping", "-c1", "-W5", "b"]).returncode == 0
+
+
+WIRES = """
+nodes: {a: , b: , c: }
+links:
+  - {ends: [a, b], addresses: {a: 192.0.2.1/28}, mac: {a: 12:34:56:12:34:56}}
+  - {ends: [b, c], addresses: none}
+"""
+
+
+def test_a_node_is_what_the_file_calls_it_and_its_wires(tmp_path):
+    file = tmp_path / "wires.yaml"
+    file.write_text(WIRES)
+    with Lab(file) as lab:
+        assert lab["b"].run(["hostname"]).stdout == "b\n"
+        assert lab["b"].run(["ping", "-c1", "-W5", "192.0.2.1"]).returncode == 0
+        assert json.loads(lab["a"].run(["ip", "-j", "link"]).stdout)[1]["address"] == (
+            "12:34:56:12:34:56"
+        )
+        wire = json.loads(lab["c"].run(["ip", "-j", "addr", "show", "eth0"]).stdout)[0]
+        assert (wire["operstate"], wire["addr_info"]) == ("UP", [])
+        assert lab["c"].run(["ip", "route"]).stdout == ""
