@@ -51,9 +51,12 @@ class Collector(Protocol):
 
 
 class Reader:
-    """A thread that empties buffers as they fill."""
+    """A thread that empties buffers as they fill, every ``rest`` seconds."""
 
-    def __init__(self, buffers: Iterable[tuple[int, Callable[[], None]]]) -> None:
+    def __init__(
+        self, buffers: Iterable[tuple[int, Callable[[], None]]], rest: float = REST
+    ) -> None:
+        self._rest = rest
         self._poll = select.epoll()
         self._drain = dict(buffers)
         self._wake, self._alarm = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -69,7 +72,7 @@ class Reader:
                     return
                 self._drain[fd]()
             # Buffers hold far more than this; to wake up for each packet would cost the lab dear.
-            time.sleep(REST)
+            time.sleep(self._rest)
 
     def stop(self) -> None:
         """End the thread; what is still in the buffers stays there."""

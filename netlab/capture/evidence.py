@@ -6,6 +6,8 @@
     FlowEvent      an entry of conntrack came, changed or went
     Count          a counter rose while we watched
     Carriage       what the boxes of a wire did with one packet
+    PacketReport   what a program says that it did with one packet
+    TunProgram     who has a TUN device open
     Gap            what could not be watched, or was lost
 
 A ``Surroundings`` says where all this happened. Times are nanoseconds since the epoch on the one
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Direction: TypeAlias = Literal["in", "out"]
-Source: TypeAlias = Literal["capture", "nft", "drops", "conntrack", "counters", "boxes"]
+Source: TypeAlias = Literal["capture", "nft", "drops", "conntrack", "counters", "boxes", "programs"]
 
 
 class Frame(NamedTuple):
@@ -157,6 +159,30 @@ class BoxEvent(NamedTuple):
     left: tuple[tuple[str, bytes], ...] = ()
 
 
+class PacketReport(NamedTuple):
+    """What a program of ``node`` says that it did with a packet (``netlab.linux.packet_reports``).
+
+    ``program`` is ``PID/name``. ``came`` and each of ``left`` are an interface and the first
+    octets from the IP header on; what the program sent unasked did not come. ``end`` is a
+    disposition's word; without it the packet went on as what ``left``.
+    """
+
+    node: str
+    program: str
+    came: tuple[str, bytes] | None
+    end: str = ""
+    text: str = ""
+    left: tuple[tuple[str, bytes], ...] = ()
+
+
+class TunProgram(NamedTuple):
+    """``program``, as ``PID/name``, had a TUN or TAP device open."""
+
+    node: str
+    interface: str
+    program: str
+
+
 class Gap(NamedTuple):
     """Something that this collector did not see; ``node`` is empty where it concerns them all."""
 
@@ -223,3 +249,5 @@ class Evidence(NamedTuple):
     """Frames were captured only where they came in: what comes in by a wire had gone out before."""
     box_events: tuple[BoxEvent, ...] = ()
     routes: tuple[RefusingRoute, ...] = ()
+    reports: tuple[PacketReport, ...] = ()
+    tun_programs: tuple[TunProgram, ...] = ()

@@ -128,6 +128,10 @@ class Capture:
         """How many frames were copied so far."""
         return sum(ring.count for ring in self._rings)
 
+    def interfaces(self) -> set[tuple[str, str]]:
+        """Node and name of each interface that was there, known to the plan or not."""
+        return {(ring.node, name) for ring in self._rings for name in ring.names.values()}
+
     def frames(self) -> list[Frame]:
         """All frames in order of time."""
         return self._read([0] * len(self._rings))

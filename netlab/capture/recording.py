@@ -21,8 +21,10 @@ from netlab.capture.evidence import (
     Interface,
     KernelDrop,
     NodeInfo,
+    PacketReport,
     RefusingRoute,
     RuleVerdict,
+    TunProgram,
 )
 from netlab.errors import Diagnostic, InputError
 
@@ -38,6 +40,8 @@ _KINDS: dict[str, Any] = {
     "box_event": BoxEvent,
     "gap": Gap,
     "route": RefusingRoute,
+    "report": PacketReport,
+    "tun_program": TunProgram,
 }
 
 
@@ -60,6 +64,8 @@ def write(evidence: Evidence) -> Iterator[str]:
         ("box_event", evidence.box_events),
         ("gap", evidence.gaps),
         ("route", evidence.routes),
+        ("report", evidence.reports),
+        ("tun_program", evidence.tun_programs),
     ):
         for record in records:
             plain = {name: _plain(value) for name, value in record._asdict().items()}
@@ -82,7 +88,7 @@ def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
                 places[entry["place"]] = _place(entry)
             else:
                 [(kind, fields)] = entry.items()
-                read_one = _box_event if kind == "box_event" else partial(_record, _KINDS[kind])
+                read_one = _SPECIAL.get(kind) or partial(_record, _KINDS[kind])
                 found[kind].append(read_one(fields))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             message = f"{file}:{number}: not a record of evidence: {error}"
@@ -98,6 +104,8 @@ def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
         arrivals_only,
         tuple(found["box_event"]),
         tuple(found["route"]),
+        tuple(found["report"]),
+        tuple(found["tun_program"]),
     )
 
 
@@ -126,17 +134,27 @@ def _read(name: str, value: Any) -> Any:
     return value
 
 
-def _box_event(fields: dict[str, Any]) -> BoxEvent:
-    def passed(end: list[str]) -> tuple[str, bytes]:
-        interface, octets = end
-        return interface, bytes.fromhex(octets)
+def _passed(end: list[str]) -> tuple[str, bytes]:
+    interface, octets = end
+    return interface, bytes.fromhex(octets)
 
+
+def _box_event(fields: dict[str, Any]) -> BoxEvent:
     return BoxEvent(
         fields["node"],
-        passed(fields["came"]) if fields["came"] else None,
+        _passed(fields["came"]) if fields["came"] else None,
         tuple(BoxAction(*action) for action in fields["actions"]),
-        tuple(passed(end) for end in fields["left"]),
+        tuple(_passed(end) for end in fields["left"]),
     )
+
+
+def _report(fields: dict[str, Any]) -> PacketReport:
+    came = _passed(fields["came"]) if fields["came"] else None
+    left = tuple(_passed(end) for end in fields["left"])
+    return PacketReport(**{**fields, "came": came, "left": left})
+
+
+_SPECIAL: dict[str, Any] = {"box_event": _box_event, "report": _report}
 
 
 def _place(entry: dict[str, Any]) -> NodeInfo:

@@ -11,6 +11,7 @@ from netlab.capture.counters import Counters
 from netlab.capture.drops import Drops
 from netlab.capture.evidence import Evidence, Gap
 from netlab.capture.nft_trace import NftTrace
+from netlab.capture.packet_reports import PacketReports, has_tun
 from netlab.capture.packets import Capture
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from netlab.capture.collector import Collector, RunInNetns
     from netlab.capture.evidence import Frame, NodeInfo, Source
 
-Kind = Literal["capture", "arrivals", "nft", "drops", "conntrack", "counters", "boxes"]
-ALL: tuple[Source, ...] = ("counters", "drops", "conntrack", "nft", "boxes", "capture")
+Kind = Literal["capture", "arrivals", "nft", "drops", "conntrack", "counters", "boxes", "programs"]
+ALL: tuple[Source, ...] = ("counters", "drops", "conntrack", "nft", "boxes", "programs", "capture")
 """In the order in which they start: the backbone last, so that nothing is seen halfway."""
 
 
@@ -51,19 +52,23 @@ class Observation:
         self._counters = Counters(nodes, inside)
         wires = [node for node, place in inventory.items() if place.kind == "inline"]
         self._boxes = Boxes(wires, inside)
+        self._reports = PacketReports(inventory, inside, self._capture)
         made: dict[Source, Collector] = {
             "counters": self._counters,
             "drops": self._drops,
             "conntrack": self._conntrack,
             "nft": self._nft,
             "boxes": self._boxes,
+            "programs": self._reports,
             "capture": self._capture,
         }
         self._wanted = {kind: made[kind] for kind in ALL if kind in wanted}
         self._gaps += [
             Gap(kind, "was not asked for")
             for kind in ALL
-            if kind not in wanted and (wires or kind != "boxes")
+            if kind not in wanted
+            and (wires or kind != "boxes")
+            and (has_tun(inventory) or kind != "programs")
         ]
         self._running: list[Collector] = []
         self._evidence: Evidence | None = None
@@ -120,6 +125,8 @@ class Observation:
                 flows=tuple(self._conntrack.events()),
                 arrivals_only=self._arrivals_only,
                 box_events=tuple(self._boxes.box_events()),
+                reports=tuple(self._reports.reports()),
+                tun_programs=tuple(self._reports.tun_programs()),
             )
         return self._evidence
 

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 def carry(tun: Tun, translator: Translator) -> None:
     """Translate all that waits at the device."""
     while arrival := tun.read():
-        for packet in translator.receive(arrival.packet):
+        packets, refused = translator.translate(arrival.packet)
+        if tun.reporter.is_wanted:
+            end = "absorbed" if refused else ""
+            tun.reporter.report(arrival.packet, end, refused, packets)
+        for packet in packets:
             tun.write(Packet(packet))
 
 

@@ -12,6 +12,7 @@ from netlab.linux import rtnetlink
 
 TUNSETIFF = 0x400454CA
 TUNSETPERSIST = 0x400454CB
+TUNGETIFF = 0x800454D2
 IFF_TUN = 0x0001
 IFF_NO_PI = 0x1000
 IFF_VNET_HDR = 0x4000
@@ -46,6 +47,13 @@ def attach(name: str, *, offload: bool = False) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def name_of(descriptor: int) -> str:
+    """The device that ``attach`` gave the descriptor of."""
+    found = fcntl.ioctl(descriptor, TUNGETIFF, _IFREQ.pack(b"", 0))
+    name: bytes = _IFREQ.unpack(found)[0]
+    return os.fsdecode(name.rstrip(b"\0"))
 
 
 def settle(name: str) -> None:

@@ -9,7 +9,7 @@ stays corrupt, and a quote that was cut short can be translated as well.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.siit.messages import (
     DIFFERENCE,
@@ -48,6 +48,13 @@ class Untranslatable(Exception):
         self.answer = answer
 
 
+class Translation(NamedTuple):
+    """What a packet became: other packets, or, if it was ``refused``, at most an error."""
+
+    packets: list[bytes]
+    refused: str = ""
+
+
 class Translator:
     """One translator between its two sides.
 
@@ -65,14 +72,18 @@ class Translator:
 
     def receive(self, packet: Buffer) -> list[bytes]:
         """Translate a packet of either version; the packets to send, none if it was dropped."""
+        return self.translate(packet).packets
+
+    def translate(self, packet: Buffer) -> Translation:
+        """The same, and why where it is not translated."""
         try:
             if packet[0] >> 4 == 6:
-                return [self._to_ipv4(bytes(packet))]
-            return self._to_ipv6(bytes(packet))
+                return Translation([self._to_ipv4(bytes(packet))])
+            return Translation(self._to_ipv6(bytes(packet)))
         except Untranslatable as refused:
-            return [refused.answer] if refused.answer else []
-        except (Malformed, IndexError):
-            return []
+            return Translation([refused.answer] if refused.answer else [], str(refused))
+        except (Malformed, IndexError) as error:
+            return Translation([], str(error) or "it is cut short")
 
     # Addresses.
 

@@ -31,6 +31,20 @@ Kind: TypeAlias = Literal[
 ]
 
 
+OUTCOMES: dict[str, tuple[str, str]] = {
+    "flags": ("unacceptable", "neither a SYN nor an ACK alone"),
+    "cookie": ("unacceptable", "its acknowledgement number is not from here"),
+    "early": ("unacceptable", "sent before the last answer arrived"),
+    "late": ("unacceptable", "the server had closed"),
+    "refused": ("unacceptable", "its request is refused"),
+    "malformed": ("malformed", "it cannot be read"),
+    "checksum": ("bad-checksum", "the TCP checksum is wrong"),
+    "elsewhere": ("no-listener", "for another address or port"),
+}
+"""What becomes of a packet by ``Kind``, or by the driver's own words: an end as docs/fate.md names
+it, and why. All others are delivered."""
+
+
 class Rules(NamedTuple):
     """How a server behaves; none of it changes while it runs.
 

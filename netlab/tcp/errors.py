@@ -72,6 +72,11 @@ def open_datagram(packet: Buffer) -> Datagram | None:
     return Datagram(6, fixed.source, fixed.destination, upper.protocol, rest)
 
 
+def is_icmp(datagram: Datagram) -> bool:
+    """Whether it carries the ICMP of its version."""
+    return datagram.protocol == (icmp.PROTOCOL if datagram.version == 4 else icmp.PROTOCOL_V6)
+
+
 def answer_to(packet: Buffer, datagram: Datagram) -> bytes | None:
     """The packet that answers one which is for us and is not TCP: ping, or an error.
 
@@ -81,7 +86,7 @@ def answer_to(packet: Buffer, datagram: Datagram) -> bytes | None:
     version, source, destination, protocol, payload = datagram
     if not is_unicast(source):
         return None
-    if protocol == (icmp.PROTOCOL if version == 4 else icmp.PROTOCOL_V6):
+    if is_icmp(datagram):
         if not icmp.verify(payload, source, destination):
             raise Malformed("ICMP checksum")
         message = icmp.parse(payload)
@@ -114,8 +119,8 @@ def notice(datagram: Datagram) -> Notice | None:
 
     Whether the segment is one that is really under way is for the caller to see (RFC 5927).
     """
-    version, source, destination, protocol, payload = datagram
-    if protocol != (icmp.PROTOCOL if version == 4 else icmp.PROTOCOL_V6):
+    version, source, destination, _, payload = datagram
+    if not is_icmp(datagram):
         return None
     message = icmp.parse(payload)
     if not icmp.is_error(version, message.type):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 from collections import Counter, deque
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.tcp import errors, isn
 from netlab.tcp.connection import Connection
@@ -48,6 +48,28 @@ ERRORS_PER_SECOND = 100
 BEYOND = 1 << 17
 
 GOING = frozenset({State.TIME_WAIT, State.CLOSED, State.LISTEN})
+
+
+class Outcome(NamedTuple):
+    """What became of a packet: a word of docs/fate.md, and a text for people."""
+
+    end: str
+    text: str
+
+
+TAKEN = Outcome("delivered", "its connection took it")
+OPENED = Outcome("delivered", "its port listens")
+NOT_OURS = Outcome("not-forwarding", "its destination is not an address of the stack")
+FULL = Outcome("socket-full", "the accept queue is full")
+IGNORED = Outcome("unacceptable", "a listening port ignores it")
+RESET = Outcome("no-listener", "answered with a RST")
+SILENCE = Outcome("no-listener", "a RST that nothing waits for")
+ANSWERED = Outcome("delivered", "an echo request, which was answered")
+UNREACHABLE = Outcome("no-listener", "answered with an ICMP error")
+UNANSWERED = Outcome("no-listener", "nothing there takes it")
+NOTED = Outcome("delivered", "an ICMP error about one of its connections")
+STRAY = Outcome("no-listener", "an ICMP error about none of its connections")
+FRAGMENT = Outcome("delivered", "a fragment, kept until the others are there")
 
 
 class Socket:
@@ -198,7 +220,9 @@ class Stack:
 
     # -- packets in --
 
-    def receive(self, packet: Buffer, now: float, *, mss: int = 0, verified: bool = False) -> None:
+    def receive(
+        self, packet: Buffer, now: float, *, mss: int = 0, verified: bool = False
+    ) -> Outcome:
         """Take one IP packet. ``mss`` and ``verified`` as a device with offloads says them.
 
         Whatever is wrong with it, nothing is raised and no other connection is disturbed.
@@ -206,11 +230,11 @@ class Stack:
         try:
             found = read(packet, mss, verified=verified)
             if found is None:
-                self._receive_other(packet, now)
-                return
+                return self._receive_other(packet, now)
         except Malformed as reason:
             self.counters[str(reason)] += 1
-            return
+            end = "bad-checksum" if "checksum" in str(reason) else "malformed"
+            return Outcome(end, str(reason))
         key, segment = found
         place = self._places.get(key)
         if place is not None:
@@ -218,13 +242,14 @@ class Stack:
             if connection.state is not State.TIME_WAIT or not _reopens(connection, segment):
                 connection.receive(segment, now)
                 self._touched[place] = None
-                return
+                return TAKEN
             self._forget(place)
-            self._receive_unknown(key, segment, now, beyond=connection.sender.max)
-            return
-        self._receive_unknown(key, segment, now)
+            return self._receive_unknown(key, segment, now, beyond=connection.sender.max)
+        return self._receive_unknown(key, segment, now)
 
-    def _receive_unknown(self, key: bytes, segment: Segment, now: float, beyond: int = 0) -> None:
+    def _receive_unknown(
+        self, key: bytes, segment: Segment, now: float, beyond: int = 0
+    ) -> Outcome:
         """A segment that belongs to no connection: LISTEN, or CLOSED.
 
         ``beyond`` is what the pair's last connection has sent: a new one begins behind it.
@@ -233,32 +258,33 @@ class Stack:
         remote, local = key[:size], key[size : 2 * size]
         if not self._is_ours(local) or not is_unicast(remote):
             self.counters["not for us"] += 1  # MUST-57, MUST-63
-            return
+            return NOT_OURS
         port = int.from_bytes(key[-2:], "big")
         listener = self._listeners.get((local, port)) or self._listeners.get((None, port))
         if listener is None:
-            self._refuse(key, segment)
-        else:
-            self._receive_listen(listener, key, segment, now, beyond)
+            return self._refuse(key, segment)
+        return self._receive_listen(listener, key, segment, now, beyond)
 
     def _receive_listen(
         self, listener: Listener, key: bytes, segment: Segment, now: float, beyond: int
-    ) -> None:
+    ) -> Outcome:
         """LISTEN STATE (section 3.10.7.2); like Linux, a SYN with FIN opens nothing."""
         flags = segment.flags & (SYN | ACK | RST | FIN)
         if flags == SYN:
-            self._receive_syn(listener, key, segment, now, beyond)
-        elif flags & RST or not flags & ACK:
+            return self._receive_syn(listener, key, segment, now, beyond)
+        if flags & RST or not flags & ACK:
             self.counters["ignored in LISTEN"] += 1
-        elif not flags & SYN and now < listener.cookies_until:
-            self._receive_cookie(listener, key, segment, now)
-        else:
-            self._refuse(key, segment)
+            return IGNORED
+        if not flags & SYN and now < listener.cookies_until:
+            return self._receive_cookie(listener, key, segment, now)
+        return self._refuse(key, segment)
 
-    def _refuse(self, key: bytes, segment: Segment) -> None:
+    def _refuse(self, key: bytes, segment: Segment) -> Outcome:
         answer = reset_for(segment)
-        if answer is not None:
-            self._packets.append(self._envelope(key, self.settings).packet(answer))
+        if answer is None:
+            return SILENCE
+        self._packets.append(self._envelope(key, self.settings).packet(answer))
+        return RESET
 
     def _envelope(self, key: bytes, settings: Settings) -> Envelope:
         """Headers for a socket pair; the identifications begin where nobody can foresee it.
@@ -275,13 +301,13 @@ class Stack:
 
     def _receive_syn(
         self, listener: Listener, key: bytes, segment: Segment, now: float, beyond: int
-    ) -> None:
+    ) -> Outcome:
         if len(listener.ready) >= listener.backlog:
             self.counters["accept queue full"] += 1
-            return
+            return FULL
         if listener.half_open >= listener.backlog:
             self._send_cookie(listener, key, segment, now)
-            return
+            return OPENED
         iss = isn.initial_sequence_number(self._key, key, now)
         if beyond and unwrap(iss, beyond) <= beyond:
             iss = wrap(beyond + BEYOND)
@@ -290,6 +316,7 @@ class Stack:
         place.connection.receive(segment, now)
         listener.half_open += 1
         self.mark_dirty(place)
+        return OPENED
 
     def _send_cookie(self, listener: Listener, key: bytes, segment: Segment, now: float) -> None:
         """A SYN and ACK without a connection behind it (RFC 4987 section 3.6).
@@ -306,17 +333,18 @@ class Stack:
         listener.cookies_until = now + 2 * isn.COOKIE_PERIOD
         self.counters["SYN cookies sent"] += 1
 
-    def _receive_cookie(self, listener: Listener, key: bytes, segment: Segment, now: float) -> None:
+    def _receive_cookie(
+        self, listener: Listener, key: bytes, segment: Segment, now: float
+    ) -> Outcome:
         """The ACK that brings a cookie back: what the cookie spared is done now, all at once."""
         irs = segment.seq - 1 & MASK
         number = segment.ack - 1 & MASK
         mss = isn.open_cookie(self._key, key, irs, number, now)
         if mss is None:
-            self._refuse(key, segment)
-            return
+            return self._refuse(key, segment)
         if len(listener.ready) >= listener.backlog:
             self.counters["accept queue full"] += 1
-            return
+            return FULL
         self.counters["SYN cookies received"] += 1
         place = self._place(key, now, listener.settings, listener, iss=number)
         connection = place.connection
@@ -327,10 +355,11 @@ class Stack:
         connection.receive(segment, now)
         listener.half_open += 1
         self.mark_dirty(place)
+        return TAKEN
 
     # -- packets that are not plain TCP --
 
-    def _receive_other(self, packet: Buffer, now: float) -> None:
+    def _receive_other(self, packet: Buffer, now: float) -> Outcome:
         if not len(packet) or packet[0] >> 4 not in {4, 6}:
             raise Malformed("not an IP packet")
         found = read_any(packet)
@@ -338,36 +367,38 @@ class Stack:
             key, segment = found
             place = self._places.get(key)
             if place is None:
-                self._receive_unknown(key, segment, now)
-            else:
-                place.connection.receive(segment, now)
-                self.mark_dirty(place)
-            return
+                return self._receive_unknown(key, segment, now)
+            place.connection.receive(segment, now)
+            self.mark_dirty(place)
+            return TAKEN
         datagram = errors.open_datagram(packet)
         if datagram is None:
-            self._receive_fragment(packet, now)
-        elif not self._is_ours(datagram.destination):
+            return self._receive_fragment(packet, now)
+        if not self._is_ours(datagram.destination):
             self.counters["not for us"] += 1
-        elif (notice := errors.notice(datagram)) is not None:
-            self._receive_notice(notice, now)
-        elif self._may_answer(now) and (answer := errors.answer_to(packet, datagram)) is not None:
+            return NOT_OURS
+        if (notice := errors.notice(datagram)) is not None:
+            return self._receive_notice(notice, now)
+        if self._may_answer(now) and (answer := errors.answer_to(packet, datagram)) is not None:
             self._fragment_ids = self._fragment_ids + 1 & MASK
             mtu = self._path_mtu(datagram.source, now)
             for part in cut(answer, mtu, self._fragment_ids):
                 self._packets.append(Packet(part))
+            return ANSWERED if errors.is_icmp(datagram) else UNREACHABLE
+        return UNANSWERED
 
-    def _receive_fragment(self, packet: Buffer, now: float) -> None:
+    def _receive_fragment(self, packet: Buffer, now: float) -> Outcome:
         at, size = (16, 4) if packet[0] >> 4 == 4 else (24, 16)
         if not self._is_ours(bytes(packet[at : at + size])):
             self.counters["not for us"] += 1
-            return
+            return NOT_OURS
         self.counters["fragment"] += 1
         whole = self._fragments.take(packet, now)
         if whole is None:
-            return
+            return FRAGMENT
         if errors.open_datagram(whole) is None:
             raise Malformed("a fragment inside of a fragment")
-        self.receive(whole, now)
+        return self.receive(whole, now)
 
     def _may_answer(self, now: float) -> bool:
         """Not more answers to strangers in a second than is reasonable (RFC 4443 section 2.4)."""
@@ -377,17 +408,17 @@ class Stack:
         self._errors = second, count + 1
         return count < ERRORS_PER_SECOND
 
-    def _receive_notice(self, notice: errors.Notice, now: float) -> None:
+    def _receive_notice(self, notice: errors.Notice, now: float) -> Outcome:
         """An ICMP error, if it is about a segment that is under way (MUST-54, RFC 5927)."""
         place = self._places.get(notice.key)
         if place is None:
             self.counters["ICMP error about nothing of ours"] += 1
-            return
+            return STRAY
         connection = place.connection
         sender = connection.sender
         if not sender.una <= unwrap(notice.seq, sender.una) < max(sender.nxt, sender.una + 1):
             self.counters["ICMP error about nothing of ours"] += 1
-            return
+            return STRAY
         if notice.mtu is not None:
             self._learn_mtu(place, notice.mtu, now)
         elif notice.hard:
@@ -395,6 +426,7 @@ class Stack:
         else:
             connection.soft_error(notice.text)
         self.mark_dirty(place)
+        return NOTED
 
     # -- paths --
 

@@ -9,6 +9,7 @@ from netlab.trace.correlate import correlate
 from netlab.trace.model import Hop, PacketTrace, Traces
 from netlab.trace.nat_bindings import Bindings
 from netlab.trace.neighbours import asks_for
+from netlab.trace.program_reports import Programs
 from netlab.trace.verdict import Judge
 from netlab.wire import address
 from netlab.wire.diff import TRANSPORT_NAMES, changes
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 def build_traces(evidence: Evidence) -> Traces:
     """The fate of every packet that the evidence knows of."""
     bindings = Bindings(evidence.flows)
-    tracks = correlate(evidence, bindings)
+    programs = Programs(evidence)
+    tracks = correlate(evidence, bindings, programs)
     numbers = {id(track): number for number, track in enumerate(tracks, 1)}
-    judge = Judge(evidence, tracks, bindings)
-    return Traces((_fate(track, numbers, judge, bindings) for track in tracks), evidence.gaps)
+    judge = Judge(evidence, tracks, bindings, programs)
+    traces = [_fate(track, numbers, judge, bindings) for track in tracks]
+    return Traces(traces, (*evidence.gaps, *programs.gaps()))
 
 
 def _fate(track: Track, numbers: dict[int, int], judge: Judge, bindings: Bindings) -> PacketTrace:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from netlab.trace.box_events import BoxEvents
 from netlab.trace.pending import PendingPackets, carried
+from netlab.trace.program_reports import ProgramReports
 from netlab.trace.rule_trace import RuleTraces
 from netlab.trace.track import Sighting, Track
 from netlab.wire.view import ICMP, ICMPV6, TCP, UDP, frame_view, illegible, view
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from netlab.capture.evidence import BoxEvent, Evidence, Frame, KernelDrop
     from netlab.trace.nat_bindings import Bindings
+    from netlab.trace.program_reports import Programs
     from netlab.trace.rule_trace import RuleTrace
     from netlab.wire.view import Key, View
 
@@ -58,9 +60,9 @@ NOT_DEATHS = frozenset({"QUEUE_PURGE", "CONSUMED", "NOT_DROPPED_YET"})
 """A socket was closed with packets in its buffer: those had arrived."""
 
 
-def correlate(evidence: Evidence, bindings: Bindings) -> list[Track]:
+def correlate(evidence: Evidence, bindings: Bindings, programs: Programs) -> list[Track]:
     """Every packet of the evidence, in the order in which they were first seen."""
-    follower = _Follower(evidence, RuleTraces(evidence.verdicts), bindings)
+    follower = _Follower(evidence, RuleTraces(evidence.verdicts), bindings, programs)
     events: list[tuple[int, int, int, Callable[[], None]]] = []
     for i, frame in enumerate(evidence.frames):
         events.append((frame.time_ns, 0, i, partial(follower.frame, frame, i)))
@@ -76,7 +78,13 @@ def correlate(evidence: Evidence, bindings: Bindings) -> list[Track]:
 class _Follower:
     """The rooms, and the rules by which tracks move between them."""
 
-    def __init__(self, evidence: Evidence, rule_traces: RuleTraces, bindings: Bindings) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        rule_traces: RuleTraces,
+        bindings: Bindings,
+        programs: Programs,
+    ) -> None:
         self.tracks: list[Track] = []
         self._arrivals_only = evidence.arrivals_only
         times = [f.time_ns for f in evidence.frames[:1]] + [d.time_ns for d in evidence.drops[:1]]
@@ -85,6 +93,8 @@ class _Follower:
         self._rule_traces = rule_traces
         self._box_events = BoxEvents(evidence.box_events)
         self._bindings = bindings
+        self._programs = programs
+        self._reports = ProgramReports(evidence.reports)
         self._peers: dict[tuple[str, str], tuple[str, str]] = {}
         self._inner: set[tuple[str, str]] = set()
         self._own: dict[str, set[bytes]] = {}
@@ -135,8 +145,12 @@ class _Follower:
         return packet
 
     def _comes_in(self, seen: Sighting) -> None:
+        frame = self._frames[seen.frame]
+        from_program = self._programs.is_behind(frame)
         wire = self._wire((seen.node, seen.interface))
-        track = wire.find(seen.view)
+        track = self._sent_by_program(frame, seen) if from_program else None
+        if track is None:
+            track = wire.find(seen.view)
         if track is None and self._arrivals_only:
             track = self._implied(wire, seen)
         if track is None:
@@ -151,14 +165,20 @@ class _Follower:
         self._move(track, seen)
         self._claim(track, self._rule_traces.arriving(seen.node, seen.view))
         self._node(seen.node).add(track)
+        if not from_program:
+            track.report = self._reports.coming(frame, track)
         if seen.node in self._carriers:
-            track.box_event = self._box_events.coming(self._frames[seen.frame])
+            track.box_event = self._box_events.coming(frame)
             if track.box_event:
                 self._box_events.follow(track.box_event, track)
 
     def _goes_out(self, seen: Sighting) -> None:
+        frame = self._frames[seen.frame]._replace(node=seen.node, interface=seen.interface)
+        to_program = self._programs.is_behind(frame)
         room = self._node(seen.node)
         box_event, track = self._carried(room, seen)
+        if track is None and not to_program:
+            track = self._sent_by_program(frame, seen)
         if track is None:
             weigh = self._bindings.weight(seen.node, seen.view)
             track = room.find(seen.view, lambda t: self._may_go_on(t, seen), weigh=weigh)
@@ -178,6 +198,8 @@ class _Follower:
         if box_event:
             track.box_event = None
             track.box_events[len(track.sightings) - 1] = box_event
+        if to_program:
+            track.report = self._reports.coming(frame, track)
         here = (seen.node, seen.interface)
         if here in self._inner:
             room.add(track)
@@ -237,6 +259,27 @@ class _Follower:
         if track in room:
             return box_event, track
         return box_event, self._copy(track, seen)
+
+    def _sent_by_program(self, frame: Frame, seen: Sighting) -> Track | None:
+        """The track of what a program says that it sent."""
+        report = self._reports.leaving(frame)
+        if report is None:
+            return None
+        track = self._reports.track_of(report)
+        if report.end or track is None:
+            return self._begin(seen.view, seen.node, seen.time_ns)  # its own, be it an answer
+        if track.report is report:
+            track.report = None
+            if len(report.left) == 1:
+                return track
+            track.becoming, track.covered = "cut", carried(track.view)
+            self._leave_rooms(track)
+        elif track.becoming != "cut":
+            return self._copy(track, seen)
+        piece = self._begin(seen.view, seen.node, seen.time_ns)
+        piece.parents.append(track)
+        track.children.append(piece)
+        return piece
 
     # What was not expected as it came
 

@@ -42,6 +42,11 @@ class ProbeResult(NamedTuple):
         return self.decisive is not None and self.decisive.arrived
 
     @property
+    def is_known(self) -> bool:
+        """Whether it is known if it arrived."""
+        return self.decisive is None or self.decisive.disposition is not Disposition.UNKNOWN
+
+    @property
     def is_answered(self) -> bool:
         """Whether nothing is known to have ended the answer, or TCP's handshake."""
         return all(answer.arrived for answer in self.answers)
@@ -71,7 +76,9 @@ class ProbeResult(NamedTuple):
 def sentence(results: Sequence[ProbeResult]) -> str:
     """The answer."""
     arrived = sum(outcome.arrived for outcome in results)
-    found = [f"{len(results)} sent, {arrived or 'none'} arrived."]
+    is_known = all(outcome.is_known for outcome in results)
+    verb = "arrived" if is_known else "seen to arrive"
+    found = [f"{len(results)} sent, {arrived or 'none'} {verb}."]
     groups: dict[str, list[int]] = {}
     for outcome in results:
         for end in _ends(outcome):
@@ -115,6 +122,8 @@ def _end(outcome: ProbeResult) -> str:
 def how_it_ended(packet_trace: PacketTrace) -> str:
     """``died in nat, forward chain, rule "x" (nat.yaml:23)``, of a packet that did not arrive."""
     where = f"in {packet_trace.node}"
+    if packet_trace.disposition is Disposition.UNKNOWN and packet_trace.reason.program:
+        return f"reached {packet_trace.node} and was {because(packet_trace.reason)}"
     if packet_trace.disposition is Disposition.UNKNOWN:
         return f"vanished {where}: {packet_trace.reason.text}"
     if packet_trace.disposition is Disposition.LOST_ON_LINK:
@@ -127,8 +136,11 @@ def how_it_ended(packet_trace: PacketTrace) -> str:
 
 
 def because(reason: Reason) -> str:
-    """The reason, and the place in the topology that it came from."""
-    return f"{reason.text} ({reason.topology})" if reason.topology else reason.text
+    """The reason, with the program that it speaks of and the place in the topology."""
+    text = reason.text
+    if reason.program:
+        text = text.replace("the program", f"the program {reason.program}", 1)
+    return f"{text} ({reason.topology})" if reason.topology else text
 
 
 def named(numbers: Sequence[int]) -> str:

@@ -18,7 +18,7 @@ IGMP = 2
 HOUSEKEEPING = frozenset(bytes([kind]) for kind in (*range(130, 138), 143))
 """ICMPv6 types of MLD (RFC 2710, RFC 3810) and Neighbour Discovery (RFC 4861)."""
 
-Source: TypeAlias = Literal["nft", "kernel", "conntrack", "box", "inferred"]
+Source: TypeAlias = Literal["nft", "kernel", "conntrack", "box", "program", "inferred"]
 
 
 class Reason(NamedTuple):
@@ -35,6 +35,8 @@ class Reason(NamedTuple):
     label: str = ""
     """What the rule calls itself in its comment."""
     chain: str = ""
+    program: str = ""
+    """``PID/name`` of "the program" that the text speaks of, if that is known."""
 
 
 class Hop(NamedTuple):
@@ -129,6 +131,7 @@ class PacketTrace(NamedTuple):
                 "text": self.reason.text,
                 "rule": self.reason.rule,
                 "topology": self.reason.topology,
+                **({"program": self.reason.program} if self.reason.program else {}),
             },
             "hops": [hop.to_json() for hop in self.hops],
             **({"parents": list(self.parents), "copied": self.copied} if self.parents else {}),
@@ -242,12 +245,13 @@ class Traces:
         }
 
     def canonical(self) -> list[dict[str, Any]]:
-        """The same without what differs from run to run: ids, times, and the order of arrival."""
+        """The same without what differs from run to run: ids of packets and programs, times."""
         found = []
         for packet_trace in self._traces:
             plain = packet_trace.to_json()
             del plain["id"]
             plain.pop("parents", None)
+            plain["reason"].pop("program", None)
             for hop in plain["hops"]:
                 del hop["time_ns"]
             found.append(plain)

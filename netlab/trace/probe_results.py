@@ -117,6 +117,8 @@ class _Answers:
         ]
         if not tries:
             return None
+        # Where a program answers, the kernel's own reset may have been held back by a rule.
+        tries = [one for one in tries if not _is_held_back(one)] or tries
         first = tries[0].packet
         same = tries[:1]
         if first.is_fragment:
@@ -154,6 +156,10 @@ def _receivers(parts: list[PacketTrace], everything: Mapping[int, PacketTrace]) 
 
 def _address_pair(packet: View) -> tuple[bytes, bytes]:
     return packet.source, packet.destination
+
+
+def _is_held_back(one: PacketTrace) -> bool:
+    return bool(one.packet.flags & tcp.RST) and not one.hops
 
 
 def _is_echo_reply(packet: View) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from netlab.capture.evidence import BoxEvent, Direction, KernelDrop
+    from netlab.capture.evidence import BoxEvent, Direction, KernelDrop, PacketReport
     from netlab.trace.rule_trace import RuleTrace
     from netlab.wire.view import View
 
@@ -43,6 +43,7 @@ class Track:
         "drop",
         "node",
         "parents",
+        "report",
         "rule_traces",
         "sightings",
         "time_ns",
@@ -59,6 +60,8 @@ class Track:
         """What the boxes of the wire did with it, if that is where it is."""
         self.box_events: dict[int, BoxEvent] = {}
         """The same for each sighting where it left a wire, by its index."""
+        self.report: PacketReport | None = None
+        """What the program says that took it, if it is with one."""
         self.parents: list[Track] = []
         self.children: list[Track] = []
         self.becoming: Literal["", "cut", "merged"] = ""

@@ -2,6 +2,7 @@
 
 Witnesses are heard in this order, the first that knows decides:
 
+    a program   took it and says what it did with it
     nft         a rule or a policy dropped it
     the kernel  freed it for a reason
     a wire      took it in and did not give it out: its boxes say why, or it is inferred
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from netlab.capture.evidence import Evidence, RefusingRoute, RuleVerdict
     from netlab.trace.icmp_errors import IcmpError
     from netlab.trace.nat_bindings import Bindings
+    from netlab.trace.program_reports import Programs
     from netlab.trace.track import Sighting, Track
 
 
@@ -73,9 +75,16 @@ class Verdict(NamedTuple):
 class Judge:
     """Judges the tracks of one body of evidence."""
 
-    def __init__(self, evidence: Evidence, tracks: Sequence[Track], bindings: Bindings) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        tracks: Sequence[Track],
+        bindings: Bindings,
+        programs: Programs,
+    ) -> None:
         self._evidence = evidence
         self._bindings = bindings
+        self._programs = programs
         self._places = evidence.inventory
         self._own = {
             node: {a for i in place.interfaces for a in i.addresses}
@@ -109,7 +118,8 @@ class Judge:
                     self._flow_times.setdefault((seen.node, *seen.view.flow), []).append(
                         seen.time_ns
                     )
-        self._programs = set(self._spoken_for(tracks))
+        self._served = set(self._spoken_for(tracks))
+        self._flows_of_programs = set(taken_flows(tracks))
         self._known: dict[int, End] = {}
         doubtful = []
         self._requests = Requests(tracks, self._places)
@@ -143,7 +153,16 @@ class Judge:
         last = track.last
         interface = last.interface if last and last.node == track.node else ""
         disposition, reason = self._known.get(id(track)) or self._by_place(track)
-        if disposition in NOT_OURS and (track.node, *track.view.flow) in self._programs:
+        flow = (track.node, *track.view.flow)
+        if (
+            disposition is Disposition.NO_LISTENER
+            and reason.source == "kernel"
+            and (flow in self._flows_of_programs)
+        ):
+            # The program takes this connection and has no use for some of its segments.
+            text = f"the program at {interface}, which takes its connection, passes it over"
+            disposition, reason = Disposition.DELIVERED, Reason("inferred", text)
+        if disposition in NOT_OURS and flow in self._served:
             # The kernel has no use for it, but a packet socket got it before.
             text = f"a program at {track.node} speaks for {address.text(track.view.destination)}"
             disposition, reason = Disposition.DELIVERED, Reason("inferred", text)
@@ -201,6 +220,9 @@ class Judge:
     # Somebody saw it
 
     def _certain(self, track: Track) -> End | None:
+        by_program = self._programs.end(track)
+        if by_program:
+            return by_program
         dropped = next((p.dropped for p in reversed(track.rule_traces) if p.dropped), None)
         if dropped:
             return Disposition.DENIED, by_rule(dropped)
@@ -254,8 +276,11 @@ class Judge:
         if disposition in ROUTES and disposition is not Disposition.PROHIBIT_ROUTE:
             return self._by_route(track, disposition, said)
         if disposition is Disposition.QUEUE_FULL and self._has_no_queue(track.node):
-            text = f"the link behind it is down [{drop.reason} in {drop.function}]"
-            return Disposition.LINK_DOWN, Reason("kernel", text)
+            came = track.last and track.last.interface
+            device = self._programs.unopened(track.node, came or "")
+            text = f"no program has {device} open" if device else "the link behind it is down"
+            said = f"{text} [{drop.reason} in {drop.function}]"
+            return Disposition.LINK_DOWN, Reason("kernel", said)
         place = self._places.get(track.node)
         if place and place.kind == "bridge" and disposition in NOT_OURS:
             return Disposition.IGNORED, Reason("kernel", "the switch itself has no use for it")
@@ -320,11 +345,8 @@ class Judge:
                 return Disposition.UNKNOWN, Reason("inferred", text)
             text = f"left by {last.interface} and never came in at {':'.join(interface.peer)}"
             return Disposition.LOST_ON_LINK, Reason("inferred", text)
-        if interface and interface.kind == "tun":
-            text = f"taken by the program behind {last.interface}"
-            if place and place.kind == "stack":
-                return Disposition.DELIVERED, Reason("inferred", text)
-            return Disposition.ABSORBED, Reason("inferred", text)
+        if self._programs.is_behind(self._evidence.frames[last.frame]):
+            return self._programs.without_report(last.node, last.interface)
         text = f"left by {last.interface}, whose other end is not part of the lab"
         return Disposition.UNKNOWN, Reason("inferred", text)
 
@@ -342,6 +364,13 @@ class Judge:
         if request and request.target == track.view.destination:
             return Disposition.NEIGHBOUR_UNREACHABLE, Reason("inferred", neighbours.text(request))
         return Disposition.UNKNOWN, Reason("inferred", f"never left {track.node}; nobody saw why")
+
+
+def taken_flows(tracks: Sequence[Track]) -> Iterator[tuple[object, ...]]:
+    """The node and flow of each packet that a program took from a packet socket."""
+    for track in tracks:
+        if track.report and track.report.end == Disposition.DELIVERED:
+            yield track.node, *track.view.flow
 
 
 WORDS = {

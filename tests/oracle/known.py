@@ -5,10 +5,6 @@ A row whose disagreements are gone fails its test until it is taken off the list
 
 EXPLAIN: frozenset[str] = frozenset(
     {
-        "NAT64",
-        "NAT64, packets copied",
-        "closed port behind NAT64",
-        "closed port behind NAT64, packets copied",
         "wrong UDP checksum",
     }
 )
@@ -43,12 +39,5 @@ UNCONFIRMED: frozenset[str] = frozenset(
 )
 """Where the lab itself does not do what the sample asks of it."""
 
-PAIRS: frozenset[str] = frozenset(
-    {
-        "nat64 laptop internet",
-        "nat64 laptop server",
-        "nat64 phone internet",
-        "nat64 phone server",
-    }
-)
+PAIRS: frozenset[str] = frozenset()
 """Pairs of shipped topologies on which explain and ping disagree."""

@@ -147,7 +147,6 @@ def test_a_full_cone_forwards_from_inside_too(before):
             assert explain("client", *words).startswith("1 sent, 1 arrived")
 
 
-@fails
 def test_a_userspace_stack_refuses_by_itself():
     with lab("stack-closed-port") as running:
         server = running["probe"].popen(
@@ -213,7 +212,6 @@ def test_a_sweep_names_the_destinations_own_rule():
     assert "sweep-own-firewall.yaml:" in said
 
 
-@fails
 @pytest.mark.parametrize("words", [("64:ff9b::198.51.100.2", "-6"), ("server", "-6")])
 def test_a_packet_is_followed_through_a_translator(words):
     with lab("nat64-small-mtu"):

@@ -21,6 +21,7 @@ from netlab.capture.evidence import (
 )
 from netlab.trace.build import build_traces
 from netlab.trace.disposition import Disposition as End
+from netlab.trace.model import Reason
 from netlab.wire import tcp
 from tests.trace.path import CLIENT, SERVER, Tape, datagram, segment
 
@@ -91,7 +92,7 @@ def test_what_the_box_says_is_why(actions, end, text):
     wire.tell(packet, *(BoxAction("impair", "lab.yaml:7", what, why) for what, why in actions))
     [packet_trace] = wire.traces()
     assert (packet_trace.disposition, packet_trace.node) == (end, "client~server")
-    assert packet_trace.reason == ("box", text, "", "lab.yaml:7", "impair at client~server", "")
+    assert packet_trace.reason == Reason("box", text, "", "lab.yaml:7", "impair at client~server")
 
 
 def test_when_nobody_tells_it_is_inferred():

@@ -51,7 +51,7 @@ ARRIVED = packet_trace(end=End.DELIVERED)
         ),
         (
             [packet_trace(end=End.UNKNOWN, reason=Reason("inferred", "nobody saw why"))],
-            "1 sent, none arrived. It vanished in nat: nobody saw why.",
+            "1 sent, none seen to arrive. It vanished in nat: nobody saw why.",
         ),
     ],
 )

@@ -16,6 +16,8 @@ import socket
 import struct
 from typing import Protocol
 
+from netlab.linux import tun
+from netlab.linux.packet_reports import Reporter
 from netlab.stateless.segment import IPV4_OVERHEAD
 
 SOL_PACKET = 263
@@ -52,6 +54,10 @@ class Port(Protocol):
     @property
     def cuts(self) -> bool:
         """Whether the kernel cuts long packets and finishes partial checksums."""
+
+    @property
+    def reporter(self) -> Reporter | None:
+        """Where to report what became of a packet."""
 
     def fileno(self) -> int:
         """The descriptor to wait for."""
@@ -98,6 +104,7 @@ class PacketPort:
         self.trusted = False
         self.back = b""
         self._from = bytearray()
+        self.reporter = Reporter(interface)
 
     def _configure(self, program: bytes) -> None:
         instructions = ctypes.create_string_buffer(program, len(program))
@@ -153,6 +160,7 @@ class PacketPort:
     def close(self) -> None:
         """Close the socket; the kernel forgets filter and fanout with it."""
         self._socket.close()
+        self.reporter.close()
 
 
 class TunPort:
@@ -169,6 +177,7 @@ class TunPort:
         self.buffer = bytearray(_LARGEST)
         self.start = _VNET.size if offload else 0
         self.trusted = False
+        self.reporter = Reporter(tun.name_of(descriptor))
         os.set_blocking(descriptor, False)
 
     def fileno(self) -> int:
@@ -189,7 +198,8 @@ class TunPort:
         os.writev(self._descriptor, (packet, payload))
 
     def close(self) -> None:
-        """Nothing: whoever opened the device closes it."""
+        """Let go of all but the device: whoever opened it closes it."""
+        self.reporter.close()
 
 
 def virtio_header(packet: bytes, link_length: int, cut: int, follows: int = 0) -> bytes:

@@ -19,9 +19,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from netlab.linux.packet_reports import OCTETS
 from netlab.stateless import responder
 from netlab.stateless.cookie import slot_at
 from netlab.stateless.fast_path import Express, usable
+from netlab.stateless.interfaces import OUTCOMES
 from netlab.stateless.segment import checksum_holds, cut, encode, parse
 from netlab.wire import Malformed, address
 
@@ -157,39 +159,45 @@ class Server:
                     return
                 received += 1
                 found = express and express.receive(buffer, start, size, slot)
+                kind = "request"
                 if not found or not (port.trusted or checksum_holds(buffer[start:size])):
-                    self._receive(memoryview(buffer)[start:size], now)
+                    kind = self._receive(memoryview(buffer)[start:size], now)
                 elif isinstance(found, bytes):
                     known += 1
                     self._put(found, port.back)
                 else:
                     self._counts["request"] += 1
                     self._ask(found, port.back)
+                if port.reporter and port.reporter.is_wanted:
+                    end, text = OUTCOMES.get(kind, ("delivered", ""))
+                    port.reporter.report(buffer[start : min(size, start + OCTETS)], end, text)
         finally:
             # All at once: each sending runs the receiver's TCP, and Python's code is cold after it.
             self._flush()
             self._counts["received"] += received
             self._counts["express"] += known
 
-    def _receive(self, packet: memoryview, now: float) -> None:
+    def _receive(self, packet: memoryview, now: float) -> str:
+        """The kind of reaction; a word of the driver's own where the core was not asked."""
         counts, port = self._counts, self._port
         try:
             segment = parse(packet)
             if not port.trusted and not checksum_holds(packet):
                 counts["checksum"] += 1
-                return
+                return "checksum"
         except Malformed:
             counts["malformed"] += 1
-            return
+            return "malformed"
         if segment.destination_port != self._number or segment.destination != self._address:
             counts["elsewhere"] += 1
-            return
+            return "elsewhere"
         reaction = self._core.receive(segment, now, self._secret, self._rules)
         counts[reaction.kind] += 1
         for answer in reaction.segments:
             self._send(answer, port.back)
         if reaction.request is not None:
             self._ask(reaction.request, port.back)
+        return reaction.kind
 
     def _ask(self, request: Request, back: bytes) -> None:
         segment = request.segment

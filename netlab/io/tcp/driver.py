@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from netlab.io.tcp.tun import Arrival
+    from netlab.linux.packet_reports import Reporter
     from netlab.tcp.ip import Packet
 
     class Device(Protocol):
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
         mtu: int
         addresses: list[str]
 
+        @property
+        def reporter(self) -> Reporter | None: ...  # noqa: D102
         def fileno(self) -> int: ...  # noqa: D102
         def read(self) -> Arrival | None: ...  # noqa: D102
         def write(self, packet: Packet) -> None: ...  # noqa: D102
@@ -64,14 +67,16 @@ class Driver:
 
         ACKs go out after the whole batch, one for all its segments (MUST-58, MUST-59).
         """
-        read, receive = self.device.read, self.stack.receive
+        read, receive, reporter = self.device.read, self.stack.receive, self.device.reporter
         now = self.now()
         for _ in range(BATCH):
             arrival = read()
             if arrival is None:
                 return False
             packet, mss, verified = arrival
-            receive(packet, now, mss=mss, verified=verified)
+            outcome = receive(packet, now, mss=mss, verified=verified)
+            if reporter and reporter.is_wanted:
+                reporter.report(packet, outcome.end, outcome.text)
         return True
 
     def flush(self) -> list[Socket]:

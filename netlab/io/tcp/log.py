@@ -27,6 +27,7 @@ class Watched:
         self.offload = device.offload
         self.mtu = device.mtu
         self.addresses = device.addresses
+        self.reporter = device.reporter
 
     def fileno(self) -> int:
         """For ``select`` and its like."""

@@ -69,6 +69,7 @@ class Server:
     """A device whose other side is a tester's connection; without one, packets are lost."""
 
     offload = False
+    reporter = None
 
     def __init__(self, mtu: int) -> None:
         self.mtu = mtu

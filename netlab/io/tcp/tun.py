@@ -18,6 +18,7 @@ from sys import getrefcount
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from netlab.errors import Diagnostic, LabError, Unavailable
+from netlab.linux.packet_reports import Reporter
 from netlab.linux.routes import addresses_behind
 from netlab.linux.tun import IFF_NO_PI, IFF_TUN, IFF_VNET_HDR, TUNSETIFF, TUNSETOFFLOAD
 from netlab.tcp.ip import Packet, complete
@@ -89,6 +90,7 @@ class Tun:
     The device is made if there is none. ``offload`` as above; without it, every packet is one
     that a plain wire would carry. ``addresses`` are those that the kernel routes to it. The device
     belongs to the namespace where it was opened; ``fd`` does not block and may be used anywhere.
+    ``reporter`` is for whoever decides what becomes of a packet to say so.
     """
 
     def __init__(self, name: str, *, offload: bool = True) -> None:
@@ -122,6 +124,7 @@ class Tun:
                     hint="another program may have it open; a name has at most 15 octets",
                 )
             ) from None
+        self.reporter = Reporter(name)
 
     def _bring_up(self) -> int:
         """Set the device up, lengthen its queue, and return its MTU."""
@@ -199,6 +202,7 @@ class Tun:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+            self.reporter.close()
 
     def __enter__(self) -> Self:
         return self

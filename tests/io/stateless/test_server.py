@@ -31,6 +31,7 @@ class FakePort:
     start = 3
     back = b"link"
     trusted = True
+    reporter = None
 
     def __init__(self, *, cuts: bool = True) -> None:
         self.cuts = cuts
