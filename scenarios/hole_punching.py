@@ -49,6 +49,13 @@ def pairs(lab: Lab, rng: random.Random) -> list[dict[str, str]]:
     return rows
 
 
+def meet(lab: Lab, rng: random.Random) -> list[dict[str, str]]:
+    """Whether the two peers connect through the NATs as they are."""
+    with one_cpu():
+        connected = _connect(lab, rng.randrange(1024, 30_000) * 2)
+    return [{"connected": "yes" if connected else "no"}]
+
+
 def _connect(lab: Lab, port: int) -> bool:
     with Probe(lab) as probe:
         server = probe.udp("server", "", PORT)

@@ -69,6 +69,12 @@ COMMANDS = {
     "run": Command("scenario:run", "play a scenario and judge it; write a report"),
     "meet": Command("meet:meet", "which pairs of NATs two programs find each other through"),
     "demo": Command("scenario:demo", "play a scenario step by step, with explanations"),
+    "exercise": Command(
+        "scenario.exercise:exercise", "show an exercise: its task, its hints, a copy of its lab"
+    ),
+    "check-work": Command(
+        "scenario.exercise:check_work", "check a student's lab or topology file, with points"
+    ),
     "doctor": Command("doctor:doctor", "what this machine allows, and how to get the rest"),
     "gc": Command("lab:gc", "find and remove what a crash left behind"),
     "completion": Command("completion:completion", "print a completion script for your shell"),

@@ -185,6 +185,22 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class Exercise:
+    """What makes a scenario an exercise: its lab is to be put right by a student.
+
+    ``solution`` is a topology file in which every expectation is met. ``locked`` are paths in the
+    topology file that must stay as they are, such as ``nodes.server``. Unless ``own_programs``, the
+    student's file may not run anything that the given one does not run.
+    """
+
+    task: str
+    hints: tuple[str, ...] = ()
+    solution: Path | None = None
+    locked: tuple[str, ...] = ()
+    own_programs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One thing that is done. ``explain`` is what a demo says before it."""
 
@@ -195,6 +211,8 @@ class Step:
     watched: Watched | None = None
     timeout: float = TIMEOUT
     line: int = 0
+    points: int = 1
+    """What it is worth in an exercise if all its expectations are met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,3 +239,4 @@ class Scenario:
     published: tuple[Published, ...] = ()
     needs: tuple[str, ...] = field(default=())
     """Programs that must be installed."""
+    exercise: Exercise | None = None

@@ -41,7 +41,8 @@ class Packet(NamedTuple):
     def __str__(self) -> str:
         at = f" at {self.at}" if self.at else ""
         by = f" by {self.by}" if self.by else ""
-        return f"#{self.number} {self.what} from {self.origin}: {self.disposition}{at}{by}"
+        what = f" {self.what} from {self.origin}" if self.origin else ""
+        return f"#{self.number}{what}: {self.disposition}{at}{by}"
 
 
 def sent(outcomes: Iterable[ProbeResult]) -> Iterator[Packet]:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from netlab.scenario import model
+from netlab.scenario.exercise import submission
 from netlab.scenario.matrix import traffic
 from netlab.scenario.schema import (
     ACTIONS,
     AdvanceForm,
     EndForm,
+    ExerciseForm,
     ExpectForm,
     MatrixForm,
     PublishedForm,
@@ -46,6 +48,7 @@ PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "hdp": 255}
 FORMS: dict[tuple[type[Form], str], type[Form]] = {
     (ScenarioForm, "steps"): StepForm,
     (ScenarioForm, "published"): PublishedForm,
+    (ScenarioForm, "exercise"): ExerciseForm,
     (StepForm, "send"): SendForm,
     (StepForm, "advance"): AdvanceForm,
     (StepForm, "watch"): WatchForm,
@@ -146,6 +149,29 @@ class _Reader:
                 model.Published(p.what, p.published, p.lab, p.source) for p in form.published
             ),
             needs=tuple(form.needs),
+            exercise=self._exercise(form.exercise) if form.exercise else None,
+        )
+
+    def _exercise(self, form: ExerciseForm) -> model.Exercise:
+        solution = (self.path.parent / form.solution).resolve() if form.solution else None
+        if solution and not solution.is_file():
+            beside = [p.name for p in solution.parent.glob("*.yaml")]
+            message = f"no topology file `{form.solution}`"
+            self._wrong("E901", message, nearest(solution.name, beside), "exercise", "solution")
+        if self.topology.is_file():
+            problems = Problems(str(self.topology))
+            given = source.parse(source.read(self.topology, problems), problems)
+            for number, path in enumerate(form.locked):
+                if submission.at(given, path) is None:
+                    message = f"`{path}` leads to nothing in {self.topology.name}"
+                    hint = "keys with dots between them, such as nodes.server or links"
+                    self._wrong("E921", message, hint, "exercise", "locked", number)
+        return model.Exercise(
+            task=form.task.strip(),
+            hints=tuple(hint.strip() for hint in form.hints),
+            solution=solution,
+            locked=tuple(form.locked),
+            own_programs=form.own_programs,
         )
 
     def _wrong(self, code: str, message: str, hint: str, *path: str | int) -> None:
@@ -179,6 +205,7 @@ class _Reader:
             watched=watched,
             timeout=form.timeout,
             line=source.find(self.tree, at).line,
+            points=form.points,
         )
 
     def _action(self, form: StepForm, kind: str, at: tuple[str | int, ...]) -> model.Action:

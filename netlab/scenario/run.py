@@ -40,12 +40,15 @@ def play(
     *,
     seed: int = 0,
     keep: bool = False,
+    inside: Lab | None = None,
+    to_the_end: bool = False,
     how: MatrixOptions | None = None,
     before: Callable[[Step], None] = lambda _: None,
     after: Callable[[Done], None] = lambda _: None,
 ) -> Run:
-    """One run. A step that cannot be carried out is the last one.
+    """One run. A step that cannot be carried out is the last one, unless ``to_the_end``.
 
+    It has a lab of its own, or takes place in the running lab ``inside``, which stays.
     ``before`` and ``after`` are called around each step. With ``keep`` the lab stays up, named
     after the scenario; otherwise it gets a unique name, so that runs do not clash. ``how`` is
     about the scenario's matrix.
@@ -53,25 +56,27 @@ def play(
     check_needs(scenario)
     scenario = _part(scenario, how or MatrixOptions())
     name = scenario.name if keep else f"{scenario.name[:32]}-{secrets.token_hex(4)}"
-    lab = Lab(scenario.topology, name=name)
+    lab = inside or Lab(scenario.topology, name=name)
     rng = random.Random(seed)  # noqa: S311 - it is to be repeated, not to be secret
     done: list[Done] = []
     with contextlib.ExitStack() as stack:
-        if not keep:
-            stack.enter_context(Undertaker(name))
-        if keep or _has_lab(scenario):
-            lab.start(keep=keep)
-        if not keep:
-            stack.callback(lab.stop)
+        if inside is None:
+            if not keep:
+                stack.enter_context(Undertaker(name))
+            if keep or _has_lab(scenario):
+                lab.start(keep=keep)
+            if not keep:
+                stack.callback(lab.stop)
         performer = stack.enter_context(Performer(lab, scenario, seed, rng, how or MatrixOptions()))
         for step in scenario.steps:
             before(step)
             made = performer.perform(step)
             verdicts = tuple(judge(step, made.seen))
-            typed = tuple(commands(step, scenario.name, performer.directory))
+            named = inside.name if inside else scenario.name
+            typed = tuple(commands(step, named, performer.directory))
             done.append(Done(step, made.seen, verdicts, typed, *made[1:]))
             after(done[-1])
-            if made.seen.failure:
+            if made.seen.failure and not to_the_end:
                 break
     return Run(tuple(done))
 

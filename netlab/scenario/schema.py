@@ -120,6 +120,21 @@ class StepForm(Form):
     watch: WatchForm | None = Field(None, description="With run: the packets to number.")
     timeout: Number = Field(20.0, gt=0, le=300, description="Seconds that the step may take.")
     expect: ExpectForm | None = Field(None, description="What must come of it.")
+    points: Integer = Field(1, ge=0, le=1000, description="In an exercise: what it is worth.")
+
+
+class ExerciseForm(Form):
+    """What makes a scenario an exercise: the student puts its lab right."""
+
+    task: Text = Field(description="Markdown: what is to be done.")
+    hints: list[Text] = Field([], description="Hints, opened one after the other.")
+    solution: Word | None = Field(None, description="A topology file that meets all of it.")
+    locked: Words = Field(
+        [], description="Paths in the topology file that must not be changed: `nodes.server`."
+    )
+    own_programs: Boolean = Field(
+        False, alias="own-programs", description="Whether the student's file may run programs."
+    )
 
 
 class PublishedForm(Form):
@@ -140,6 +155,7 @@ class ScenarioForm(Form):
     sources: list[Text] = Field([], description="Where it comes from.")
     published: list[PublishedForm] = Field([], description="Published results beside the lab's.")
     needs: Words = Field([], description="Programs that must be installed, or `bpf`.")
+    exercise: ExerciseForm | None = Field(None, description="What the student is to do.")
     steps: list[StepForm] = Field(min_length=1, description="What is done, in order.")
 
 

@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from netlab.cli import console
 from netlab.errors import Diagnostic, InputError, Unavailable
 
 if TYPE_CHECKING:
+    from netlab.lab.lab import Lab
     from netlab.scenario.matrix.options import MatrixOptions
     from netlab.scenario.model import Scenario, Step
     from netlab.scenario.outcome import Done, Outcome, Run
@@ -23,6 +25,9 @@ MOST_RUNS = 1000
 def list_(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab list``."""
     parser.epilog = "examples:\n  netlab list\n  netlab list --json"
+    parser.add_argument(
+        "--exercises", action="store_true", help="the exercises in place of the lessons"
+    )
     parser.add_argument("--json", action="store_true", help="print names, titles and needs as JSON")
     parser.set_defaults(run=_list)
 
@@ -31,13 +36,23 @@ def _list(arguments: argparse.Namespace) -> int:
     from netlab.scenario import bundled
     from netlab.scenario.read import read
 
-    found = [read(bundled.find(name)) for name in bundled.names()]
+    if arguments.exercises:
+        found = [read(bundled.find(name)) for name in bundled.exercises()]
+    else:
+        found = [read(bundled.find(name)) for name in bundled.names()]
     if arguments.json:
         rows = [{"name": s.name, "title": s.title, "needs": list(s.needs)} for s in found]
         console.print_json(rows)
         return 0
+    if arguments.exercises:
+        print(console.columns([("EXERCISE", "ABOUT"), *((s.name, s.title) for s in found)]))
+        print("\nbegin: netlab exercise NAME")
+        return 0
     print(console.columns([("SCENARIO", "WHAT IT SHOWS"), *((s.name, s.title) for s in found)]))
-    print("\nplay one: netlab run NAME     step by step: netlab demo NAME")
+    print(
+        "\nplay one: netlab run NAME     step by step: netlab demo NAME\n"
+        "exercises: netlab list --exercises"
+    )
     return 0
 
 
@@ -52,6 +67,7 @@ def run(parser: argparse.ArgumentParser) -> None:
         "  netlab run two-clients --repeat 10 --json > two-clients.json\n"
         "  netlab run two-clients --replay two-clients.json\n"
         "  netlab run --all -j 2 --report reports\n"
+        "  netlab run nat-timeouts --in mylab\n"
         "  netlab run matrix --only 'udp,hdp x allow-list,home-router'"
     )
     parser.add_argument(
@@ -78,6 +94,10 @@ def run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replay", metavar="FILE",
         help="replay a saved result (same files and seed) and compare",
+    )  # fmt: skip
+    parser.add_argument(
+        "--in", dest="inside", metavar="LAB",
+        help="play it in a lab that runs, which stays as the steps leave it",
     )  # fmt: skip
     matrix = parser.add_argument_group(
         "a scenario with a matrix", "A run that was interrupted goes on where it stopped."
@@ -106,11 +126,16 @@ def count(most: int) -> Any:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.replay:
+    if arguments.replay and not arguments.inside:
         return _replay(arguments)
     if arguments.all == bool(arguments.scenario):
         hint = "netlab run one-packet-offload, or netlab run --all"
         raise InputError(Diagnostic("E912", "which scenario? one, or --all", hint=hint))
+    if arguments.inside and (
+        arguments.all or arguments.repeat > 1 or arguments.keep or arguments.replay
+    ):
+        message = "--in is for one run of one scenario, without --all, --repeat, --keep, --replay"
+        raise InputError(Diagnostic("E912", message))
     if arguments.keep and (arguments.all or arguments.repeat > 1):
         raise InputError(Diagnostic("E912", "--keep is for one run of one scenario"))
     if arguments.all:
@@ -163,8 +188,9 @@ def _play(arguments: argparse.Namespace) -> Outcome:
     from netlab.scenario.read import read
     from netlab.scenario.run import environment, play, repeat
 
-    scenario = read(bundled.find(arguments.scenario))
+    scenario = solved(read(bundled.find(arguments.scenario)), in_a_lab=bool(arguments.inside))
     how = _how(arguments, scenario)
+    inside = _running(arguments.inside, scenario) if arguments.inside else None
     quiet = arguments.json
     if arguments.repeat == 1:
         progress = ProgressPrinter(quiet=quiet)
@@ -173,6 +199,7 @@ def _play(arguments: argparse.Namespace) -> Outcome:
             scenario,
             seed=arguments.seed,
             keep=arguments.keep,
+            inside=inside,
             how=how,
             before=progress.before,
             after=progress.after,
@@ -192,6 +219,28 @@ def _play(arguments: argparse.Namespace) -> Outcome:
     if arguments.keep:
         print(f"lab {scenario.name} is up; remove: netlab down {scenario.name}", file=sys.stderr)
     return outcome
+
+
+def solved(scenario: Scenario, *, in_a_lab: bool = False) -> Scenario:
+    """The scenario in the lab where its claims are true: of an exercise that of its solution."""
+    if scenario.exercise is None or in_a_lab:
+        return scenario
+    if scenario.exercise.solution is None:
+        message = f"{scenario.name} is an exercise without a solution: there is nothing to play"
+        hint = f"netlab run {scenario.name} --in LAB, or netlab exercise {scenario.name}"
+        raise InputError(Diagnostic("E922", message, hint=hint))
+    return replace(scenario, topology=scenario.exercise.solution)
+
+
+def _running(name: str, scenario: Scenario) -> Lab:
+    """The lab that a scenario is played in."""
+    from netlab.lab.lab import Lab
+    from netlab.scenario.model import Matrix
+
+    if any(isinstance(step.action, Matrix) for step in scenario.steps):
+        message = f"{scenario.name} has a matrix, whose cells have labs of their own"
+        raise InputError(Diagnostic("E912", message, hint=f"netlab run {scenario.name}"))
+    return Lab.attach(name)
 
 
 def _how(arguments: argparse.Namespace, scenario: Scenario) -> MatrixOptions:
@@ -314,7 +363,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from netlab.scenario.read import read
 
     end_well()
-    return stage.show(read(bundled.find(arguments.scenario)), keep=arguments.keep)
+    return stage.show(solved(read(bundled.find(arguments.scenario))), keep=arguments.keep)
 
 
 def skipped(error: Unavailable) -> str:
