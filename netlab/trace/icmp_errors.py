@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from netlab.trace.disposition import Disposition
 from netlab.wire import icmp, tcp
-from netlab.wire.view import ICMP, TCP, quoted
+from netlab.wire.view import TCP, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,26 +18,28 @@ _Quote: TypeAlias = tuple[str, bytes, bytes, int, int, int, bytes]
 
 _D = Disposition
 
-_ICMP = {
-    (icmp.UNREACHABLE, 0): (_D.NO_ROUTE, "network unreachable"),
-    (icmp.UNREACHABLE, 1): (_D.NEIGHBOUR_UNREACHABLE, "host unreachable"),
-    (icmp.UNREACHABLE, 2): (_D.NO_LISTENER, "protocol unreachable"),
-    (icmp.UNREACHABLE, 3): (_D.NO_LISTENER, "port unreachable"),
-    (icmp.UNREACHABLE, 4): (_D.TOO_BIG, "fragmentation needed"),
-    (icmp.UNREACHABLE, 9): (_D.DENIED, "network prohibited"),
-    (icmp.UNREACHABLE, 10): (_D.DENIED, "host prohibited"),
-    (icmp.UNREACHABLE, 13): (_D.DENIED, "administratively prohibited"),
-    (icmp.TIME_EXCEEDED, 0): (_D.TTL_EXPIRED, "time exceeded"),
-    (icmp.PARAMETER_PROBLEM, 0): (_D.MALFORMED, "parameter problem"),
-}
-_ICMPV6 = {
-    (icmp.V6_UNREACHABLE, 0): (_D.NO_ROUTE, "no route"),
-    (icmp.V6_UNREACHABLE, 1): (_D.DENIED, "administratively prohibited"),
-    (icmp.V6_UNREACHABLE, 3): (_D.NEIGHBOUR_UNREACHABLE, "address unreachable"),
-    (icmp.V6_UNREACHABLE, 4): (_D.NO_LISTENER, "port unreachable"),
-    (icmp.V6_PACKET_TOO_BIG, 0): (_D.TOO_BIG, "packet too big"),
-    (icmp.V6_TIME_EXCEEDED, 0): (_D.TTL_EXPIRED, "time exceeded"),
-    (icmp.V6_PARAMETER_PROBLEM, 1): (_D.NO_LISTENER, "unrecognized next header"),
+_DISPOSITIONS: dict[int, dict[tuple[int, int], Disposition]] = {
+    4: {
+        (icmp.UNREACHABLE, icmp.NET_UNREACHABLE): _D.NO_ROUTE,
+        (icmp.UNREACHABLE, icmp.HOST_UNREACHABLE): _D.NEIGHBOUR_UNREACHABLE,
+        (icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE): _D.NO_LISTENER,
+        (icmp.UNREACHABLE, icmp.PORT_UNREACHABLE): _D.NO_LISTENER,
+        (icmp.UNREACHABLE, icmp.FRAGMENTATION_NEEDED): _D.TOO_BIG,
+        (icmp.UNREACHABLE, 9): _D.DENIED,
+        (icmp.UNREACHABLE, 10): _D.DENIED,
+        (icmp.UNREACHABLE, icmp.ADMINISTRATIVELY_PROHIBITED): _D.DENIED,
+        (icmp.TIME_EXCEEDED, 0): _D.TTL_EXPIRED,
+        (icmp.PARAMETER_PROBLEM, 0): _D.MALFORMED,
+    },
+    6: {
+        (icmp.V6_UNREACHABLE, icmp.V6_NO_ROUTE): _D.NO_ROUTE,
+        (icmp.V6_UNREACHABLE, icmp.V6_ADMINISTRATIVELY_PROHIBITED): _D.DENIED,
+        (icmp.V6_UNREACHABLE, icmp.V6_ADDRESS_UNREACHABLE): _D.NEIGHBOUR_UNREACHABLE,
+        (icmp.V6_UNREACHABLE, icmp.V6_PORT_UNREACHABLE): _D.NO_LISTENER,
+        (icmp.V6_PACKET_TOO_BIG, 0): _D.TOO_BIG,
+        (icmp.V6_TIME_EXCEEDED, 0): _D.TTL_EXPIRED,
+        (icmp.V6_PARAMETER_PROBLEM, icmp.V6_UNRECOGNIZED_NEXT_HEADER): _D.NO_LISTENER,
+    },
 }
 
 
@@ -66,9 +68,9 @@ class Answers:
             packet, node = track.begins, track.sightings[0].node
             about = quoted(packet)
             if about:
-                table = _ICMP if packet.protocol == ICMP else _ICMPV6
-                kind, code = packet.transport[0], packet.transport[1]
-                disposition, name = table.get((kind, code), (_D.KERNEL_DROP, f"type {kind}/{code}"))
+                version, (kind, code) = packet.version, packet.transport[:2]
+                disposition = _DISPOSITIONS[version].get((kind, code), _D.KERNEL_DROP)
+                name = icmp.MEANINGS[version].get((kind, code), f"type {kind}/{code}")
                 said = IcmpError(disposition, f"answered by {node} with ICMP: {name}")
                 self._errors.setdefault(_quote(node, about), []).append(said)
             elif packet.protocol == TCP and packet.flags & tcp.RST:

@@ -36,6 +36,38 @@ V6_ECHO_REQUEST, V6_ECHO_REPLY = 128, 129
 
 V6_NO_ROUTE, V6_ADMINISTRATIVELY_PROHIBITED, V6_BEYOND_SCOPE = 0, 1, 2
 V6_ADDRESS_UNREACHABLE, V6_PORT_UNREACHABLE = 3, 4
+V6_ERRONEOUS_FIELD, V6_UNRECOGNIZED_NEXT_HEADER, V6_UNRECOGNIZED_OPTION = 0, 1, 2
+
+MEANINGS: dict[int, dict[tuple[int, int], str]] = {
+    4: {
+        (UNREACHABLE, NET_UNREACHABLE): "network unreachable",
+        (UNREACHABLE, HOST_UNREACHABLE): "host unreachable",
+        (UNREACHABLE, PROTOCOL_UNREACHABLE): "protocol unreachable",
+        (UNREACHABLE, PORT_UNREACHABLE): "port unreachable",
+        (UNREACHABLE, FRAGMENTATION_NEEDED): "fragmentation needed",
+        (UNREACHABLE, SOURCE_ROUTE_FAILED): "source route failed",
+        (UNREACHABLE, 9): "network prohibited",
+        (UNREACHABLE, 10): "host prohibited",
+        (UNREACHABLE, ADMINISTRATIVELY_PROHIBITED): "administratively prohibited",
+        (TIME_EXCEEDED, 0): "time exceeded",
+        (TIME_EXCEEDED, 1): "reassembly time exceeded",
+        (PARAMETER_PROBLEM, 0): "parameter problem",
+    },
+    6: {
+        (V6_UNREACHABLE, V6_NO_ROUTE): "no route",
+        (V6_UNREACHABLE, V6_ADMINISTRATIVELY_PROHIBITED): "administratively prohibited",
+        (V6_UNREACHABLE, V6_BEYOND_SCOPE): "beyond the scope of the source address",
+        (V6_UNREACHABLE, V6_ADDRESS_UNREACHABLE): "address unreachable",
+        (V6_UNREACHABLE, V6_PORT_UNREACHABLE): "port unreachable",
+        (V6_PACKET_TOO_BIG, 0): "packet too big",
+        (V6_TIME_EXCEEDED, 0): "time exceeded",
+        (V6_TIME_EXCEEDED, 1): "reassembly time exceeded",
+        (V6_PARAMETER_PROBLEM, V6_ERRONEOUS_FIELD): "erroneous header field",
+        (V6_PARAMETER_PROBLEM, V6_UNRECOGNIZED_NEXT_HEADER): "unrecognized next header",
+        (V6_PARAMETER_PROBLEM, V6_UNRECOGNIZED_OPTION): "unrecognized option",
+    },
+}
+"""What the errors of each version mean, by type and code (RFC 792, RFC 1812, RFC 4443)."""
 
 _LAYOUT = struct.Struct("!BBHI")
 _PORTS = struct.Struct("!HH")
