@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from benchmarks.result import Result, Row, less_is_better, more_is_better
-from netlab.hdp import compare
 from netlab.io.hdp import flood as burst
 from netlab.lab.lab import Lab
 from netlab.linux import namespaces, raw_socket
+from netlab.probe import compare
 from netlab.probe import sweep as probing
 from netlab.probe.latency import measure
 from netlab.wire import hdp

@@ -58,6 +58,10 @@ class Watch:
         self._routes = tuple(self._refusing_routes())
         self.is_over = True
 
+    def activity(self) -> int:
+        """How many frames were seen so far."""
+        return self._observation.activity()
+
     def live(self) -> Iterator[Frame]:
         """The frames since the last time, in order of time; while the observation lasts."""
         return self._observation.live()

@@ -77,7 +77,7 @@ def sweep_file(path: Path, outcome: str) -> str:
         "on_wire": 1, "arrived": 1, "received": 1, "reply": None, "latency_us": 1.0,
         "outcome": outcome, "reason": outcome, "length": 37, "hops": [],
     }  # fmt: skip
-    path.write_text(json.dumps({"family": 4, "packets": 1, "rows": [row]}))
+    path.write_text(json.dumps({"family": 4, "packets": 1, "rows": [row], "gaps": []}))
     return str(path)
 
 

@@ -204,7 +204,6 @@ def test_the_timeout_of_a_mapping_is_named():
 ENDS = ("--from", "client", "--to", "server")
 
 
-@fails
 def test_a_sweep_names_the_destinations_own_rule():
     with lab("sweep-own-firewall"):
         _, said = ask.command("hdp", "sweep", *ENDS, "--numbers", "143,253")

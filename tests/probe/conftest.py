@@ -5,8 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.probe.imagined import swept
+
+if TYPE_CHECKING:
+    from netlab.probe.rows import Sweep
 
 DATA = Path(__file__).parents[1] / "data" / "hdp"
 
@@ -26,3 +32,9 @@ def table() -> Table:
         return {int(row[first]): row for row in rows}
 
     return read
+
+
+@pytest.fixture(scope="session")
+def all_received() -> Sweep:
+    """An imagined sweep without a loss."""
+    return swept(lambda _: "received")

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import pytest
 
 from netlab.capture import drops
-from netlab.hdp import endpoint, sweep
+from netlab.hdp import endpoint
 from netlab.io.hdp import endpoints as drive
 from netlab.linux import namespaces
 from netlab.probe import sweep as probing
+from netlab.trace import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netlab.lab.lab import Lab
+    from netlab.probe.rows import Sweep
 
 T = TypeVar("T")
 
@@ -41,7 +43,7 @@ class Signature(NamedTuple):
     """Packets of the flow that the NAT's conntrack counted."""
 
 
-def signature(made: sweep.Sweep, netlab: Lab) -> set[Signature]:
+def signature(made: Sweep, netlab: Lab) -> set[Signature]:
     counted = conntrack(netlab)
     return {
         Signature(row.outcome, bare(row.reason), row.arrived, counted.get(row.argument, 0))
@@ -50,8 +52,8 @@ def signature(made: sweep.Sweep, netlab: Lab) -> set[Signature]:
 
 
 def bare(reason: str) -> str:
-    """Without the kernel's own words, which an ordinary user does not get to see."""
-    return re.sub(r"dropped, [A-Z_]+", "dropped", reason)
+    """Which packets died and where; why is a word of the kernel that not every user gets to see."""
+    return re.sub(r"(?:(?:probably )?died|vanished) in (\w+):.*", r"died in \1", reason)
 
 
 def conntrack(netlab: Lab) -> dict[int, int]:
@@ -65,7 +67,7 @@ def conntrack(netlab: Lab) -> dict[int, int]:
     return found
 
 
-def probe(netlab: Lab, client: str = "client", **options: object) -> sweep.Sweep:
+def probe(netlab: Lab, client: str = "client", **options: object) -> Sweep:
     options = {"arguments": NUMBERS} | options
     return probing.sweep(netlab, client, "server", **options)  # type: ignore[arg-type]
 
@@ -76,7 +78,11 @@ def test_a_filter_drops_after_conntrack_counted(netlab: Lab, family: int) -> Non
     made = probe(netlab, family=family)
     assert signature(made, netlab) == {
         Signature(
-            "partly", "home: rule first-packet-only one-packet-filter.yaml:21 dropped #2 #3", 1, 3
+            "partly",
+            "#2 and #3 died in home, forward chain,"
+            ' rule "first-packet-only" (one-packet-filter.yaml:21)',
+            1,
+            3,
         )
     }
 
@@ -86,13 +92,13 @@ def test_a_filter_drops_after_conntrack_counted(netlab: Lab, family: int) -> Non
 def test_an_offload_takes_packets_before_conntrack_counts(netlab: Lab, family: int) -> None:
     netlab["home"].run(["sysctl", "-w", "net.netfilter.nf_conntrack_acct=1"], check=True)
     made = probe(netlab, family=family)
-    assert signature(made, netlab) == {Signature("partly", "home: dropped #2 #3", 1, 1)}
+    assert signature(made, netlab) == {Signature("partly", "#2 and #3 died in home", 1, 1)}
 
 
 @lab("checksum")
 def test_a_stale_checksum_dies_one_hop_later(netlab: Lab) -> None:
     made = probe(netlab)
-    assert signature(made, netlab) == {Signature("partly", "isp: dropped #2 #3", 1, 3)}
+    assert signature(made, netlab) == {Signature("partly", "#2 and #3 died in isp", 1, 3)}
     assert header_errors(netlab, "isp") == 2 * len(NUMBERS)
 
 
@@ -106,7 +112,8 @@ def test_the_kernel_s_own_word_for_it(netlab: Lab) -> None:
         pytest.skip(f"no drop reasons: {error}")
     finally:
         watching.stop()
-    assert {row.reason for row in probe(netlab).rows} == {"isp: dropped, IP_CSUM #2 #3"}
+    [reason] = {row.reason for row in probe(netlab).rows}
+    assert reason.startswith("#2 and #3 died in isp: the IP header checksum is wrong [IP_CSUM")
 
 
 def _inside(netlab: Lab, node: str, action: Callable[[], T]) -> T:
@@ -119,14 +126,16 @@ def header_errors(netlab: Lab, node: str) -> int:
     return int(dict(zip(names, values, strict=True))["InHdrErrors"])
 
 
-CLASH = "home: conntrack clash (insert_failed), dropped"
+CLASH = f"in home: {verdict.CLASH}"
+"""Only a counter knows it where the user sees no drop reasons: then it "probably died"."""
 
 
 @lab("clash")
 def test_the_first_of_two_clients_keeps_the_mapping(netlab: Lab) -> None:
     assert {row.outcome for row in probe(netlab, "other").rows} == {"received"}
     second = probe(netlab, forget=False)
-    assert {(row.outcome, row.reason, row.arrived) for row in second.rows} == {("lost", CLASH, 0)}
+    assert {(row.outcome, row.arrived) for row in second.rows} == {("lost", 0)}
+    assert all(CLASH in row.reason for row in second.rows)
     # It is the flow that has the mapping and not the client that is refused: other goes on …
     assert {row.outcome for row in probe(netlab, "other", forget=False).rows} == {"received"}
     # … and with the mapping gone the client is as good as anybody.
@@ -155,7 +164,8 @@ def test_one_packet_from_the_server_takes_the_mapping_from_all(netlab: Lab) -> N
     assert all(row.succeeded for row in rows)
     for client in ("client", "other"):
         made = probe(netlab, client, forget=False)
-        assert {(row.outcome, row.reason) for row in made.rows} == {("lost", CLASH)}
+        assert {row.outcome for row in made.rows} == {"lost"}
+        assert all(CLASH in row.reason for row in made.rows)
 
 
 @lab("clash")
@@ -163,7 +173,8 @@ def test_one_packet_then_nothing_when_the_mapping_changes_hands(netlab: Lab) -> 
     assert {row.arrived for row in probe(netlab, packets=1).rows} == {1}
     # Between two packets of the client the entry expires and the other host is quicker.
     assert {row.arrived for row in probe(netlab, "other", packets=1).rows} == {1}
-    assert {row.reason for row in probe(netlab, packets=2, forget=False).rows} == {CLASH}
+    last = probe(netlab, packets=2, forget=False)
+    assert all(CLASH in row.reason for row in last.rows)
 
 
 @pytest.mark.netlab(topology="topologies/nat.yaml")

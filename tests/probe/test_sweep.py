@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -14,9 +15,10 @@ import pytest
 
 from netlab.cli import main
 from netlab.errors import LabError
-from netlab.hdp import compare, numbers
+from netlab.hdp import numbers
 from netlab.io.hdp import sweep as drive
 from netlab.linux import namespaces, raw_socket
+from netlab.probe import compare
 from netlab.probe import sweep as probing
 
 if TYPE_CHECKING:
@@ -27,13 +29,13 @@ pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="topologies/nat.ya
 
 def test_every_hop_is_seen(netlab: Lab) -> None:
     [row] = probing.sweep(netlab, "client", "server", arguments=[200]).rows
-    assert [(hop.node, hop.interface, hop.outgoing, hop.packets) for hop in row.hops] == [
-        ("client", "eth0", True, 3),
-        ("nat", "lan", False, 3),
-        ("nat", "wan", True, 3),
-        ("router", "west", False, 3),
-        ("router", "east", True, 3),
-        ("server", "eth0", False, 3),
+    assert [(hop.node, hop.interface, hop.direction, hop.packets) for hop in row.hops] == [
+        ("client", "eth0", "out", 3),
+        ("nat", "lan", "in", 3),
+        ("nat", "wan", "out", 3),
+        ("router", "west", "in", 3),
+        ("router", "east", "out", 3),
+        ("server", "eth0", "in", 3),
     ]
     assert row.latency_us is not None
     assert row.latency_us > 0
@@ -50,7 +52,7 @@ def test_a_rule_of_the_topology_is_named_with_its_line(netlab: Lab) -> None:
     [row] = probing.sweep(netlab, "desk", "server", arguments=[255]).rows
     lines = (Path(__file__).parents[2] / "topologies/firewall.yaml").read_text().splitlines()
     number = next(n for n, line in enumerate(lines, 1) if "drop protocol 255" in line)
-    assert f"firewall: rule drop protocol 255 firewall.yaml:{number} dropped" in row.reason
+    assert f'forward chain, rule "drop protocol 255" (firewall.yaml:{number})' in row.reason
 
 
 def test_repeats_are_equal(netlab: Lab) -> None:
@@ -58,7 +60,6 @@ def test_repeats_are_equal(netlab: Lab) -> None:
     for _ in range(5):
         again = probing.sweep(netlab, "client", "server", packets=2)
         assert compare.lines(compare.changes(first, again, way=True)) == []
-    assert first.unseen == 0
 
 
 def test_the_server_s_limits_are_as_before(netlab: Lab) -> None:
@@ -100,23 +101,22 @@ def test_a_node_without_the_family_says_so(netlab: Lab) -> None:
 def test_a_large_burst_is_seen_whole(netlab: Lab) -> None:
     made = probing.sweep(netlab, "client", "server", arguments=[200], packets=255, size=1400)
     assert [(row.on_wire, row.received) for row in made.rows] == [(255, 255)]
-    assert made.unseen == 0
 
 
 def test_an_interrupted_driver_gives_what_it_has(
     netlab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
-    look = drive._Observer.look
+    look = drive._Driver.look
 
-    def interrupted(self: drive._Observer) -> int:
+    def interrupted(self: drive._Driver) -> None:
         nonlocal looks
         looks += 1
         if looks == 3:
             raise KeyboardInterrupt
-        return look(self)
+        look(self)
 
-    monkeypatch.setattr(drive._Observer, "look", interrupted)
+    monkeypatch.setattr(drive._Driver, "look", interrupted)
     made = probing.sweep(netlab, "client", "server")
     assert made.interrupted
     assert len(made.rows) == 3 * drive._BATCH // 3
@@ -139,7 +139,7 @@ def test_ctrl_c_prints_the_table_so_far(netlab: Lab) -> None:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         ) as running,
     ):  # fmt: skip
-        drive._Waiter([tap]).wait(20)  # the sweep has begun
+        select.select([tap], [], [], 20)  # the sweep has begun
         running.send_signal(signal.SIGINT)
         printed, said = running.communicate(timeout=20)
     assert running.returncode == 130

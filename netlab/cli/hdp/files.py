@@ -13,8 +13,8 @@ from netlab.errors import Diagnostic, InputError, Position
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.hdp.sweep import Sweep
     from netlab.hdp.table import ClientRow, ServerRow
+    from netlab.probe.rows import Sweep
 
 RowT = TypeVar("RowT", "ClientRow", "ServerRow")
 
@@ -85,7 +85,7 @@ def diff(parser: argparse.ArgumentParser) -> None:
 
 
 def _diff(arguments: argparse.Namespace) -> int:
-    from netlab.hdp import compare
+    from netlab.probe import compare
 
     found = compare.changes(_sweep(arguments.before), _sweep(arguments.after), way=arguments.path)
     if arguments.json:
@@ -96,7 +96,7 @@ def _diff(arguments: argparse.Namespace) -> int:
 
 
 def _sweep(path: str) -> Sweep:
-    from netlab.hdp.sweep import Sweep
+    from netlab.probe.rows import Sweep
 
     try:
         return Sweep.from_json(json.loads(text_of(path)))
@@ -120,7 +120,8 @@ def macos(parser: argparse.ArgumentParser) -> None:
 
 
 def _macos(arguments: argparse.Namespace) -> int:
-    from netlab.hdp import grid, published
+    from netlab.diagram.hdp import grid
+    from netlab.probe import published
 
     made = published.macos()
     title = "HDP under every protocol number, macOS on loopback"

@@ -38,7 +38,7 @@ def latency(parser: argparse.ArgumentParser) -> None:
 
 
 def _latency(arguments: argparse.Namespace) -> int:
-    from netlab.hdp import plot
+    from netlab.diagram.hdp import plot
     from netlab.lab.lab import Lab
     from netlab.probe.latency import measure
 

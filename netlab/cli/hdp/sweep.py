@@ -11,7 +11,7 @@ from netlab.cli.hdp import spans, within, write
 from netlab.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
-    from netlab.hdp.sweep import Sweep
+    from netlab.probe.rows import Sweep
 
 PACKETS = 3
 _REMOTE_QUIET = 1.0
@@ -85,9 +85,8 @@ def _sweep(arguments: argparse.Namespace) -> int:
     if arguments.svg:
         _draw(made, arguments.svg, title)
     _print(made, arguments, title)
-    if made.unseen:
-        lost = f"{made.unseen} frames came faster than they could be read: counts are too low"
-        print(lost, file=sys.stderr)
+    for gap in made.gaps:
+        print(f"incomplete capture ({gap})", file=sys.stderr)
     if made.interrupted:
         print(f"interrupted: {len(made.rows)} numbers so far", file=sys.stderr)
         return 130
@@ -100,31 +99,22 @@ def _usage(message: str) -> InputError:
 
 
 def _to_target(arguments: argparse.Namespace) -> tuple[Sweep, str]:
-    from netlab.hdp import numbers
-    from netlab.hdp import sweep as core
-    from netlab.io.hdp import sweep as drive
     from netlab.io.hdp.endpoints import resolve
+    from netlab.probe.sweep import sweep_from_here
 
     target = resolve(arguments.target, arguments.family)
-    # Packets to an address of this very machine come from that address, and can be watched here.
-    local = target.source == target.address
-    if arguments.listen and not local:
+    if arguments.listen and target.source != target.address:
         raise _usage(f"{arguments.target} is another machine: start `netlab hdp server` there")
-    task = drive.Task(
-        family=target.family,
-        target=target.address,
-        client="here",
-        server="here" if local else None,
-        watched=("here",),
-        run=drive.new_run(),
-        arguments=arguments.numbers or tuple(numbers.arguments(target.family)),
+    made = sweep_from_here(
+        target,
+        arguments=arguments.numbers,
         packets=arguments.packets,
         size=arguments.size,
         listen=bool(arguments.listen),
         kernel_header=arguments.kernel_header,
         quiet=_REMOTE_QUIET if arguments.wait is None else arguments.wait,
     )
-    return core.join(drive.run(task)), f"to {arguments.target}"
+    return made, f"to {arguments.target}"
 
 
 def _through_lab(arguments: argparse.Namespace) -> tuple[Sweep, str]:
@@ -154,7 +144,7 @@ def _through_lab(arguments: argparse.Namespace) -> tuple[Sweep, str]:
 
 
 def _draw(made: Sweep, path: str, title: str) -> None:
-    from netlab.hdp import grid
+    from netlab.diagram.hdp import grid
 
     subtitle = f"{title}, {made.packets} packets of each number"
     write(path, grid.svg(made.rows, _title(made), subtitle))
@@ -165,7 +155,7 @@ def _title(made: Sweep) -> str:
 
 
 def _print(made: Sweep, arguments: argparse.Namespace, title: str) -> None:
-    from netlab.hdp import grid, listing
+    from netlab.diagram.hdp import grid, listing
 
     if arguments.json:
         console.print_json(made.to_json())

@@ -1,8 +1,8 @@
-"""Every protocol number through a lab, watched at every hop.
+"""The driver of a sweep: every protocol number sent by one node, and received by another.
 
 One process and one thread hold every socket: a raw socket for each number at the client and, if
-it listens, at the server, and a tap in each node. Sending never pauses. It is over when every
-packet is accounted for or, since some never will be, when nothing more was seen for a while.
+it listens, at the server. Sending never pauses. It is over when every packet was received or,
+since some never will be, when nothing more was seen for a while.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
 
 from netlab.errors import Diagnostic, LabError
-from netlab.hdp import numbers, sweep
+from netlab.hdp import numbers, probes
 from netlab.linux import conntrack_flush, raw_socket
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ LIMIT = 30.0
 """Seconds after which a sweep ends in any case."""
 
 _BATCH = 32
-"""Probes between two looks at the taps: few enough for a buffer of the size that a user gets."""
+"""Probes between two looks: few enough for a buffer of the size that a user gets."""
 
 
 class RunInNetns(Protocol):
@@ -43,16 +43,17 @@ class RunInNetns(Protocol):
         """The result of ``action``."""
 
 
-def here(node: str, action: Callable[[], T], /) -> T:  # noqa: ARG001 - an ``RunInNetns``
+def here(node: str, action: Callable[[], T], /) -> T:  # noqa: ARG001 - a ``RunInNetns``
     """The ``RunInNetns`` of a sweep from this machine itself, whatever its node is called."""
     return action()
 
 
 class Task(NamedTuple):
-    """What to sweep. ``watched`` are the nodes with a tap, the client among them.
+    """What to sweep.
 
-    ``server`` is the node that has ``target``, ``None`` if it cannot be watched; ``listen``: it
-    holds a raw socket for each number. ``forget``: conntrack starts empty in every watched node.
+    ``client`` and ``server`` are nodes; ``server`` has the ``target``, and is ``None`` where
+    nothing can be watched. ``listen``: it holds a raw socket for each number. ``tracking`` are the
+    nodes whose conntrack starts empty.
     ``kernel_header``: send 255 over IPv6 too. ``run`` (16 bits) marks the packets of this sweep.
     """
 
@@ -60,13 +61,12 @@ class Task(NamedTuple):
     target: str
     client: str
     server: str | None
-    watched: tuple[str, ...]
     run: int
     arguments: tuple[int, ...]
     packets: int = 3
     size: int = 0
     listen: bool = True
-    forget: bool = False
+    tracking: tuple[str, ...] = ()
     kernel_header: bool = False
     quiet: float = QUIET
     limit: float = LIMIT
@@ -77,47 +77,42 @@ def new_run() -> int:
     return int.from_bytes(os.urandom(2), "big")
 
 
-def run(task: Task, inside: RunInNetns = here) -> sweep.Evidence:
-    """Sweep, and return what was seen; Ctrl-C or the limit end it early: ``interrupted``."""
+def run(task: Task, activity: Callable[[], int], inside: RunInNetns = here) -> probes.Sent:
+    """Sweep. ``activity`` counts what others have seen so far of the traffic.
+
+    Raises:
+        LabError: too few file descriptors (E616).
+        Unavailable: raw sockets are not allowed here (E601).
+    """
     with contextlib.ExitStack() as stack:
         sockets: list[socket.socket] = []
         stack.enter_context(raw_socket.closing_all(sockets))
-        observer = _Observer(task)
-        for node in task.watched:
-            observer.taps[node] = stack.enter_context(inside(node, raw_socket.Tap))
+        receiving: dict[int, socket.socket] = {}
         if task.listen and task.server is not None:
-            observer.ears = inside(task.server, lambda: _ears(task.family, sockets))
-        if task.forget:
-            for node in task.watched:
-                inside(node, conntrack_flush.forget)
-        before = {node: inside(node, conntrack_flush.clashes) for node in task.watched}
-        mouths, errors = inside(task.client, lambda: _mouths(task, sockets))
-        deadline = time.monotonic() + task.limit
+            receiving = inside(task.server, lambda: _rx_sockets(task.family, sockets))
+        for node in task.tracking:
+            inside(node, conntrack_flush.forget)
+        sending, errors = inside(task.client, lambda: _tx_sockets(task, sockets))
+        driver = _Driver(task, sending, errors, receiving)
         try:
-            interrupted = not _send(task, mouths, errors, observer, deadline)
-            observer.settle(deadline)
+            interrupted = not driver.send()
+            driver.settle(activity)
         except KeyboardInterrupt:
-            observer.look()
+            driver.look()
             interrupted = True
-        after = {
-            node: inside(node, conntrack_flush.clashes) - before[node] for node in task.watched
-        }
-        return sweep.Evidence(
+        return probes.Sent(
             task.family,
+            task.run,
             task.client,
             task.server,
-            bool(observer.ears),
-            tuple(observer.attempts),
-            tuple(observer.sightings),
-            tuple(observer.deliveries),
-            tuple(observer.replies),
-            clashes=tuple(after.items()),
-            unseen=sum(tap.lost for tap in observer.taps.values()),
-            interrupted=interrupted,
+            bool(receiving),
+            tuple(driver.attempts),
+            tuple(driver.deliveries),
+            interrupted,
         )
 
 
-def _mouths(
+def _tx_sockets(
     task: Task, sockets: list[socket.socket]
 ) -> tuple[dict[int, socket.socket], dict[int, int]]:
     """The client's sockets by argument, and the errno of each argument that gave none."""
@@ -136,9 +131,9 @@ def _mouths(
     return opened, errors
 
 
-def _ears(family: int, sockets: list[socket.socket]) -> dict[int, socket.socket]:
+def _rx_sockets(family: int, sockets: list[socket.socket]) -> dict[int, socket.socket]:
     """A raw socket for each number that has one; 0 has none."""
-    ears = {}
+    receiving = {}
     for number in numbers.WIRE_NUMBERS[1:]:
         try:
             rx = raw_socket.raw_socket(family, number)
@@ -148,8 +143,8 @@ def _ears(family: int, sockets: list[socket.socket]) -> dict[int, socket.socket]
             raise
         sockets.append(rx)
         raw_socket.stamp_arrivals(rx)
-        ears[number] = rx
-    return ears
+        receiving[number] = rx
+    return receiving
 
 
 def _too_many() -> LabError:
@@ -157,108 +152,82 @@ def _too_many() -> LabError:
     return LabError(Diagnostic("E616", text, hint="ulimit -n 4096, or fewer --numbers"))
 
 
-def _send(
-    task: Task,
-    mouths: dict[int, socket.socket],
-    errors: dict[int, int],
-    observer: _Observer,
-    deadline: float,
-) -> bool:
-    """Send all probes; False if the time was over before."""
-    probes = sweep.plan(task.family, task.packets, task.arguments)
-    for count, probe in enumerate(probes, 1):
+class _Driver:
+    """Sends from all sockets of the client and collects from all of the server."""
+
+    def __init__(
+        self,
+        task: Task,
+        sending: dict[int, socket.socket],
+        errors: dict[int, int],
+        receiving: dict[int, socket.socket],
+    ) -> None:
+        self._task = task
+        self._sending = sending
+        self._errors = errors
+        self._receiving = receiving
+        self._deadline = time.monotonic() + task.limit
+        self.attempts: list[probes.Attempt] = []
+        self.deliveries: list[probes.Delivery] = []
+
+    def send(self) -> bool:
+        """Send all probes; False if the time was over before."""
+        task = self._task
+        for count, probe in enumerate(probes.plan(task.family, task.packets, task.arguments), 1):
+            self.attempts.append(self._attempt(probe))
+            if count % _BATCH == 0:
+                self.look()
+                if time.monotonic() > self._deadline:
+                    return False
+        return True
+
+    def _attempt(self, probe: probes.Probe) -> probes.Attempt:
         now = time.time_ns()
-        if probe.argument in errors:
-            attempt = sweep.Attempt(probe, now, socket_error=errors[probe.argument])
-        else:
-            datagram = sweep.datagram(probe, task.run, now, task.size)
-            try:
-                mouths[probe.argument].sendto(datagram, (task.target, 0))
-                attempt = sweep.Attempt(probe, now)
-            except OSError as error:
-                attempt = sweep.Attempt(probe, now, send_error=error.errno)
-        observer.attempts.append(attempt)
-        if count % _BATCH == 0:
-            observer.look()
-            if time.monotonic() > deadline:
-                return False
-    return True
+        if probe.argument in self._errors:
+            return probes.Attempt(probe, now, socket_error=self._errors[probe.argument])
+        datagram = probes.datagram(probe, self._task.run, now, self._task.size)
+        try:
+            self._sending[probe.argument].sendto(datagram, (self._task.target, 0))
+        except OSError as error:
+            return probes.Attempt(probe, now, send_error=error.errno)
+        return probes.Attempt(probe, now)
 
+    def look(self) -> None:
+        """Take in all that waits."""
+        run = self._task.run
+        for number, rx in self._receiving.items():
+            for packet in raw_socket.packets(rx):
+                if self._task.family == 4:
+                    probe = probes.recognise(packet.data, run)
+                else:
+                    probe = probes.token(packet.data, number, run)
+                if isinstance(probe, probes.Probe):
+                    self.deliveries.append(probes.Delivery(probe, packet.time, len(packet.data)))
 
-class _Observer:
-    """Collects from all taps and ears of one sweep."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.taps: dict[str, raw_socket.Tap] = {}
-        self.ears: dict[int, socket.socket] = {}
-        self.attempts: list[sweep.Attempt] = []
-        self.sightings: list[sweep.Sighting] = []
-        self.deliveries: list[sweep.Delivery] = []
-        self.replies: list[sweep.Reply] = []
-
-    def look(self) -> int:
-        """Take in all that waits; how much of it was about this sweep."""
-        before = len(self.sightings) + len(self.deliveries) + len(self.replies)
-        for node, tap in self.taps.items():
-            for frame in tap.frames():
-                self._frame(node, frame)
-        for number, rx in self.ears.items():
-            self._hear(number, raw_socket.packets(rx))
-        return len(self.sightings) + len(self.deliveries) + len(self.replies) - before
-
-    def _frame(self, node: str, frame: raw_socket.Frame) -> None:
-        seen = sweep.recognise(frame.data, self.task.run)
-        if isinstance(seen, sweep.Seen):
-            self.sightings.append(
-                sweep.Sighting(
-                    seen.probe,
-                    node,
-                    frame.interface,
-                    frame.outgoing,
-                    frame.time,
-                    seen.source,
-                    seen.length,
-                )
-            )
-        elif isinstance(seen, sweep.Reply) and node == self.task.client and not frame.outgoing:
-            self.replies.append(seen)
-
-    def _hear(self, number: int, packets: Iterable[raw_socket.Packet]) -> None:
-        for packet in packets:
-            if self.task.family == 4:
-                seen = sweep.recognise(packet.data, self.task.run)
-                probe = seen.probe if isinstance(seen, sweep.Seen) else None
-            else:
-                probe = sweep.token(packet.data, number, self.task.run)
-            if probe:
-                self.deliveries.append(sweep.Delivery(probe, packet.time, len(packet.data)))
-
-    def settle(self, deadline: float) -> None:
-        """Look on until all is accounted for, or nothing new comes, or the time is over."""
-        quiet_since = time.monotonic()
-        with _Waiter([*self.taps.values(), *self.ears.values()]) as waiter:
-            while (now := time.monotonic()) < deadline:
-                if self.look():
-                    quiet_since = now
-                elif self._all_accounted_for() or now - quiet_since >= self.task.quiet:
+    def settle(self, activity: Callable[[], int]) -> None:
+        """Look on until all are received, or nothing new is seen, or the time is over."""
+        sent = {attempt.probe for attempt in self.attempts if attempt.is_sent}
+        seen, quiet_since = -1, time.monotonic()
+        with _Waiter(self._receiving.values()) as waiter:
+            while (now := time.monotonic()) < self._deadline:
+                self.look()
+                if sent <= {delivery.probe for delivery in self.deliveries}:
                     return
-                waiter.wait(self.task.quiet)
-
-    def _all_accounted_for(self) -> bool:
-        if not self.ears:
-            return False
-        heard = {delivery.probe for delivery in self.deliveries}
-        return all(a.probe in heard for a in self.attempts if not (a.socket_error or a.send_error))
+                count = activity() + len(self.deliveries)
+                if count != seen:
+                    seen, quiet_since = count, now
+                elif now - quiet_since >= self._task.quiet:
+                    return
+                waiter.wait(self._task.quiet / 10)
 
 
 class _Waiter:
     """Waits until one of many sockets has something."""
 
-    def __init__(self, sources: Iterable[raw_socket.Tap | socket.socket]) -> None:
+    def __init__(self, sockets: Iterable[socket.socket]) -> None:
         self._epoll = select.epoll()
-        for source in sources:
-            self._epoll.register(source.fileno(), select.EPOLLIN)
+        for one in sockets:
+            self._epoll.register(one.fileno(), select.EPOLLIN)
 
     def wait(self, seconds: float) -> None:
         self._epoll.poll(seconds)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from netlab.hdp.sweep import Row, Sweep
+    from netlab.probe.rows import Row, Sweep
 
 _TIMES = {"latency_us"}
 _WAY = {"hops", "length"}

@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netlab.hdp.sweep import Row, Sweep
+    from netlab.probe.rows import Row, Sweep
 
 COLUMNS = (
     "argument", "protocol", "socket_error", "send_error", "sent", "on_wire", "arrived", "received",

@@ -8,10 +8,10 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from netlab.hdp import numbers
-from netlab.hdp.sweep import Row, Sweep
+from netlab.probe.rows import Row, Sweep
 
 if TYPE_CHECKING:
-    from netlab.hdp.verdict import Outcome
+    from netlab.probe.rows import Outcome
 
 SOURCE = "published by HDP's author, not measured here"
 
@@ -23,7 +23,7 @@ def macos() -> Sweep:
 
     The published table has 255 twice, so it has it twice here.
     """
-    text = resources.files("netlab.hdp").joinpath("data/darwin_loopback.csv").read_text("utf-8")
+    text = resources.files("netlab.probe").joinpath("data/darwin_loopback.csv").read_text("utf-8")
     return Sweep(4, 1, tuple(_row(line) for line in csv.DictReader(text.splitlines())))
 
 

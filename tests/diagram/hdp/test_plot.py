@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.hdp import plot
+from netlab.diagram.hdp import plot
 
 SVG = "{http://www.w3.org/2000/svg}"
 VALUES = st.lists(st.integers(1, 10**9), min_size=2, max_size=50)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from xml.sax.saxutils import escape
 
 from netlab.hdp import numbers
-from netlab.hdp.verdict import OUTCOMES, Outcome
+from netlab.probe.rows import OUTCOMES, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from netlab.hdp.sweep import Row
+    from netlab.probe.rows import Row
 
 
 class Look(NamedTuple):

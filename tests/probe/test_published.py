@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from netlab.hdp import published
+from netlab.probe import published
 
 
 def test_the_table_is_whole() -> None:

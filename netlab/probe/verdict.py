@@ -1,45 +1,34 @@
-"""Why a number passed or failed, in a few words.
-
-outcome    meaning
-received   the server has them all: its raw socket, or its interface if it held none
-partly     some arrived, some did not
-refused    they arrived, and an ICMP error came back
-taken      they arrived, no raw socket got them and nothing came back: the kernel kept them
-lost       they left and did not arrive
-unsent     the client's own kernel said no
-unknown    they left, and nothing watches at the far end
-"""
+"""Why a number passed or failed, in a few words; of what died, in those of ``explain``."""
 
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.hdp import numbers
+from netlab.trace.disposition import Disposition
+from netlab.trace.explain import how_it_ended, named
+from netlab.wire import icmp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Outcome: TypeAlias = Literal["received", "partly", "refused", "taken", "lost", "unsent", "unknown"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+    from netlab.probe.rows import Outcome
+    from netlab.trace.model import PacketTrace
 
 
 class Loss(NamedTuple):
-    """Packet ``serial``, from 0, was lost at ``node`` (empty: seen nowhere).
+    """Packet ``number``, from 1, did not arrive; ``end`` is its trace, ``None`` if it has none."""
 
-    ``rule`` and ``reason`` are what a witness said: the label of the rule, the kernel's own word.
-    ``after_leaving``: it was seen to leave that node and not to reach the next.
-    """
-
-    serial: int
-    node: str
-    rule: str = ""
-    reason: str = ""
-    after_leaving: bool = False
+    number: int
+    end: PacketTrace | None = None
 
 
 class Case(NamedTuple):
-    """What is known about one number; the fields are those of ``sweep.Row``."""
+    """What is known about one number; the fields are those of ``Row``.
+
+    ``reply`` is type and code of the ICMP error that came back.
+    """
 
     family: int
     argument: int
@@ -49,15 +38,22 @@ class Case(NamedTuple):
     on_wire: int
     arrived: int | None
     received: int | None
-    reply: str | None
+    reply: tuple[int, int] | None
     losses: tuple[Loss, ...] = ()
-    clashed: frozenset[str] = frozenset()
     untranslated: bool = False
 
     @property
     def protocol(self) -> int:
         """The number on the wire."""
         return numbers.on_the_wire(self.argument)
+
+    @property
+    def reply_text(self) -> str | None:
+        """``icmp 3/2`` or ``icmp6 4/1``."""
+        if self.reply is None:
+            return None
+        kind, code = self.reply
+        return f"icmp{'' if self.family == 4 else '6'} {kind}/{code}"
 
 
 # What Linux does itself with each number, and so neither refuses nor leaves to others: the
@@ -70,6 +66,11 @@ _TAKERS_V6 = {
 
 _NO_NEXT_HEADER = (6, 59)
 
+_NO_LISTENER = {
+    4: {(icmp.UNREACHABLE, icmp.PROTOCOL_UNREACHABLE)},
+    6: {(icmp.V6_PARAMETER_PROBLEM, icmp.V6_UNRECOGNIZED_NEXT_HEADER)},
+}
+
 _SOCKET_ERRORS = {
     errno.EPROTONOSUPPORT: "socket(): 0 is IPPROTO_IP, a wildcard, and a raw socket needs a number",
     errno.EINVAL: "socket(): Linux knows 0 ... 262",
@@ -77,19 +78,30 @@ _SOCKET_ERRORS = {
     errno.EACCES: "socket(): CAP_NET_RAW is missing",
 }
 
-_ICMP = {
-    "icmp 3/0": "net unreachable", "icmp 3/1": "host unreachable",
-    "icmp 3/2": "protocol unreachable", "icmp 3/3": "port unreachable",
-    "icmp 3/4": "fragmentation needed", "icmp 3/9": "network prohibited",
-    "icmp 3/10": "host prohibited", "icmp 3/13": "administratively prohibited",
-    "icmp 11/0": "TTL exceeded", "icmp 11/1": "reassembly time exceeded",
-    "icmp 12/0": "parameter problem",
-    "icmp6 1/0": "no route", "icmp6 1/1": "administratively prohibited",
-    "icmp6 1/3": "address unreachable", "icmp6 1/4": "port unreachable",
-    "icmp6 2/0": "packet too big", "icmp6 3/0": "hop limit exceeded",
-    "icmp6 4/0": "erroneous header field", "icmp6 4/1": "unrecognised next header",
-    "icmp6 4/2": "unrecognised option",
-}  # fmt: skip
+_BEFORE_DELIVERY = frozenset(
+    {
+        Disposition.DENIED, Disposition.NAT_CLASH, Disposition.RPF_FAILED, Disposition.MARTIAN,
+        Disposition.NO_ROUTE, Disposition.NOT_FORWARDING, Disposition.TTL_EXPIRED,
+    }
+)  # fmt: skip
+"""How a packet dies at its destination before any protocol of the kernel gets it."""
+
+_AT_DELIVERY = frozenset({Disposition.NO_LISTENER, Disposition.UNKNOWN})
+
+
+def has_reached(end: PacketTrace, server: str | None, protocol: int) -> bool:
+    """Whether a packet that ended so came as far as the protocols of ``server``.
+
+    What one of the kernel's own protocols refuses has reached it.
+    """
+    if not end.hops or (end.node, end.hops[-1].node) != (server, server):
+        return False
+    if end.hops[-1].direction != "in":
+        return False
+    if end.arrived or end.disposition in _AT_DELIVERY:
+        return True
+    version = end.packet.version
+    return protocol in _takers(version) and end.disposition not in _BEFORE_DELIVERY
 
 
 def judge(case: Case) -> tuple[Outcome, str]:
@@ -98,7 +110,7 @@ def judge(case: Case) -> tuple[Outcome, str]:
     reason = _REASONS[outcome](case)
     notes = [reason] if reason else []
     if outcome != "unsent":
-        notes += _notes(case)
+        notes += _notes(case, outcome)
     return outcome, "; ".join(notes)
 
 
@@ -139,10 +151,16 @@ def _errno(number: int) -> str:
 
 
 def _refused(case: Case) -> str:
-    reply = case.reply or ""
-    meaning = _ICMP.get(reply)
-    text = f"{reply} {meaning}" if meaning else reply
-    return f"no listener: {text}" if reply in ("icmp 3/2", "icmp6 4/1") else text
+    return (
+        f"no listener: {_reply(case)}" if case.reply in _NO_LISTENER[case.family] else _reply(case)
+    )
+
+
+def _reply(case: Case) -> str:
+    """``icmp 3/2 protocol unreachable``."""
+    assert case.reply
+    meaning = icmp.MEANINGS[case.family].get(case.reply)
+    return f"{case.reply_text} {meaning}" if meaning else f"{case.reply_text}"
 
 
 def _taken(case: Case) -> str:
@@ -159,31 +177,17 @@ def _received(case: Case) -> str:
 
 
 def _lost(case: Case) -> str:
-    """Each place with its rule and its packets, the packets named only if not all were lost."""
-    places: dict[str, list[int]] = {}
+    """Each end, with its packets only if not all ended so."""
+    ends: dict[str, list[int]] = {}
     for loss in case.losses:
-        places.setdefault(_place(loss, case), []).append(loss.serial + 1)
-    if len(places) == 1 and len(case.losses) == case.sent:
-        return next(iter(places))
-    return "; ".join(
-        place + "".join(f" #{serial}" for serial in serials) for place, serials in places.items()
-    )
+        end = how_it_ended(loss.end) if loss.end else "was seen nowhere"
+        ends.setdefault(end, []).append(loss.number)
+    if len(ends) == 1 and len(case.losses) == case.sent:
+        return next(iter(ends))
+    return "; ".join(f"{named(lost)} {end}" for end, lost in ends.items())
 
 
-def _place(loss: Loss, case: Case) -> str:
-    if not loss.node:
-        return "sent, and seen nowhere"
-    if loss.rule:
-        return f"{loss.node}: {loss.rule} dropped"
-    if loss.after_leaving:
-        return f"lost after leaving {loss.node}"
-    # The kernel has no reason of its own for a clash: Netfilter dropped the packet, as by a rule.
-    if loss.node in case.clashed and loss.reason in ("", "NETFILTER_DROP"):
-        return f"{loss.node}: conntrack clash (insert_failed), dropped"
-    return f"{loss.node}: dropped, {loss.reason}" if loss.reason else f"{loss.node}: dropped"
-
-
-def _notes(case: Case) -> list[str]:
+def _notes(case: Case, outcome: Outcome) -> list[str]:
     notes = []
     if case.argument != case.protocol:
         notes.append(f"leaves as protocol {case.protocol}")
@@ -192,8 +196,8 @@ def _notes(case: Case) -> list[str]:
         notes.append(f"IPPROTO_RAW, with {option} switched off")
     if case.untranslated:
         notes.append("left the NAT untranslated")
-    if case.reply and case.received:
-        notes.append(f"{case.reply} came back")
+    if case.reply and outcome != "refused":
+        notes.append(f"{_reply(case)} came back")
     taker = _takers(case.family).get(case.protocol)
     if taker and case.received:
         notes.append("a copy: the kernel takes this number too")
