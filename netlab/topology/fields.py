@@ -378,7 +378,10 @@ EndAddress = Annotated[Any, BeforeValidator(_end_address), WithJsonSchema(_STRIN
 Mac = Annotated[
     Any,
     BeforeValidator(_mac),
-    WithJsonSchema({**_STRING, "pattern": "^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"}),
+    # An editor may read it as a number in base 60, as YAML 1.1 does.
+    WithJsonSchema(
+        {"type": ["string", "integer"], "pattern": "^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"}
+    ),
 ]
 Destination = Annotated[Any, BeforeValidator(_destination), WithJsonSchema(_STRING)]
 Subnet = Annotated[Any, BeforeValidator(_subnet), WithJsonSchema(_STRING)]
