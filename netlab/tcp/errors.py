@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 MINIMUM_MTU = {4: 552, 6: 1280}
 """What is believed at the least of an ICMP error that says less.
 
-An error is easily forged, and one of "MTU 0" would leave segments of 28 octets. IPv6 promises 1280
-(RFC 8200 section 5); for IPv4 552 is Linux's (``ip_rt_min_pmtu``), which then lets routers fragment.
+An error is easily forged, and one of "MTU 0" would leave segments of 28 octets. IPv6 promises
+1280 (RFC 8200 section 5). For IPv4 552 is Linux's (``ip_rt_min_pmtu``), which then lets routers
+fragment.
 """
 
 _SOFT_V4 = frozenset({icmp.TIME_EXCEEDED, icmp.PARAMETER_PROBLEM})

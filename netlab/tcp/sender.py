@@ -241,8 +241,8 @@ class Sender:
     def _nagle_holds(self, length: int) -> bool:
         """True if the last, small part has to wait: corked, or by RFC 9293 section 3.7.4.
 
-        Nagle's algorithm in Minshall's form, as Linux does: only while another small segment is unacknowledged, so
-        that the end of a long message is not held back by its own beginning.
+        Nagle's algorithm in Minshall's form, as Linux does: only while another small segment is
+        unacknowledged, so that the end of a long message is not held back by its own beginning.
         """
         if (self.cork or self.more) and not self.fin:
             return True
