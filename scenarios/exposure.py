@@ -32,7 +32,7 @@ UNKNOWN = bytes([253, 4, 0xBE, 0xEF])
 
 
 class Setting(NamedTuple):
-    """A box, and where it stands; ``holds`` if it keeps data back for a while."""
+    """A box, and where it is; ``holds`` if it keeps data back for a while."""
 
     name: str
     place: str = WIRE

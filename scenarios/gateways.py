@@ -21,7 +21,7 @@ LONGEST = 1024
 """Seconds of silence that no mapping survives here."""
 
 EXACT = 5
-"""Seconds to which a timeout is told."""
+"""Seconds to which a timeout is measured."""
 
 CLOSED = 9
 

@@ -8,7 +8,7 @@ from netlab.middlebox.catalogue import CATALOGUE
 HEAD = """\
 # Middleboxes
 
-A middlebox stands at a node that forwards, if nftables rules can be it, or on a link, if it needs
+A middlebox is at a node that forwards, if nftables rules can be it, or on a link, if it needs
 a program. `netlab boxes` lists the kinds, `netlab verify FILE` measures those of a topology from
 their ends. This page is made from the catalogue by `scripts/middleboxes.py`.
 
@@ -61,7 +61,7 @@ class EverySecond(Middlebox):
 answer; nothing is a drop, and `Drop("why")` one that gives its reason. `pkt.ip`, `pkt.tcp` and
 `pkt.payload` are the headers and the data, `pkt.with_tcp(...)` a copy with right lengths and
 checksums, `self.rng` a random source that the topology seeds. Keys beside `python:` are arguments
-of the class. What it does with each packet is told by `netlab trace` (docs/fate.md). It is tried
+of the class. What it does with each packet is shown by `netlab trace` (docs/fate.md). It is tried
 without root over a simulated wire:
 
 ```python

@@ -26,7 +26,7 @@ LEFT_BY: dict[Direction, str] = {"outbound": "b", "inbound": "a"}
 
 
 class Boxes:
-    """What is told in all of ``wires``. A wire whose program is gone is a gap of its own."""
+    """What the programs in all of ``wires`` report. A wire whose program is gone is a gap."""
 
     def __init__(self, wires: Sequence[str], inside: RunInNetns) -> None:
         self.gaps: list[Gap] = []
@@ -90,13 +90,13 @@ class Boxes:
         if farewell != NOTHING:
             self._lose(wire, "it ended")
         for text in reports:
-            told = decode(text)
-            if isinstance(told, Lost):
-                self._lose(wire, f"{told.events} events came too fast")
-            elif isinstance(told, Missed):
-                self._missed.append(Count(wire, MISSED, told.packets))
+            report = decode(text)
+            if isinstance(report, Lost):
+                self._lose(wire, f"{report.events} events came too fast")
+            elif isinstance(report, Missed):
+                self._missed.append(Count(wire, MISSED, report.packets))
             else:
-                log.read(told)
+                log.read(report)
         self._logs.append(log)
 
     def counts(self) -> list[Count]:
@@ -104,7 +104,7 @@ class Boxes:
         return self._missed
 
     def box_events(self) -> list[BoxEvent]:
-        """Every packet that a wire told of, wire by wire in the order in which they came."""
+        """Every packet that a wire reported, wire by wire in the order in which they came."""
         return [box_event for log in self._logs for box_event in log.box_events()]
 
 
@@ -120,7 +120,7 @@ def _connect() -> socket.socket:
 
 
 class _Log:
-    """The packets of one wire, put together from what was told of them."""
+    """The packets of one wire, put together from what was reported of them."""
 
     def __init__(self, wire: str) -> None:
         self._wire = wire
@@ -131,7 +131,7 @@ class _Log:
         self._left: dict[int, list[tuple[str, bytes]]] = {}
 
     def read(self, events: Iterable[Event]) -> None:
-        """More events, in the order in which they were told."""
+        """More events, in the order in which they were reported."""
         for event in events:
             self._numbers.setdefault(event.number)
             match event:

@@ -1,6 +1,6 @@
 """What conntrack made of flows: its own events, by netlink.
 
-An entry is told of when its first packet has left the node (its translation is settled then), when
+An entry is reported when its first packet has left the node (its translation is settled then), when
 its state changes, and when it goes. Messages: include/uapi/linux/netfilter/nfnetlink_conntrack.h,
 
     tuple     IP part (source, destination), protocol part (number, ports, ICMP identifier)
@@ -115,7 +115,7 @@ def _event(node: str, when: int, kind: int, flags: int, payload: bytes) -> FlowE
 
 
 def flow(nested: bytes) -> Flow | None:
-    """A tuple; of an ICMP echo the identifier stands for both ports. ``None`` if it is broken."""
+    """A tuple; of an ICMP echo the identifier is both ports. ``None`` if it is broken."""
     parts = dict(netlink.attributes(nested))
     addresses = dict(netlink.attributes(parts.get(_IP, b"")))
     above = dict(netlink.attributes(parts.get(_PROTOCOL, b"")))

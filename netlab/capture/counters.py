@@ -1,7 +1,7 @@
 """Counters of a node, before and after: SNMP, connection tracking, queues.
 
 A counter does not say which packet, but it is the only witness of some deaths (a NAT clash), and
-without BPF of many. What did not rise is not told.
+without BPF of many. What did not rise is left out.
 """
 
 from __future__ import annotations

@@ -198,7 +198,7 @@ class _Traced:
 
 
 class Mark(NamedTuple):
-    """A chain of ours: where it stands, and the rules in it."""
+    """A chain of ours: its place, and the rules in it."""
 
     hook: str
     priority: int

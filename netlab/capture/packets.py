@@ -141,12 +141,12 @@ class Capture:
         self._told = self._told or [0] * len(self._rings)
         return self._read(self._told)
 
-    def _read(self, told: list[int]) -> list[Frame]:
-        """The frames after the first ``told`` blocks of each ring, which is brought up to date."""
+    def _read(self, known: list[int]) -> list[Frame]:
+        """The frames after the first ``known`` blocks of each ring, which is brought up to date."""
         found: list[Frame] = []
         for number, ring in enumerate(self._rings):
-            found += ring.frames(told[number])
-            told[number] = len(ring.copies)
+            found += ring.frames(known[number])
+            known[number] = len(ring.copies)
         found.sort(key=lambda frame: frame.time_ns)
         return found
 

@@ -21,7 +21,7 @@ def set_(parser: argparse.ArgumentParser) -> None:
         "  netlab set mylab/nat.nat.timeouts udp=5"
     )
     parser.add_argument(
-        "target", metavar="[LAB/]NODE.KEY", help="where in the file the values would stand"
+        "target", metavar="[LAB/]NODE.KEY", help="where the values would be in the file"
     )
     parser.add_argument("values", metavar="KEY=VALUE", nargs="+", help="what to set there")
     parser.set_defaults(run=_set)
@@ -86,7 +86,7 @@ def _pairs(words: list[str]) -> dict[str, str]:
         key, equals, value = word.partition("=")
         if not (key and equals):
             raise InputError(
-                Diagnostic("E417", f"{word!r} is no KEY=VALUE", hint="as in delay=50ms")
+                Diagnostic("E417", f"{word!r} is not KEY=VALUE", hint="as in delay=50ms")
             )
         pairs[key] = value
     return pairs

@@ -1,7 +1,7 @@
 """The translator between IPv4 and IPv6 at a TUN device of a NAT's own (NAT64).
 
 The kernel routes the IPv6 prefix and the lent IPv4 addresses to the device; what is read there
-goes back translated. ``main`` is told all in one JSON text, see ``plan.nat64``, and says ``ready``.
+goes back translated. ``main`` takes all of it as JSON, see ``plan.nat64``, and says ``ready``.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def carry(tun: Tun, translator: Translator) -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Run until killed."""
-    told = json.loads(argv[0])
+    settings = json.loads(argv[0])
     translator = Translator(
-        Embedding(IPv6Network(told["prefix"])),
-        AddressPool(IPv4Network(told["lent"])),
-        IPv4Address(told["own"]).packed,
-        told["mtu"],
+        Embedding(IPv6Network(settings["prefix"])),
+        AddressPool(IPv4Network(settings["lent"])),
+        IPv4Address(settings["own"]).packed,
+        settings["mtu"],
     )
-    with Tun(told["device"], offload=False) as tun:
+    with Tun(settings["device"], offload=False) as tun:
         print("ready", flush=True)
         while True:
             select.select((tun,), (), ())

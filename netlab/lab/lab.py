@@ -87,7 +87,7 @@ class Lab:
         return self
 
     def stop(self) -> None:
-        """Remove it: programs, namespaces, names, files. Stopping twice is no error."""
+        """Remove it: programs, namespaces, names, files. Stopping twice is not an error."""
         from netlab.lab import remove
 
         if self._claim:

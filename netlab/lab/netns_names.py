@@ -47,7 +47,7 @@ def refuse_taken(lab: Lab) -> None:
 
 
 def is_ours(path: str, directory: str) -> bool:
-    """Whether ``path`` is a link into ``directory``, which is how our names are told apart."""
+    """Whether ``path`` is a link into ``directory``, which is how our names are recognised."""
     try:
         return os.readlink(path).startswith(f"{directory}/")
     except OSError:

@@ -11,7 +11,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def set_pdeathsig(parent: int) -> None:
-    """Have SIGTERM sent to this process when ``parent``, who started it, is no more.
+    """Have SIGTERM sent to this process when ``parent``, who started it, is gone.
 
     It is the thread of the parent that counts: the one that started this process must live as long
     as the parent. A change of credentials, such as a user namespace, undoes it.

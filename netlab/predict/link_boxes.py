@@ -47,7 +47,7 @@ class Kept(NamedTuple):
 
 
 class LinkBoxes:
-    """The boxes of one wire, as its program is told of them."""
+    """The boxes of one wire, as its program gets them."""
 
     def __init__(self, described: Sequence[Mapping[str, Any]]) -> None:
         self.is_fresh = True

@@ -55,14 +55,14 @@ def lines(found: list[Change]) -> list[str]:
     """The changes for people, two lines each."""
     text = []
     for change in found:
-        text.append(f"{change.argument:4}  - {_told(change.before)}")
-        text.append(f"      + {_told(change.after)}")
-        if change.before and change.after and _told(change.before) == _told(change.after):
+        text.append(f"{change.argument:4}  - {_shown(change.before)}")
+        text.append(f"      + {_shown(change.after)}")
+        if change.before and change.after and _shown(change.before) == _shown(change.after):
             text[-1] += f" ({', '.join(change.fields)} differ)"
     return text
 
 
-def _told(row: Row | None) -> str:
+def _shown(row: Row | None) -> str:
     return f"{row.outcome}: {row.reason}" if row else "not tried"
 
 

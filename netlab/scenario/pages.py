@@ -284,18 +284,18 @@ def _repeat(outcome: Outcome) -> Iterator[Block]:
     yield Grid(("made with", ""), rows)
 
 
-MOST_TOLD = 3
+MOST_SHOWN = 3
 """Packets whose journeys a failed step shows."""
 
 
 def journeys(done: Done) -> str:
     """The paths of the first packets that did not end as expected; empty if all did."""
     wrong = [n for verdict in done.verdicts if not verdict.passed for n in verdict.packets]
-    told = sorted(set(wrong))[:MOST_TOLD]
+    shown = sorted(set(wrong))[:MOST_SHOWN]
     chosen = [
         packet_trace
         for packet_trace in done.traces or ()
-        if done.numbers.get(packet_trace.id) in told
+        if done.numbers.get(packet_trace.id) in shown
     ]
     return trace_text.text(Traces(chosen), done.numbers) if chosen else ""
 
@@ -315,12 +315,12 @@ def _markdown(outcome: Outcome) -> Iterator[str]:
         mark = "✅" if verdict.passed else "❌"
         yield f"| {mark} | {_cell(verdict.text)} | {_cell(verdict.observed)} |"
     for done in run.done:
-        if told := journeys(done):
+        if shown := journeys(done):
             yield ""
             yield f"What became of the packets of *{_cell(done.step.name)}*:"
             yield ""
             # Indented, so that nothing in it can end the block.
-            yield from (f"    {line}".rstrip() for line in told.splitlines())
+            yield from (f"    {line}".rstrip() for line in shown.splitlines())
     same = "" if outcome.digests_equal else ", **not the same each time**"
     yield ""
     yield f"{len(outcome.runs)} run(s){same}; digest `{run.digest[:16]}`, seed {outcome.seed}"

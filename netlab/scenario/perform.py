@@ -233,7 +233,7 @@ class Performer:
             if seen.exit == UNAVAILABLE:
                 raise Unavailable(Diagnostic("E914", seen.errors.strip()))
             if seen.failure or seen.exit:
-                failure = seen.failure or f"{call.function} came to no end"
+                failure = seen.failure or f"{call.function} did not finish"
                 return seen._replace(exit=None, failure=failure)
             return seen._replace(exit=None, table=tuple(json.load(rows)))
 

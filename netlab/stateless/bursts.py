@@ -56,7 +56,7 @@ class Token(NamedTuple):
 
 
 def encode_token(token: Token) -> int:
-    """The TSval that stands for a token."""
+    """The TSval that encodes a token."""
     return FIRST + (token.resource << _LENGTH_BITS | token.request_length)
 
 

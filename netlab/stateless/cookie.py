@@ -37,13 +37,13 @@ SLOT = 128
 """Seconds; a connection is recognised for one to two slots after its SYN."""
 
 SEGMENT_SIZES = (536, 1220, 1300, 1360, 1400, 1440, 1460, 8960)
-"""What the three bits stand for: RFC 9293's default, the IPv6 minimum, tunnels, Ethernet, jumbo."""
+"""What the three bits mean: RFC 9293's default, the IPv6 minimum, tunnels, Ethernet, jumbo."""
 
 _PORTS = struct.Struct("!HH")
 INDEX_SHIFT = 29
 BALANCE = (1 << INDEX_SHIFT) - 1
 SIGNED = 1 << INDEX_SHIFT - 1
-"""Where the index stands, the bits below it, and what makes a negative balance positive."""
+"""The position of the index, the bits below it, and what makes a negative balance positive."""
 
 
 class Position(NamedTuple):
@@ -64,7 +64,7 @@ def initial_sequence_number(syn: Segment, now: float, secret: bytes, mss: int) -
 def position(
     segment: Segment, now: float, secret: bytes, lowest: int, highest: int
 ) -> Position | None:
-    """Where the segment stands, or ``None`` if no SYN+ACK of ours came before it.
+    """Where the segment is in the stream, or ``None`` if no SYN+ACK of ours came before it.
 
     Only balances from ``lowest`` to ``highest`` are believed: the wider the range, the more
     guesses pass.

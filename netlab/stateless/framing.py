@@ -38,7 +38,7 @@ class Framing(Protocol):
         """The requests at the start of ``data``; never raises, whatever the data."""
 
     def wrap(self, answer: bytes) -> bytes:
-        """An answer as it stands in the stream."""
+        """An answer as it is in the stream."""
 
     def request_too_long(self, data: bytes) -> bytes | None:
         """The answer to a request that needs more than one segment; ``None``: reset."""

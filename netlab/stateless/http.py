@@ -119,7 +119,7 @@ def _chunked_end(data: bytes, at: int) -> int | None:
 
 
 def parse(request: bytes) -> Head | None:
-    """Method and target, or ``None`` if it is no HTTP/1 request."""
+    """Method and target, or ``None`` if it is not an HTTP/1 request."""
     line = _REQUEST_LINE.match(request)
     return Head(line[1].decode("ascii"), line[2].decode("latin-1")) if line else None
 

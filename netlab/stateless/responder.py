@@ -112,7 +112,7 @@ def _receive_data(segment: Segment, where: Position, rules: Rules) -> Reaction:
 def reply(request: Request, answers: Sequence[bytes | None], rules: Rules) -> list[Segment]:
     """The segments that carry ``answers``, one for each message of the request, in order.
 
-    ``None`` stands for a request that cannot be answered: the connection is reset. Answers that
+    ``None`` means a request that cannot be answered: the connection is reset. Answers that
     do not fit into the client's window are left out together with the acknowledgement of their
     requests, which will come again; if not even the first fits, the framing excuses itself.
     """
@@ -232,7 +232,7 @@ def _last(segment: Segment, answer: bytes, cut: int) -> Segment:
 
 
 def _reset(segment: Segment) -> Segment:
-    """RFC 9293 section 3.10.7.1: for a segment with ACK the reset stands at SEG.ACK."""
+    """RFC 9293 section 3.10.7.1: for a segment with ACK the reset is at SEG.ACK."""
     return _answer(segment, flags=RST, ack=0)._replace(options=b"")
 
 

@@ -12,7 +12,7 @@ and the user's calls are those of RFC 9293 section 3.9.1: ``open``, ``send``, ``
 ``close``, ``abort``. After any of these, call ``to_send``. ``now`` is in seconds on any clock that
 does not run backwards.
 
-What happens to a segment that arrives stands in ``netlab.tcp.segment_arrives``, how one is made in
+What happens to a segment that arrives is in ``netlab.tcp.segment_arrives``, how one is made in
 ``netlab.tcp.output``; the states are those of the table in ``netlab.tcp.state``.
 """
 
@@ -271,7 +271,7 @@ class Connection:
         return max(mss - (TIMESTAMPS_LENGTH if self.timestamps else 0), 1)
 
     def soft_error(self, text: str) -> None:
-        """Something that may pass (MUST-56): the user is told and nothing else happens."""
+        """Something that may pass (MUST-56): the user is informed and nothing else happens."""
         self.trouble = text
         self.events |= TROUBLE
 

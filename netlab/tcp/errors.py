@@ -47,7 +47,7 @@ class Notice(NamedTuple):
 
 
 class Datagram(NamedTuple):
-    """A packet that is no TCP segment, as far as it matters here."""
+    """A packet that is not a TCP segment, as far as it matters here."""
 
     version: int
     source: bytes

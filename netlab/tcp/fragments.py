@@ -23,7 +23,7 @@ OVERHEAD = 200  # octets of memory for a piece, about
 LARGEST = 0xFFFF
 
 Frame = ipv4.Header | tuple[ipv6.Header, tuple[ipv6.Extension, ...]]
-"""What stands in front of the data of a packet that is whole."""
+"""What precedes the data of a packet that is whole."""
 
 
 class Piece(NamedTuple):

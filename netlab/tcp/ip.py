@@ -58,7 +58,7 @@ def complete(packet: Packet) -> bytes:
 class Envelope:
     """The socket pair of one connection, and the headers that it leads to.
 
-    ``key`` is the pair as it stands in packets that come in: remote address, local address, remote
+    ``key`` is the pair as it is in packets that come in: remote address, local address, remote
     port, local port. ``ident`` is the identification of the packet before the first (IPv4).
     """
 

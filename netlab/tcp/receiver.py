@@ -235,7 +235,7 @@ class Receiver:
 
     @property
     def wnd(self) -> int:
-        """RCV.WND: how much the peer may still send, as it was told."""
+        """RCV.WND: how much the peer may still send, as advertised to it."""
         return self.edge - self.nxt
 
     def _wanted_edge(self) -> int:
@@ -257,7 +257,7 @@ class Receiver:
 
     @property
     def update_due(self) -> bool:
-        """True if the window has opened so far that the peer should be told without delay.
+        """True if the window has opened so far that it should be advertised without delay.
 
         While the peer has room for a good many segments it will send them, and learn of the window
         from their ACKs.

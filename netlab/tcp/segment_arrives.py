@@ -230,7 +230,7 @@ def _acceptable(c: Connection, segment: Segment, seq: int, now: float) -> bool:
     """The acceptability test for segments that are not just data.
 
     Wider than the RFC's table in two ways: a segment that begins before the window and ends behind
-    it is acceptable, and so is one without data at the window's right edge, where a peer stands
+    it is acceptable, and so is one without data at the window's right edge, where a peer is
     that has filled the window.
     """
     receiver, flags = c.receiver, segment.flags
@@ -345,7 +345,7 @@ def _take_ack(c: Connection, segment: Segment, seq: int, now: float) -> bool:
         _challenge(c, now)
         return False
     if ack < sender.una:
-        # An old ACK; one that is too old is nobody's (RFC 5961 section 5, MAY-12).
+        # An old ACK; one that is too old is not answered (RFC 5961 section 5, MAY-12).
         if ack < sender.una - sender.max_wnd:
             _challenge(c, now)
             return False
@@ -375,7 +375,7 @@ def _advance(c: Connection, segment: Segment, ack: int, window: int, now: float)
             (unwrap(left, ack), unwrap(right, ack)) for left, right in segment.options.sack
         )
     # RFC 5681 section 2, for a peer without SACK. The answers to window probes are alike too, but
-    # they are no sign of a loss.
+    # they are not a sign of loss.
     duplicate = (
         ack == una
         and sender.nxt > una

@@ -23,7 +23,7 @@ def wrap(position: int) -> int:
 
 
 def unwrap(number: int, near: int) -> int:
-    """The integer that ``number`` stands for, at most 2**31 away from ``near``.
+    """The integer that ``number`` represents, at most 2**31 away from ``near``.
 
     Exactly 2**31 away it is taken to lie before ``near``, so that it counts as old.
     """

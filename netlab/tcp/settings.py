@@ -38,7 +38,7 @@ class Settings(NamedTuple):
     maximum_rto: float = 60.0
     """RFC 6298; its minimum of 1 s is a SHOULD that no widespread stack follows, this is Linux'."""
     r1: int = 3
-    """Retransmissions of one segment after which the user is told (SHLD-9, SHLD-10)."""
+    """Retransmissions of one segment after which the user is informed (SHLD-9, SHLD-10)."""
     user_timeout: float = 100.0
     """R2: the time without progress after which a connection is given up (SHLD-11)."""
     syn_timeout: float = 180.0

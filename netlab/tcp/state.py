@@ -18,7 +18,7 @@
            TIME_WAIT <-----'-------- EXPIRY ----------> CLOSED
 
 An event here is what is left of a segment after it was judged: a SYN that was refused or an ACK of
-something older is no event. Whatever leads out of a state is in ``TRANSITIONS`` and nowhere else;
+something older is not one. Whatever leads out of a state is in ``TRANSITIONS`` and nowhere else;
 ``diagram`` draws it. ABORT, a valid RST, and giving up lead to CLOSED from everywhere, except that
 a connection which a passive OPEN began, and which is not yet synchronised, falls back to LISTEN
 (MUST-11): this is why the table asks for the role.

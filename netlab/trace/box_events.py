@@ -69,7 +69,7 @@ def _take(waiting: dict[tuple[str, str, bytes], deque[BoxEvent]], frame: Frame) 
     return queue.popleft() if queue else None
 
 
-def told(box_event: BoxEvent) -> tuple[str, ...]:
+def describe(box_event: BoxEvent) -> tuple[str, ...]:
     """What the boxes did with a packet that went on: ``delayed by impair (nat.yaml:12)``."""
     words = [
         f"{'made' if n == 0 and not box_event.came else _WORDS[action.what]} by {_who(action)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.trace.box_events import told
+from netlab.trace.box_events import describe
 from netlab.trace.correlate import correlate
 from netlab.trace.model import Hop, PacketTrace, Traces
 from netlab.trace.nat_bindings import Bindings
@@ -66,7 +66,7 @@ def _hops(track: Track, bindings: Bindings) -> Iterator[Hop]:
             seen.direction,
             seen.time_ns,
             changed,
-            told(box_event) if box_event else (),
+            describe(box_event) if box_event else (),
             bindings.translated(seen.node, before, seen.view) if changed else "",
         )
         before = seen.view

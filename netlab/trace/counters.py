@@ -96,7 +96,7 @@ CAUSES = (
     Cause(("TcpExt.ListenOverflows", "TcpExt.ListenDrops"), True, _D.SOCKET_FULL,
           "the listener's accept queue is full", _syn, silent=True),
     Cause(("Ip.InUnknownProtos", "Ip6InUnknownProtos"), True, _D.NO_LISTENER,
-          "nobody listens for this protocol", lambda p: p.protocol not in (ICMP, TCP, UDP)),
+          "no socket takes this protocol", lambda p: p.protocol not in (ICMP, TCP, UDP)),
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """How a packet can end: a closed vocabulary, and what the kernel's drop reasons mean in it.
 
 The names follow batfish's ``FlowDisposition`` in spirit: one word per end, whoever brought it
-about. Which rule or which reason it was stands beside it (``Reason``).
+about. Which rule or which reason it was is in its ``Reason``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Disposition(StrEnum):
     UNREACHABLE_ROUTE = "unreachable-route"  # a route of this type, which refuses
     PROHIBIT_ROUTE = "prohibit-route"
     BLACKHOLE_ROUTE = "blackhole-route"
-    NOT_FORWARDING = "not-forwarding"  # the node is no router, or not for this packet
+    NOT_FORWARDING = "not-forwarding"  # the node is not a router, or not for this packet
     RPF_FAILED = "rpf-failed"  # reverse path filter (RFC 3704)
     MARTIAN = "martian"  # a source or destination that cannot be on that link (RFC 1812)
     LINK_DOWN = "link-down"
@@ -61,7 +61,7 @@ class Disposition(StrEnum):
 
     @property
     def lives_on(self) -> bool:
-        """Whether its end is told by other packets."""
+        """Whether its end follows from other packets."""
         return self in (Disposition.FRAGMENTED, Disposition.SEGMENTED, Disposition.MERGED)
 
 
@@ -75,7 +75,7 @@ REASONS: dict[str, tuple[Disposition, str]] = {
     "NETFILTER_DROP": (_D.DENIED, "dropped by netfilter"),
     "NETFILTER_INGRESS": (_D.DENIED, "dropped by netfilter at ingress"),
     "NO_SOCKET": (_D.NO_LISTENER, "no socket listens there"),
-    "IP_NOPROTO": (_D.NO_LISTENER, "nobody listens for this protocol"),
+    "IP_NOPROTO": (_D.NO_LISTENER, "no socket takes this protocol"),
     "UNHANDLED_PROTO": (_D.NO_LISTENER, "the kernel does not know this protocol"),
     "OTHERHOST": (_D.IGNORED, "its Ethernet address is another node's"),
     "LOCAL_MAC": (_D.MARTIAN, "its Ethernet source is the receiver's own"),

@@ -43,7 +43,7 @@ class Hop(NamedTuple):
     """A packet at an interface; ``changes`` since the hop before, in tracebox's notation.
 
     ``boxes`` is what the boxes of a wire say that they did with it on its way out of there.
-    ``binding`` is the translation that conntrack says it made, empty where it made or told none.
+    ``binding`` is the translation that conntrack reported, empty where it made or reported none.
     """
 
     node: str
@@ -55,7 +55,7 @@ class Hop(NamedTuple):
     binding: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """``boxes`` and ``binding`` are there only if they were told."""
+        """``boxes`` and ``binding`` are there only if they were reported."""
         return {
             "node": self.node,
             "interface": self.interface,

@@ -1,7 +1,7 @@
 """What conntrack says of flows: how a node translates them, and which of them it has forgotten.
 
 A packet that comes in as one direction of an entry goes out as the other direction turned round.
-That is told by the kernel itself, so it goes before likeness where equal packets of several flows
+The kernel itself reports it, so it goes before likeness where equal packets of several flows
 wait in one node. It is a preference, not a law: rules may rewrite a packet once more.
 """
 

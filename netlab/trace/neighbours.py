@@ -44,10 +44,10 @@ class Requests:
                 found = self._asked.setdefault(first.node, {})
                 found[target] = Request(first.node, first.interface, target)
         for track in tracks:
-            told = tells_of(track.view)
+            known = tells_of(track.view)
             last = track.last
-            if told and last and last.direction == "in":
-                self._asked.get(last.node, {}).pop(told, None)
+            if known and last and last.direction == "in":
+                self._asked.get(last.node, {}).pop(known, None)
 
     def of(self, node: str, destination: bytes) -> Request | None:
         """The unanswered request because of which a packet waits in ``node``, or died there.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OBSERVER_TABLE = "netlab_observe"
 
 MOST_ALIKE = 64
-"""So many packets that look the same are told apart; beyond, order alone decides."""
+"""How many packets that look the same are distinguished; beyond, order alone decides."""
 
 
 class RuleTrace:

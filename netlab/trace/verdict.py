@@ -287,7 +287,7 @@ class Judge:
         if drop.reason != "NETFILTER_DROP":
             return disposition, Reason("kernel", said)
         # nft's own drops happen in nft_do_chain; what passes every chain and dies all the same
-        # dies when conntrack confirms its entry, for which only a counter stands witness.
+        # dies when conntrack confirms its entry, for which a counter is the only witness.
         beyond_rules = drop.function != "nft_do_chain"
         if beyond_rules and drop.node in self._clashes:
             return Disposition.NAT_CLASH, Reason("conntrack", CLASH)

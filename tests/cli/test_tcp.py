@@ -165,7 +165,7 @@ def test_mistakes_are_named(netlab, words, error, code):
 
 
 def test_a_port_is_a_number():
-    assert b"is no port" in tcp("listen", "0", code=2).stderr
+    assert b"is not a port" in tcp("listen", "0", code=2).stderr
 
 
 def test_an_ordinary_namespace_has_no_address_for_it(netlab):

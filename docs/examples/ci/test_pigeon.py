@@ -1,4 +1,4 @@
-"""Does a message get its receipt, whatever stands in between?"""
+"""Does a message get its receipt, whatever is in between?"""
 
 import sys
 from pathlib import Path

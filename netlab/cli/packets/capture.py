@@ -35,7 +35,7 @@ def capture(parser: argparse.ArgumentParser) -> None:
 def _capture(arguments: argparse.Namespace) -> int:
     lab = labs.Lab.attach(arguments.lab)
     if arguments.file:
-        # A path that cannot be written should be told before, not after.
+        # A path that cannot be written should be reported before, not after.
         _try(arguments.file)
     with lab.observe() as watch:
         ends = "" if arguments.seconds else "; Ctrl-C ends it"

@@ -61,7 +61,7 @@ def explain(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-6", dest="six", action="store_true", help="over IPv6")
     parser.add_argument(
-        "--predict", action="store_true", help="send nothing: say what the plan lets expect"
+        "--predict", action="store_true", help="do not send; predict the result from the plan"
     )
     parser.add_argument(
         "--file", metavar="FILE", help="with --predict: a topology file in place of a running lab"

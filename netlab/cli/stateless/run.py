@@ -1,4 +1,4 @@
-"""Run a server until it is told to end, and leave the node as it was."""
+"""Run a server until it is asked to end, and leave the node as it was."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Endpoint(NamedTuple):
 
     @property
     def packed(self) -> bytes:
-        """The address as it stands on the wire."""
+        """The address as it is on the wire."""
         return ipaddress.ip_address(self.host).packed
 
 
@@ -45,9 +45,9 @@ def listen(text: str) -> Endpoint:
     try:
         address = ipaddress.ip_address(found.host)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{found.host!r} is no IP address") from None
+        raise argparse.ArgumentTypeError(f"{found.host!r} is not an IP address") from None
     if address.is_unspecified or address.is_multicast:
-        raise argparse.ArgumentTypeError(f"{address} is no address of one host")
+        raise argparse.ArgumentTypeError(f"{address} is not the address of one host")
     return Endpoint(str(address), found.port)
 
 

@@ -134,10 +134,10 @@ def run(main: Coroutine[Any, Any, int]) -> int:
 
     async def until_told() -> int:
         task = asyncio.ensure_future(main)
-        told = []
+        received = []
 
         def stop(number: int) -> None:
-            told.append(number)
+            received.append(number)
             task.cancel()
 
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -145,7 +145,7 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         try:
             return await task
         except asyncio.CancelledError:
-            return 128 + told[0]
+            return 128 + received[0]
 
     try:
         return asyncio.run(until_told())
@@ -158,5 +158,5 @@ def port(text: str) -> int:
     import argparse
 
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 1 to 65535")
     return int(text)

@@ -5,7 +5,7 @@
     one end ==== a  [ box, box, ... ]  b ==== other end
 
 Frames that come in at ``a`` are outbound and leave at ``b``. IP packets go through the boxes, all
-else (ARP) passes by. The program is told its boxes by its argument, as JSON, and says ``ready``;
+else (ARP) passes by. The program gets its boxes as its argument, as JSON, and says ``ready``;
 later it obeys datagrams at an abstract socket of its namespace, see ``_obey``, and tells those who
 ask what its boxes do, see ``drive.reports``.
 """

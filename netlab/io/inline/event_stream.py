@@ -91,7 +91,7 @@ class Reports:
 class Watcher:
     """One who watches, and the messages that it has not yet read.
 
-    What does not fit into ``room`` octets of them is lost, and how much that was is told.
+    What does not fit into ``room`` octets of them is lost, and how much that was is reported.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Watcher:
         self.is_leaving = False
         self._room = room
         self.lost = 0
-        """Events of which it has not yet been told that they were lost."""
+        """Events whose loss has not been reported yet."""
         self._say(NOTHING)
 
     def put(self, report: bytes, events: int) -> None:

@@ -131,8 +131,8 @@ class Peer:
         """
         exchange = self.setting.exchange
         with socket.create_connection((exchange.host, exchange.port), ASKING) as line:
-            told = [f"candidate {kind} {e.host} {e.port}\n" for kind, e in own]
-            line.sendall("".join([*told, "end\n"]).encode())
+            lines = [f"candidate {kind} {e.host} {e.port}\n" for kind, e in own]
+            line.sendall("".join([*lines, "end\n"]).encode())
             found = []
             with line.makefile("r", encoding="ascii") as stream:
                 for each in stream:

@@ -144,7 +144,7 @@ def serve(
     exchange: int | None,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until the process is told to end.
+    """Serve until the process is asked to end.
 
     Raises:
         OSError: an address or a port cannot be had.

@@ -268,7 +268,7 @@ class Resolver:
             question.future.set_result(dns.failure(question.identifier + question.query[2:]))
 
     def _sweep(self) -> None:
-        """Give up on what got no answer; all wait equally long, so the oldest stands first."""
+        """Give up on what got no answer; all wait equally long, so the oldest comes first."""
         limit = monotonic() - self._timeout
         expired: Sequence[bytes] = [
             identifier for identifier, question in self._open.items() if question.since < limit

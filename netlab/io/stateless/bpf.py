@@ -92,7 +92,7 @@ def _must_equal(load: int, offset: int, value: int) -> tuple[_Step, _Step]:
 
 
 def _assemble(steps: list[_Step]) -> bytes:
-    # The two ends stand at the bottom, accept before drop; a jump counts instructions to skip.
+    # The two ends are at the bottom, accept before drop; a jump counts instructions to skip.
     accept = len(steps)
 
     def skip(at: int, label: str) -> int:

@@ -41,7 +41,7 @@ _WORTH_SCATTERING = 4096
 class Port(Protocol):
     """Where packets come and go, one at a time; ``BlockingIOError`` when it would have to wait.
 
-    After ``receive`` the IP packet stands in ``buffer[start:size]``, where ``size`` is what was
+    After ``receive`` the IP packet is in ``buffer[start:size]``, where ``size`` is what was
     returned; ``trusted`` says that its checksum is right, or not computed yet because it never
     left this machine; ``back`` is the link header that leads to where it came from.
     """
@@ -86,7 +86,7 @@ class PacketPort:
         self, interface: str, program: bytes, *, offload: bool = True, fanout: int | None = None
     ) -> None:
         self.cuts = offload
-        # No protocol yet: nothing may arrive before the filter stands.
+        # No protocol yet: nothing may arrive before the filter is attached.
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
             self._configure(program)

@@ -254,7 +254,7 @@ class Server:
             self._soon = self._loop.call_soon(self._flush)
 
     def _sweep(self) -> None:
-        """Cancel what takes too long: all wait equally long, so the oldest stands first."""
+        """Cancel what takes too long: all wait equally long, so the oldest comes first."""
         limit = monotonic() - self._timeout
         for waiting in list(self._waiting.values()):
             if waiting.since > limit:

@@ -7,7 +7,7 @@
         await connection.write(request.upper())
         await connection.close()
 
-The stack runs inside the event loop: no thread, no lock. Everything that TCP is stands in
+The stack runs inside the event loop: no thread, no lock. All of TCP itself is in
 ``netlab.tcp``; this file only waits.
 """
 

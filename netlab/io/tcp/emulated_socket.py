@@ -97,7 +97,7 @@ class Descriptor:
 
     @property
     def error(self) -> int:
-        """The error that the connection ended with, until it was told; 0 without one.
+        """The error that the connection ended with, until it was reported; 0 without one.
 
         As Linux' tcp_reset has it: an RST tells even a user who has said goodbye already.
         """

@@ -1,4 +1,4 @@
-"""A device that is watched: what passes is written to a capture file, or told line by line."""
+"""A device that is watched: what passes is written to a capture file, or logged line by line."""
 
 from __future__ import annotations
 

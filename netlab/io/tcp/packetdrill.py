@@ -491,7 +491,7 @@ class Tester:
         return one.place
 
     def _raise_end(self, one: Descriptor) -> None:
-        """The error of a connection that broke, told once, as Linux tells it."""
+        """The error of a connection that broke, reported once, as Linux does."""
         if error := one.error:
             one.error_told = True
             raise CallError(error)

@@ -55,7 +55,7 @@ def pairs(text: str, option: str = "--pairs") -> list[Pair]:
     """The pairs that ``text`` names, in its order, each once.
 
     ``classic`` are the ten pairs of the four classic kinds, ``presets`` each preset with each,
-    ``all`` each side with each. A list has words such as ``symmetric:none``, where ``*`` stands
+    ``all`` each side with each. A list has words such as ``symmetric:none``, where ``*`` stands in
     for any sequence of characters and a side alone for a pair with itself.
 
     Raises:

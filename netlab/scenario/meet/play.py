@@ -215,7 +215,7 @@ def _filled(argv: Sequence[str], variables: Mapping[str, str]) -> list[str]:
 
 
 def _environment(cell: Cell, host: str, number: int) -> dict[str, str]:
-    """What programs are told, as variables; the same names in braces are filled in in commands."""
+    """What programs get as variables; the same names in braces are filled in in commands."""
     letter, name = ("b", cell.b) if host == BORIS else ("a", cell.a)
     side = pairs.side(name, host, letter, 1) if host else None
     families = side.families if side else (4, 6)

@@ -174,8 +174,10 @@ def reason(
         ends = " and ".join(f"{_possessive(host)} program {programs[host]}" for host in HOSTS)
         return f"packets arrived both ways, but the condition did not hold: {ends}{how_long}"
     # The side whose port is another than the server saw explains more than the other.
-    told = [_refusal(each, other, filtering) for each, other in _with_other(both) if each in deaf]
-    return next((text for text, tells_ports in told if tells_ports), told[0][0])
+    refusals = [
+        _refusal(each, other, filtering) for each, other in _with_other(both) if each in deaf
+    ]
+    return next((text for text, tells_ports in refusals if tells_ports), refusals[0][0])
 
 
 def _with_other(both: Sequence[Direction]) -> list[tuple[Direction, Direction]]:

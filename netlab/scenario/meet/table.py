@@ -107,8 +107,8 @@ class Table:
         head, *rows = self.rows()
         lines = [f"## {self.summary()}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
         lines += [f"| {' | '.join(row)} |" for row in rows]
-        told = [f"* **{pair}**: {reason}" for pair, reason in self.reasons()]
-        return "\n".join([*lines, *([""] if told else []), *told]) + "\n"
+        reasons = [f"* **{pair}**: {reason}" for pair, reason in self.reasons()]
+        return "\n".join([*lines, *([""] if reasons else []), *reasons]) + "\n"
 
     def junit(self, required: Collection[Pair] | None = None) -> str:
         """JUnit XML with a test case for each pair.
