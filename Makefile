@@ -5,7 +5,6 @@ DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping busybox
 DEBIAN_TESTS := apache2-utils bind9 chromium conntrack coturn dnsmasq-base dnsperf ethtool fish git graphviz \
 	knot-dnsutils man-db netcat-openbsd nginx-light openssh-client openssh-server postgresql procps socat \
 	stun-client stun-server tcpdump tshark unbound util-linux wget wrk zsh
-DEBIAN_VM    := qemu-system-x86 mmdebstrap e2fsprogs cpio kmod
 
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VENV   := .venv
@@ -50,13 +49,11 @@ soak: install-dev ## what the suite tries in seconds, for minutes
 
 KERNEL ?= 6.1 6.12
 
-vm: install ## all of it on Debian's kernels, in QEMU; KERNEL=6.1, 6.12 or running (this one)
-	@scripts/install-debian "$(SUDO)" $(DEBIAN_VM)
-	$(SUDO) $(BIN)/python scripts/vm $(KERNEL)
+vm: ## all of it on Debian's kernels, in QEMU; KERNEL=6.1, 6.12 or running (this one)
+	$(SUDO) $$(scripts/find-python $(PYTHON)) scripts/vm $(KERNEL)
 
-vm-short: install ## the same in minutes: the demo, six scenarios, the README's examples
-	@scripts/install-debian "$(SUDO)" $(DEBIAN_VM)
-	$(SUDO) $(BIN)/python scripts/vm $(KERNEL) --short
+vm-short: ## the same in minutes: the demo, six scenarios, the README's examples
+	$(SUDO) $$(scripts/find-python $(PYTHON)) scripts/vm $(KERNEL) --short
 
 docs: install-dev ## write what the program makes of docs/: reference, catalogue, pictures
 	$(BIN)/python scripts/reference.py > docs/commands.md

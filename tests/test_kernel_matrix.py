@@ -85,9 +85,9 @@ def test_each_job_is_judged_by_its_end_its_words_and_its_digest(vm, tmp_path):
         outcome("scenario one", "d") + outcome("scenario two", "e")
         + outcome("scenario three", "d", code=1) + outcome("case", "")
     )  # fmt: skip
-    reference = report.judge(asked[:4], here, None)
+    reference = report.judge(asked[:4], report.records(here), None)
     assert not any(result.fault for result in reference.values())
-    found = report.judge(asked, there, reference)
+    found = report.judge(asked, report.records(there), reference)
     assert [result.fault for result in found.values()] == [
         "", "other digest", "FAILED (1)", "did not run", "FAILED (other words)",
     ]  # fmt: skip

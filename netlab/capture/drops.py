@@ -72,6 +72,9 @@ PURGES = frozenset({"skb_queue_purge", "sk_stream_kill_queues", "inet_sock_destr
 Linux 6.12 gives QUEUE_PURGE as the reason; 6.1 gives none.
 """
 
+ECHO_REPLIES = frozenset({"icmp_rcv", "icmpv6_rcv"})
+"""Functions that free an echo reply which no ping socket wants, until 6.12; then ``ping_rcv``."""
+
 
 class Drops:
     """Packets that the kernel dropped in any of ``nodes``."""
@@ -132,7 +135,7 @@ class Drops:
                 continue
             # Past the tail of the linear part there is something else's memory.
             seen = data[: max(tail - start, 0)]
-            name = reason_at(place, reasons.get(reason, f"reason {reason}"))
+            place, name = as_today(place, reasons.get(reason, f"reason {reason}"))
             of_tcp = place.startswith("tcp_")
             found.append(
                 KernelDrop(
@@ -147,9 +150,13 @@ class Drops:
         return found
 
 
-def reason_at(function: str, reason: str) -> str:
-    """The reason that a kernel of today gives where an older one gives ``reason``, or none."""
-    return "QUEUE_PURGE" if reason == "NOT_SPECIFIED" and function in PURGES else reason
+def as_today(function: str, reason: str) -> tuple[str, str]:
+    """Function and reason that a kernel of today gives where an older one gives these."""
+    if function in PURGES and reason == "NOT_SPECIFIED":
+        return function, "QUEUE_PURGE"
+    if function in ECHO_REPLIES and reason == "NO_SOCKET":
+        return "ping_rcv", reason
+    return function, reason
 
 
 def _epoch() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -240,3 +240,8 @@ class Scenario:
     needs: tuple[str, ...] = field(default=())
     """Programs that must be installed."""
     exercise: Exercise | None = None
+
+    def with_patience(self, factor: float) -> Scenario:
+        """The same, each of its steps with ``factor`` times the time."""
+        slower = (replace(step, timeout=step.timeout * factor) for step in self.steps)
+        return replace(self, steps=tuple(slower))

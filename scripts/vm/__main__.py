@@ -3,7 +3,8 @@
     python scripts/vm KERNEL... [--short] [--only PATTERN] [--tests 'ARGUMENTS'] [--cases LIST]
 
 KERNEL is 6.1 or 6.12, which are started in QEMU, or ``running``, which is this machine's own,
-entered with namespaces. All work on the same pristine Debian. Results: build/vm.
+entered with namespaces. All work on the same pristine Debian. Results: build/vm. Needs root, and
+Python's standard library only: it also runs where netlab is not installed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,7 +27,8 @@ import machine
 import report
 import root
 
-from netlab.linux import namespaces
+PACKAGES = ("qemu-system-x86", "mmdebstrap", "e2fsprogs", "cpio", "kmod")
+"""What it takes on this machine."""
 
 RESULTS = root.CHECKOUT / "build" / "vm"
 BOOT = 60.0
@@ -36,20 +39,29 @@ def main() -> int:
     """Run all; the exit code says whether each job came to what it should on each kernel."""
     asked = _arguments()
     wanted = _jobs(asked)
-    # What is mounted here ends with this process, however it ends.
-    namespaces.unshare(namespaces.CLONE_NEWNS)
-    namespaces.propagation("/", namespaces.MS_PRIVATE | namespaces.MS_REC)
+    if "NETLAB_VM" not in os.environ:
+        subprocess.run(["scripts/install-debian", "", *PACKAGES], cwd=root.CHECKOUT, check=True)
+        # What is mounted from here on ends with this process, however it ends.
+        alone = ["unshare", "--mount", "--propagation=private", sys.executable, *sys.argv]
+        os.execvpe("unshare", alone, {**os.environ, "NETLAB_VM": "alone"})  # noqa: S606
     root.CACHE.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
     columns: dict[str, dict[str, report.Result]] = {}
     digests = [job for job in wanted if job.name.startswith(jobs.SCENARIO)]
     if "running" in asked.kernels:
-        columns["running"] = _run("running", wanted, asked.limit, None)
+        columns["running"] = _here(wanted, asked.limit)
     elif digests:
-        columns["running"] = _run("running", digests, asked.limit, None)
-    for series in asked.kernels:
-        if series != "running":
-            columns[series] = _run(series, wanted, asked.limit, columns.get("running"))
+        columns["running"] = _here(digests, asked.limit)
+    guests = [kernel.get(series) for series in asked.kernels if series != "running"]
+    accelerator = machine.accelerator(guests[0]) if guests else ""
+    # What is short is mostly waiting: for one processor to start Python, for a lab to settle.
+    with ThreadPoolExecutor(len(guests) or 1 if asked.short else 1) as pool:
+        running = {
+            guest.series: pool.submit(_guest, guest, accelerator, wanted, asked.limit)
+            for guest in guests
+        }
+        for series, found in running.items():
+            columns[series] = report.judge(wanted, found.result(), columns.get("running"))
     for name, results in columns.items():
         (RESULTS / f"{name}.json").write_text(report.to_json(results))
     (RESULTS / "features.md").write_text(report.features(columns))
@@ -87,43 +99,43 @@ def _jobs(asked: argparse.Namespace) -> list[jobs.Job]:
     return [job for job in wanted if fnmatch.fnmatch(job.name, asked.only or "*")]
 
 
-def _run(
-    name: str, wanted: list[jobs.Job], limit: float, reference: dict[str, report.Result] | None
-) -> dict[str, report.Result]:
-    """The results of one kernel by the names of jobs."""
-    limit = min(limit, BOOT + sum(job.timeout for job in wanted))
-    listed = json.dumps([asdict(job) for job in wanted])
-    if name == "running":
-        with root.layer() as (whole, upper):
-            machine.say(f"Linux {os.uname().release}, which runs here")
-            share = whole / "mnt"
-            machine.furnish(share, listed)
-            root.unpack(share / "checkout.tar", whole)
-            _here(whole, limit)
-            return report.judge(wanted, upper / "mnt", reference)
+def _guest(
+    guest: kernel.Kernel, accelerator: str, wanted: list[jobs.Job], limit: float
+) -> report.Records:
+    """What the jobs came to on a kernel of Debian."""
     with tempfile.TemporaryDirectory(prefix="netlab-vm-") as made:
         share = Path(made)
-        machine.furnish(share, listed)
-        if not machine.run(kernel.get(name), share, limit):
+        machine.furnish(share, json.dumps([asdict(job) for job in wanted]))
+        if not machine.run(guest, accelerator, share, _limit(wanted, limit)):
             console = (share / "console").read_text(errors="replace")
             machine.say(
-                f"the machine did not switch itself off; its console ends:\n{console[-2000:]}"
+                f"{guest.series} did not switch itself off; its console ends:\n{console[-2000:]}"
             )
-        (RESULTS / f"{name}.console").write_bytes((share / "console").read_bytes())
-        return report.judge(wanted, share, reference)
+        (RESULTS / f"{guest.series}.console").write_bytes((share / "console").read_bytes())
+        return report.records(share)
 
 
-def _here(whole: Path, limit: float) -> None:
-    """Run the jobs on the running kernel, in the pristine root."""
-    command = ["scripts/enter-root", str(whole), "root", "python3", "/mnt/guest.py", "/mnt"]
-    process = subprocess.Popen(command, cwd=root.CHECKOUT, stdout=sys.stderr)
-    try:
-        process.wait(limit)
-    except subprocess.TimeoutExpired:
-        machine.say(f"not ready after {limit:.0f} s")
-    finally:
-        process.kill()
-        process.wait()
+def _here(wanted: list[jobs.Job], limit: float) -> dict[str, report.Result]:
+    """What the jobs come to on the running kernel, in the pristine root."""
+    with root.layer() as (whole, upper):
+        machine.say(f"Linux {os.uname().release}, which runs here")
+        share = whole / "mnt"
+        machine.furnish(share, json.dumps([asdict(job) for job in wanted]))
+        root.unpack(share / "checkout.tar", whole)
+        command = ["scripts/enter-root", str(whole), "root", "python3", "/mnt/guest.py", "/mnt"]
+        process = subprocess.Popen(command, cwd=root.CHECKOUT, stdout=sys.stderr)
+        try:
+            process.wait(_limit(wanted, limit))
+        except subprocess.TimeoutExpired:
+            machine.say(f"not ready after {_limit(wanted, limit):.0f} s")
+        finally:
+            process.kill()
+            process.wait()
+        return report.judge(wanted, report.records(upper / "mnt"), None)
+
+
+def _limit(wanted: list[jobs.Job], limit: float) -> float:
+    return min(limit, BOOT + sum(job.timeout for job in wanted))
 
 
 if __name__ == "__main__":

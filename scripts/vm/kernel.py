@@ -26,6 +26,8 @@ MINUTES = 60
 class Kernel:
     """Files of one kernel in the cache."""
 
+    series: str
+    """A key of ``PACKAGES``."""
     release: str
     """As ``uname -r`` prints it."""
     image: Path
@@ -47,7 +49,7 @@ def get(series: str) -> Kernel:
     release = package.removeprefix("linux-image-")
     initramfs = place / "initramfs"
     _make_initramfs(place, initramfs)
-    return Kernel(release, place / "vmlinuz", initramfs, place / "modules.ext4")
+    return Kernel(series, release, place / "vmlinuz", initramfs, place / "modules.ext4")
 
 
 def _newest(series: str) -> str:
@@ -56,12 +58,14 @@ def _newest(series: str) -> str:
     Without a network or with apt's lists missing, the newest one in the cache will do.
     """
     said = _output("apt-cache", "depends", "--important", PACKAGES[series])
-    found = re.search(r"Depends: (linux-image-\S+)", said)
+    found = re.search(rf"Depends: (linux-image-{re.escape(series)}\.\S+)", said)
     if found:
         return found.group(1)
     kept = sorted(root.CACHE.glob(f"linux-image-{series}.*/modules.ext4"))
     if not kept:
-        raise SystemExit(f"apt knows no package {PACKAGES[series]}: run `apt-get update`")
+        raise SystemExit(
+            f"apt knows no Linux {series} ({PACKAGES[series]}): run `apt-get update` on Debian 12"
+        )
     return kept[-1].parent.name
 
 

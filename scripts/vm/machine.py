@@ -36,14 +36,13 @@ def furnish(share: Path, jobs: str) -> None:
     (share / "jobs.json").write_text(jobs)
 
 
-def run(kernel: Kernel, share: Path, limit: float) -> bool:
+def run(kernel: Kernel, accelerator: str, share: Path, limit: float) -> bool:
     """Start a guest that finds ``share`` at /mnt, and wait for its end.
 
     Its console goes to ``share/console``. Returns whether it switched itself off within ``limit``
     seconds.
     """
-    accelerator = "kvm" if _kvm_works(kernel) else "tcg"
-    say(f"Linux {kernel.release} with {accelerator}")
+    say(f"{kernel.series}: Linux {kernel.release} with {accelerator}")
     disks = (f"file={root.image()},snapshot=on", f"file={kernel.modules},readonly=on")
     return _qemu(
         kernel,
@@ -54,6 +53,11 @@ def run(kernel: Kernel, share: Path, limit: float) -> bool:
         "-virtfs",
         f"local,path={share},mount_tag=share,security_model=none",
     )
+
+
+def accelerator(kernel: Kernel) -> str:
+    """QEMU's name of the fastest way to run a guest that works here: ``kvm`` or ``tcg``."""
+    return "kvm" if _kvm_works(kernel) else "tcg"
 
 
 def _kvm_works(kernel: Kernel) -> bool:
@@ -96,7 +100,7 @@ def _qemu(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         try:
-            _relay(process, log.write, time.monotonic() + limit)
+            _relay(process, log.write, kernel.series, time.monotonic() + limit)
             return process.wait(5) == 0
         except subprocess.TimeoutExpired:
             return False
@@ -106,7 +110,10 @@ def _qemu(
 
 
 def _relay(
-    process: subprocess.Popen[bytes], write: Callable[[bytes], object], deadline: float
+    process: subprocess.Popen[bytes],
+    write: Callable[[bytes], object],
+    label: str,
+    deadline: float,
 ) -> None:
     """Copy the console until it ends or the time is over; say the lines that are for us."""
     assert process.stdout is not None
@@ -124,7 +131,7 @@ def _relay(
             for line in lines:
                 text = line.decode(errors="replace").strip()
                 if text.startswith(PREFIX):
-                    say(f"  {text.removeprefix(PREFIX)}")
+                    say(f"{label}: {text.removeprefix(PREFIX)}")
 
 
 def say(text: str) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+Records = dict[str, dict[str, Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """A job on one kernel; ``fault`` is empty if it came to what it should."""
@@ -27,13 +30,17 @@ class Result:
         return self.fault or f"{self.record['seconds']:.0f} s"
 
 
-def judge(
-    asked: Sequence[jobs.Job], share: Path, reference: dict[str, Result] | None
-) -> dict[str, Result]:
-    """The results of ``asked`` by name; ``reference`` has the digests of the running kernel."""
+def records(share: Path) -> Records:
+    """What a machine has written: a record a job, by name."""
     path = share / "results.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
-    records = {record["name"]: record for record in map(json.loads, lines)}
+    return {record["name"]: record for record in map(json.loads, lines)}
+
+
+def judge(
+    asked: Sequence[jobs.Job], records: Records, reference: dict[str, Result] | None
+) -> dict[str, Result]:
+    """The results of ``asked`` by name; ``reference`` has the digests of the running kernel."""
     found = {}
     for job in asked:
         record = records.get(job.name, {"name": job.name, "exit": None, "seconds": 0, "out": ""})

@@ -15,6 +15,8 @@ import time
 import pytest
 
 from netlab.cli import main
+from netlab.scenario import bundled
+from netlab.scenario.read import read
 
 
 def test_list_names_them_all(capsys):
@@ -32,6 +34,14 @@ def test_list_names_them_all(capsys):
 def test_wrong_usage(argv, capsys):
     assert main(argv) == 2
     assert re.search(r"error\[E91[02]\]", capsys.readouterr().err)
+
+
+def test_patience_gives_each_step_so_many_times_as_long():
+    scenario = read(bundled.find("one-packet-filter"))
+    slower = scenario.with_patience(3)
+    assert [step.timeout for step in slower.steps] == [3 * s.timeout for s in scenario.steps]
+    with pytest.raises(SystemExit):
+        main(["run", "one-packet-filter", "--patience", "0"])
 
 
 @pytest.mark.kernel

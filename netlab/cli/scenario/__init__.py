@@ -92,6 +92,10 @@ def run(parser: argparse.ArgumentParser) -> None:
         "--keep", action="store_true", help="leave the lab up, named after the scenario"
     )
     parser.add_argument(
+        "--patience", type=count(100), default=1, metavar="N",
+        help="give each step N times as long, on a slow or emulated machine (default: 1)",
+    )  # fmt: skip
+    parser.add_argument(
         "--replay", metavar="FILE",
         help="replay a saved result (same files and seed) and compare",
     )  # fmt: skip
@@ -189,6 +193,7 @@ def _play(arguments: argparse.Namespace) -> Outcome:
     from netlab.scenario.run import environment, play, repeat
 
     scenario = solved(read(bundled.find(arguments.scenario)), in_a_lab=bool(arguments.inside))
+    scenario = scenario.with_patience(arguments.patience)
     how = _how(arguments, scenario)
     inside = _running(arguments.inside, scenario) if arguments.inside else None
     quiet = arguments.json

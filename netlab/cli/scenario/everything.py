@@ -55,6 +55,7 @@ def _child(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     except Unavailable as error:
         return {"scenario": name, "passed": False, "skipped": skipped(error)}
     options = ["--repeat", str(arguments.repeat), "--seed", str(arguments.seed)]
+    options += ["--patience", str(arguments.patience)]
     options += ["--report", arguments.report] if arguments.report else []
     # It stays in our process group: Ctrl-C reaches it, and it takes its own lab down.
     ran = subprocess.run(
