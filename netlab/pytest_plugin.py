@@ -72,10 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known; become rootless while there is only one thread."""
     config.addinivalue_line("markers", _MARKER)
     config.addinivalue_line("markers", _SCENARIO)
-    if config.getini("netlab_rootless") and os.geteuid() != 0:
-        import getpass
+    from netlab.lab import rootless
 
-        from netlab.lab import rootless
+    if config.getini("netlab_rootless") and rootless.is_needed():
+        import getpass
 
         # pytest names its temporary directory for the user, who looks like root from here on.
         os.environ.setdefault("LOGNAME", getpass.getuser())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from netlab.lab.doctor import Fact
 
-NEEDED = ("namespaces", "veth", "nftables")
+NEEDED = ("namespaces", "settings", "state", "veth", "nftables")
 """Without these no lab can be built, and `doctor` exits with 1."""
 
 

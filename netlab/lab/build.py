@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.lab import errors, netns_names, record
 from netlab.lab.errors import place
+from netlab.lab.rootless import is_needed
 from netlab.lab.signals import Descriptors, Signals
 from netlab.linux import namespaces, rtnetlink, sysctl
 from netlab.plan.operations import (
@@ -71,14 +72,15 @@ def claim(
         from netlab.lab import remove
 
         remove.clear_dead(plan.name)
+    rootless = is_needed()
     return record.claim(
         plan.name,
         tuple(node.name for node in plan.nodes),
         topology=os.path.abspath(plan.topology),
         digest=digest,
         library=library,
-        rootless=os.geteuid() != 0,
-        listed=listed,
+        rootless=rootless,
+        listed=False if rootless else listed,
         documents=documents,
     )
 

@@ -16,9 +16,9 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.errors import NetlabError
-from netlab.lab import rootless
+from netlab.lab import permissions, rootless
 from netlab.lab.enter import PACKAGES, with_system_tools
-from netlab.linux import libnftables, namespaces, rtnetlink, tun
+from netlab.linux import libnftables, namespaces, rtnetlink, sysctl, tun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,13 +78,50 @@ def _ask(*requests: rtnetlink.Request) -> None:
 
 
 def _namespace() -> str:
+    """Do what a lab begins with: a tmpfs that is shared, and on it a namespace that is entered."""
     namespaces.unshare(namespaces.CLONE_NEWNS)
     namespaces.propagation("/", namespaces.MS_SLAVE | namespaces.MS_REC)
-    namespaces.mount("netlab", "/tmp", "tmpfs", 0)  # noqa: S108 - seen by this process only
-    namespaces.detach("/tmp")  # noqa: S108 - this Python itself may be installed there
-    with open("/proc/self/uid_map", encoding="ascii") as stream:
-        _, outside, _ = stream.readline().split()
-    return "as root" if outside == "0" else "in a user namespace"
+    place = "/tmp"  # noqa: S108 - seen by this process only, and not for long: Python may be in it
+    namespaces.mount_netns_dir(place)
+    try:
+        os.close(namespaces.in_thread(lambda: namespaces.create_network(f"{place}/probe")))
+        namespaces.inside(f"{place}/probe", int)
+    finally:
+        namespaces.detach(place)
+    if not _Outside.needed_user_namespace:
+        return "as root"
+    lacking = "" if _Outside.user else ": this root lacks SYS_ADMIN or NET_ADMIN"
+    return f"in a user namespace{lacking}"
+
+
+class _Outside:
+    """Who this process was before it entered a user namespace."""
+
+    needed_user_namespace = False
+    user = 0
+
+
+def _settings() -> str:
+    try:
+        sysctl.write("net.ipv4.ip_forward", "1")
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        why = "/proc/sys is read-only, and a /proc of our own cannot be mounted"
+        raise _Refused(why, permissions.remedy(permissions.PROC)) from None
+    if os.statvfs("/proc/sys").f_flag & os.ST_RDONLY:
+        return "/proc/sys is read-only; a /proc of our own is not"
+    return ""
+
+
+def _state() -> str:
+    from netlab.lab import record
+
+    state = record.state_directory()
+    place = state if os.path.isdir(state) else os.path.dirname(state)
+    if not os.access(place, os.W_OK):
+        raise _Refused(f"{place} is not writable", permissions.remedy(permissions.WRITABLE))
+    return state
 
 
 def _ordinary_users() -> str:
@@ -105,7 +142,8 @@ def _ordinary_users() -> str:
         os._exit(code)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if code:
-        raise _Refused(os.strerror(code))
+        why, remedy = permissions.of_users(OSError(code, os.strerror(code)))
+        raise _Refused(f"{os.strerror(code)}{why and f': {why}'}", remedy)
     return "labs without root"
 
 
@@ -165,7 +203,10 @@ def _bpf() -> str:
     libc = ctypes.CDLL(None, use_errno=True)
     fd = libc.syscall(number, BPF_PROG_LOAD, attributes, len(attributes))
     if fd < 0:
-        raise _Refused(os.strerror(ctypes.get_errno()))
+        number = ctypes.get_errno()
+        lacks = _Outside.user == 0 and _Outside.needed_user_namespace
+        remedy = permissions.remedy(permissions.CAPABILITIES) if lacks else ""
+        raise _Refused(os.strerror(number), remedy)
     os.close(fd)
     return "raw tracepoints, BTF"
 
@@ -210,6 +251,8 @@ class _Probe(NamedTuple):
     attempt: Callable[[], str]
     lost: str
     remedy: str
+    inside: bool = True
+    """Whether it would change this machine if it were tried outside of a new namespace."""
 
 
 PROBES = (
@@ -217,14 +260,21 @@ PROBES = (
         "namespaces",
         _namespace,
         "labs: nothing works without them",
-        "use sudo; in a container: --cap-add SYS_ADMIN,NET_ADMIN",
+        "use sudo",
     ),
     _Probe(
         "user namespaces",
         _ordinary_users,
         "labs of ordinary users; root is not concerned",
-        "sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04),"
-        " kernel.unprivileged_userns_clone=1 (older Debian), user.max_user_namespaces > 0",
+        "use sudo",
+    ),
+    _Probe("settings", _settings, "forwarding, and every other setting of a node", "use sudo"),
+    _Probe(
+        "state",
+        _state,
+        "labs: there is no place for what is known of them",
+        "name a directory in NETLAB_STATE_DIR",
+        inside=False,
     ),
     _Probe("veth", _veth, "wires between nodes", "modprobe veth"),
     _Probe("bridge", _bridge, "LANs", "modprobe bridge"),
@@ -257,8 +307,11 @@ PROBES = (
         _programs,
         "topologies and scenarios that run them; each says which",
         "apt install the packages of those that are missing",
+        inside=False,
     ),
-    _Probe("open files", _descriptors, "labs of more than some 900 nodes", "raise `ulimit -Hn`"),
+    _Probe(
+        "open files", _descriptors, "labs of more than some 900 nodes", "raise `ulimit -Hn`", False
+    ),
 )
 
 
@@ -285,25 +338,34 @@ def _try(probe: _Probe) -> Fact:
         remedy = refused.remedy or remedy
     except NetlabError as error:
         detail, ok = error.diagnostics[0].message, False
+        remedy = error.diagnostics[0].hint or remedy
     except OSError as error:
-        detail, ok = os.strerror(error.errno or 0), False
+        why, what = permissions.of_namespaces(error)
+        detail, ok = f"{os.strerror(error.errno or 0)}{why and f': {why}'}", False
+        remedy = what if why else remedy
     return Fact(probe.name, ok, detail, probe.lost, remedy)
 
 
 def _try_all() -> list[Fact]:
     users = _try(PROBES[1])  # before this process becomes another user itself
-    facts = []
-    try:
-        if rootless.is_needed():
-            rootless.enter()
-        namespaces.unshare(namespaces.CLONE_NEWNET)
-    except (OSError, NetlabError) as error:
-        why = error.diagnostics[0].message if isinstance(error, NetlabError) else str(error)
-        facts = [Fact(p.name, False, why, p.lost, p.remedy) for p in PROBES]
-    else:
-        facts = [_try(p) for p in PROBES]
-    facts[1] = users
+    _Outside.user = os.geteuid()
+    _Outside.needed_user_namespace = rootless.is_needed()
+    first = _try(PROBES[0]._replace(attempt=_enter))
+    facts = [_try(p) if first.ok or not p.inside else _not_tried(p) for p in PROBES]
+    facts[:2] = [facts[0] if first.ok else first, users]
     return facts
+
+
+def _enter() -> str:
+    """Move this process to where the other probes hurt nobody."""
+    if _Outside.needed_user_namespace:
+        rootless.enter()
+    namespaces.unshare(namespaces.CLONE_NEWNET)
+    return ""
+
+
+def _not_tried(probe: _Probe) -> Fact:
+    return Fact(probe.name, False, "not tried without namespaces", probe.lost, probe.remedy)
 
 
 if __name__ == "__main__":

@@ -38,9 +38,11 @@ def place(operation: Operation) -> str:
 
 def of_machine(error: OSError) -> Unavailable:
     """This process may not even begin."""
-    message = f"this process may not build labs: {error.strerror}"
-    hint = "inside a container this needs --cap-add SYS_ADMIN,NET_ADMIN; see `netlab doctor`"
-    return Unavailable(Diagnostic("E413", message, hint=hint))
+    from netlab.lab import permissions
+
+    why, hint = permissions.of_namespaces(error)
+    message = f"this process may not build labs: {why or error.strerror}"
+    return Unavailable(Diagnostic("E413", message, hint=hint or "`netlab doctor` tries each step"))
 
 
 def not_settled(node: str, seconds: float) -> LabError:
@@ -68,6 +70,7 @@ _SENTENCES: dict[type, str] = {
 }
 
 _LACKS: dict[tuple[type, int], str] = {
+    (CreateNamespace, errno.ENOSPC): "raise user.max_net_namespaces (sysctl)",
     (CreateTun, errno.ENOENT): "this machine has no /dev/net/tun: modprobe tun",
     (CreateTun, errno.EACCES): "chmod 666 /dev/net/tun, or build the lab as root",
 }
@@ -83,11 +86,22 @@ def of_operation(operation: Operation, number: int, text: str = "") -> LabError:
     what = _SENTENCES[type(operation)].format(o=operation)
     why = os.strerror(number) + (f" ({text})" if text else "")
     message = f"node {place(operation)}: cannot {what}: {why}"
-    lacking = _LACKS.get((type(operation), number))
+    lacking = _LACKS.get((type(operation), number)) or _permission(operation, number)
     if lacking:
         return Unavailable(Diagnostic("E406", message, hint=lacking))
     hint = _HINTS.get((type(operation), number), "")
     return LabError(Diagnostic("E406", message, hint=hint))
+
+
+def _permission(operation: Operation, number: int) -> str:
+    """What this process has to be given first, where the kernel refuses it what others may do."""
+    from netlab.lab import permissions
+
+    if isinstance(operation, SetSysctl) and number == errno.EROFS:
+        return permissions.remedy(permissions.PROC)
+    if number in (errno.EPERM, errno.EACCES):
+        return permissions.of_namespaces(OSError(number, ""))[1]
+    return ""
 
 
 _UNRESOLVED = {

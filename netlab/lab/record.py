@@ -131,7 +131,8 @@ def state_directory() -> str:
     """The directory of all labs of this user; it need not exist.
 
     ``NETLAB_STATE_DIR`` decides if it is set; else /run/netlab-lab for root, and for others
-    ``$XDG_RUNTIME_DIR/netlab-lab``, ``/run/user/UID/netlab-lab`` or ``/tmp/netlab-lab-UID``.
+    ``$XDG_RUNTIME_DIR/netlab-lab``, ``/run/user/UID/netlab-lab`` or ``/tmp/netlab-lab-UID``,
+    which root has too where /run is read-only.
     ``Unavailable`` if it belongs to somebody else, who could plant a lab there.
     """
     state = _chosen() or _default(os.geteuid())
@@ -150,7 +151,9 @@ def _chosen() -> str:
 
 def _default(user: int) -> str:
     if user == 0:
-        return SYSTEM_STATE
+        if os.access(os.path.dirname(SYSTEM_STATE), os.W_OK):
+            return SYSTEM_STATE
+        return "/tmp/netlab-lab-0"  # noqa: S108 - a container whose /run is read-only
     for runtime in (os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{user}"):
         if os.path.isabs(runtime) and _is_private(runtime, user):
             return f"{runtime}/netlab-lab"

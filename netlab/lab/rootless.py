@@ -14,43 +14,40 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, LabError, Unavailable
 from netlab.lab import processes, record
-from netlab.linux import descriptors, namespaces
+from netlab.linux import confinement, descriptors, namespaces
 
 if TYPE_CHECKING:
     from netlab.lab.record import Lab
 
-_APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
-
-HINTS = {
-    errno.ENOSPC: "raise user.max_user_namespaces (sysctl), or use sudo",
-    errno.EUSERS: "raise user.max_user_namespaces (sysctl), or use sudo",
-    errno.EINVAL: "a process with several threads cannot do this: enter before they start",
-    errno.ENOSYS: "this kernel has no user namespaces; use sudo",
-}
-
 
 def is_needed() -> bool:
-    """Whether this process needs a user namespace to build labs."""
-    return os.geteuid() != 0
+    """Whether this process needs a user namespace to build labs.
+
+    Everybody but root does, and the root of a container that was given no capabilities.
+    """
+    return os.geteuid() != 0 or bool(confinement.missing_capabilities())
 
 
 def is_inside() -> bool:
     """Whether this process lives in a user namespace, where root is root of little."""
-    with open("/proc/self/uid_map", encoding="ascii") as stream:
-        return stream.read().split() != ["0", "0", "4294967295"]
+    return confinement.is_in_user_namespace()
 
 
 def refusal(error: OSError) -> Unavailable:
     """Why user namespaces do not work here, with the way out."""
-    hint = HINTS.get(error.errno or 0, "")
-    if not hint:
-        restricted = os.path.exists(_APPARMOR) and open(_APPARMOR).read().strip() == "1"  # noqa: SIM115
-        hint = (
-            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or use sudo"
-            if restricted
-            else "sudo sysctl kernel.unprivileged_userns_clone=1 (older Debian), or use sudo"
-        )
-    message = f"an ordinary user may not create namespaces here: {error.strerror}"
+    from netlab.lab import permissions
+
+    if error.errno == errno.EINVAL:
+        why, hint = "", "a process with several threads cannot do this: enter before they start"
+    else:
+        why, hint = permissions.of_namespaces(error)
+    is_root = os.geteuid() == 0
+    who = (
+        "this process may not build labs"
+        if is_root
+        else ("an ordinary user may not create namespaces here")
+    )
+    message = f"{who}: {why or error.strerror}"
     return Unavailable(Diagnostic("E413", message, hint=hint))
 
 
@@ -64,6 +61,8 @@ def enter() -> None:
     user, group = os.geteuid(), os.getegid()
     if len(os.listdir("/proc/self/task")) > 1:
         raise refusal(OSError(errno.EINVAL, os.strerror(errno.EINVAL)))
+    if user == 0 and not confinement.may_map_root():
+        raise refusal(OSError(errno.EPERM, os.strerror(errno.EPERM)))
     try:
         namespaces.unshare(namespaces.CLONE_NEWUSER | namespaces.CLONE_NEWNS)
         _write("/proc/self/setgroups", "deny")

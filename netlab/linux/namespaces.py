@@ -41,6 +41,11 @@ MS_SLAVE = 0x80000
 MS_SHARED = 0x100000
 MNT_DETACH = 0x2
 
+# <asm-generic/unistd.h>, equal on all machines; <linux/mount.h>
+_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
+_FSCONFIG_CMD_CREATE = 6
+_CLOEXEC = 1
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (
     ctypes.c_char_p,
@@ -173,6 +178,22 @@ def mount_netns_dir(path: str) -> None:
     """
     mount("netlab", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755")
     propagation(path, MS_SHARED)
+
+
+def detached(filesystem: str) -> int:
+    """A mount of ``filesystem`` that is at no path: a descriptor of its root (fsmount(2)).
+
+    It goes with the descriptor. libc has had names for these calls only since glibc 2.36.
+    """
+    fs = _libc.syscall(_FSOPEN, filesystem.encode(), _CLOEXEC)
+    _check(fs)
+    try:
+        _check(_libc.syscall(_FSCONFIG, fs, _FSCONFIG_CMD_CREATE, None, None, 0))
+        root: int = _libc.syscall(_FSMOUNT, fs, _CLOEXEC, 0)
+        _check(root)
+        return root
+    finally:
+        os.close(fs)
 
 
 def inode(path: str) -> int:

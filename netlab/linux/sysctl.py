@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+
+from netlab.linux import namespaces
 
 
 def path(key: str) -> str:
@@ -17,12 +20,32 @@ def path(key: str) -> str:
 
 
 def write(key: str, value: str) -> None:
-    """Set ``key`` for the namespace of the calling thread; ``OSError`` if that is refused."""
-    fd = os.open(path(key), os.O_WRONLY | os.O_CLOEXEC)
+    """Set ``key`` for the namespace of the calling thread; ``OSError`` if that is refused.
+
+    Where ``/proc/sys`` is mounted read-only, as in containers, a /proc of our own is not.
+    """
+    try:
+        fd = os.open(path(key), os.O_WRONLY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        fd = _open_in_own_proc(key, error)
     try:
         os.write(fd, value.encode())
     finally:
         os.close(fd)
+
+
+def _open_in_own_proc(key: str, refused: OSError) -> int:
+    try:
+        proc = namespaces.detached("proc")
+    except OSError:
+        raise refused from None
+    try:
+        inside = os.path.relpath(path(key), "/proc")
+        return os.open(inside, os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
+    finally:
+        os.close(proc)
 
 
 def read(key: str) -> str:

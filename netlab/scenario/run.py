@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from netlab import __version__
 from netlab.errors import Diagnostic, Unavailable
+from netlab.lab import rootless
 from netlab.lab.enter import PACKAGES, with_system_tools
 from netlab.lab.lab import Lab
 from netlab.lab.plan_cache import plan_of
@@ -157,7 +158,7 @@ def environment(scenario: Scenario, how: MatrixOptions | None = None) -> dict[st
         "kernel": platform.release(),
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "user": "root" if os.geteuid() == 0 else "ordinary",
+        "user": "ordinary" if rootless.is_needed() else "root",
         "scenario_sha256": _hash(scenario.file, *sorted(called)),
         "topology_sha256": _hash(scenario.topology),
         **({"only": how.only} if how and how.only else {}),
