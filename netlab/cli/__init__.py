@@ -75,6 +75,7 @@ COMMANDS = {
     "check-work": Command(
         "scenario.exercise:check_work", "check a student's lab or topology file, with points"
     ),
+    "grade": Command("scenario.grade:grade", "check a folder of submissions, each in a sandbox"),
     "doctor": Command("doctor:doctor", "what this machine allows, and how to get the rest"),
     "gc": Command("lab:gc", "find and remove what a crash left behind"),
     "completion": Command("completion:completion", "print a completion script for your shell"),

@@ -65,13 +65,18 @@ def enter() -> None:
         raise refusal(OSError(errno.EPERM, os.strerror(errno.EPERM)))
     try:
         namespaces.unshare(namespaces.CLONE_NEWUSER | namespaces.CLONE_NEWNS)
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"0 {user} 1")
-        _write("/proc/self/gid_map", f"0 {group} 1")
+        map_to_root(user, group)
         namespaces.propagation("/", namespaces.MS_SLAVE | namespaces.MS_REC)
     except OSError as error:
         raise refusal(error) from None
     os.environ["NETLAB_STATE_DIR"] = state
+
+
+def map_to_root(user: int, group: int) -> None:
+    """Be root in the user namespace that was just made by ``user`` and ``group``."""
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"0 {user} 1")
+    _write("/proc/self/gid_map", f"0 {group} 1")
 
 
 def _write(path: str, text: str) -> None:

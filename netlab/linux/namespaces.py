@@ -27,7 +27,10 @@ T = TypeVar("T")
 CLONE_FS = 0x00000200
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
 # <sys/mount.h>
@@ -45,6 +48,12 @@ MNT_DETACH = 0x2
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
 _FSCONFIG_CMD_CREATE = 6
 _CLOEXEC = 1
+
+_MOUNT_ATTR_RDONLY = 0x1
+_AT_RECURSIVE = 0x8000
+_AT_FDCWD = -100
+_SYS_MOUNT_SETATTR = 442
+_SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "loongarch64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = (
@@ -94,6 +103,33 @@ def propagation(target: str, flags: int) -> None:
 def detach(target: str) -> None:
     """Take the whole tree of mounts at ``target`` away, even if it is in use."""
     _check(_libc.umount2(os.fsencode(target), MNT_DETACH), target)
+
+
+def read_only(target: str) -> None:
+    """Make the mount at ``target``, and every one below it, read-only (mount_setattr(2))."""
+    attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY, 0, 0, 0)
+    encoded = ctypes.c_char_p(os.fsencode(target))
+    _check(
+        _libc.syscall(
+            ctypes.c_long(_SYS_MOUNT_SETATTR), ctypes.c_int(_AT_FDCWD), encoded,
+            ctypes.c_uint(_AT_RECURSIVE), ctypes.byref(attributes),
+            ctypes.c_size_t(ctypes.sizeof(attributes)),
+        ),
+        target,
+    )  # fmt: skip
+
+
+def change_root(new: str) -> None:
+    """Make the mount at ``new`` the root of this mount namespace; the old one is gone from it."""
+    number = _SYS_PIVOT_ROOT.get(os.uname().machine)
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    os.chdir(new)
+    # Both in one place: the old root comes to lie on the new one (pivot_root(2), NOTES).
+    here = ctypes.c_char_p(b".")
+    _check(_libc.syscall(ctypes.c_long(number), here, here))
+    detach(".")
+    os.chdir("/")
 
 
 def in_thread(action: Callable[[], T]) -> T:

@@ -10,6 +10,15 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
+def kill_with_parent() -> None:
+    """Have SIGKILL sent to this process when its parent is no more.
+
+    For the first process of a process namespace, which ignores every other signal. Its parent has
+    no number there: whoever forked has to be asked in another way whether it died before.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def set_pdeathsig(parent: int) -> None:
     """Have SIGTERM sent to this process when ``parent``, who started it, is gone.
 

@@ -154,7 +154,8 @@ class _Reader:
 
     def _exercise(self, form: ExerciseForm) -> model.Exercise:
         solution = (self.path.parent / form.solution).resolve() if form.solution else None
-        if solution and not solution.is_file():
+        # In the sandbox of a submission there is something else in its place, which says nothing.
+        if solution and not solution.exists():
             beside = [p.name for p in solution.parent.glob("*.yaml")]
             message = f"no topology file `{form.solution}`"
             self._wrong("E901", message, nearest(solution.name, beside), "exercise", "solution")
