@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from netlab.middlebox.recorder import Came, Did, Left, Made
 from netlab.middlebox.report import ADDRESS, LARGEST, NOTHING, Lost, Missed, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from netlab.capture.collector import RunInNetns
     from netlab.middlebox import Direction
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 SECONDS = 5.0
 """How long a wire may take to begin, and to tell what is left at the end."""
+
+MESSAGES = 1 << 14
+"""Messages of a wire that are kept: some 500,000 events."""
 
 CAME_BY: dict[Direction, str] = {"outbound": "a", "inbound": "b"}
 LEFT_BY: dict[Direction, str] = {"outbound": "b", "inbound": "a"}
@@ -32,8 +36,9 @@ class Boxes:
         self.gaps: list[Gap] = []
         self._wires = wires
         self._inside = inside
-        self._told: dict[str, list[bytes]] = {wire: [] for wire in wires}
-        self._logs: list[_Log] = []
+        self._messages: dict[str, list[bytes]] = {wire: [] for wire in wires}
+        self._refused: dict[str, int] = {}
+        self._logs: dict[str, _Log] = {}
         self._missed: list[Count] = []
         self._connections: dict[str, socket.socket] = {}
 
@@ -61,8 +66,35 @@ class Boxes:
 
     def _drain(self, wire: str) -> None:
         with contextlib.suppress(OSError):
+            messages = self._messages[wire]
             while text := self._connections[wire].recv(LARGEST):
-                self._told[wire].append(text)
+                if len(messages) < MESSAGES:
+                    messages.append(text)
+                else:
+                    self._refused[wire] = self._refused.get(wire, 0) + 1
+
+    def take(self) -> Callable[[], list[BoxEvent]]:
+        """What was reported of packets that were not forgotten yet; it is read by the result."""
+        taken = [(wire, messages) for wire, messages in self._messages.items() if messages]
+        self._messages |= {wire: [] for wire, _ in taken}
+
+        def read() -> list[BoxEvent]:
+            for wire, messages in taken:
+                self._read_messages(wire, messages)
+            return [event for log in self._logs.values() for event in log.box_events()]
+
+        return read
+
+    def forget(self, used: Iterable[BoxEvent], before_ns: int) -> None:
+        """Forget packets whose fate is known, and those that were first reported before then."""
+        known = {id(event) for event in used}
+        for log in self._logs.values():
+            log.forget(known, before_ns)
+
+    def discard(self) -> None:
+        """Forget everything that was reported."""
+        self._messages = {wire: [] for wire in self._messages}
+        self._logs.clear()
 
     def stop(self) -> None:
         """Hear each wire out, and hang up."""
@@ -73,7 +105,7 @@ class Boxes:
         for wire, connection in self._connections.items():
             try:
                 while text := connection.recv(LARGEST):
-                    self._told[wire].append(text)
+                    self._messages[wire].append(text)
             except OSError as error:
                 self._lose(wire, error)
             connection.close()
@@ -85,10 +117,16 @@ class Boxes:
         self.gaps.append(Gap("boxes", text, wire))
 
     def _read(self, wire: str) -> None:
-        log = _Log(wire)
-        *reports, farewell = self._told[wire] or [b""]
+        *reports, farewell = self._messages[wire] or [b""]
         if farewell != NOTHING:
             self._lose(wire, "it ended")
+        if self._refused.get(wire):
+            self._lose(wire, f"{self._refused[wire]} messages were more than are kept")
+        self._read_messages(wire, reports)
+
+    def _read_messages(self, wire: str, reports: Iterable[bytes]) -> None:
+        log = self._logs.setdefault(wire, _Log(wire))
+        now = time.time_ns()
         for text in reports:
             report = decode(text)
             if isinstance(report, Lost):
@@ -96,8 +134,7 @@ class Boxes:
             elif isinstance(report, Missed):
                 self._missed.append(Count(wire, MISSED, report.packets))
             else:
-                log.read(report)
-        self._logs.append(log)
+                log.read(report, now)
 
     def counts(self) -> list[Count]:
         """How many packets came to a wire faster than it took them in."""
@@ -105,7 +142,7 @@ class Boxes:
 
     def box_events(self) -> list[BoxEvent]:
         """Every packet that a wire reported, wire by wire in the order in which they came."""
-        return [box_event for log in self._logs for box_event in log.box_events()]
+        return [event for log in self._logs.values() for event in log.box_events()]
 
 
 def _connect() -> socket.socket:
@@ -124,16 +161,17 @@ class _Log:
 
     def __init__(self, wire: str) -> None:
         self._wire = wire
-        self._numbers: dict[int, None] = {}
+        self._numbers: dict[int, int] = {}
+        self._events: dict[int, int] = {}
         self._came: dict[int, Came] = {}
         self._did: dict[int, list[Did]] = {}
         self._made: dict[int, Made] = {}
         self._left: dict[int, list[tuple[str, bytes]]] = {}
 
-    def read(self, events: Iterable[Event]) -> None:
+    def read(self, events: Iterable[Event], now_ns: int = 0) -> None:
         """More events, in the order in which they were reported."""
         for event in events:
-            self._numbers.setdefault(event.number)
+            self._numbers.setdefault(event.number, now_ns)
             match event:
                 case Came():
                     self._came[event.number] = event
@@ -147,7 +185,18 @@ class _Log:
 
     def box_events(self) -> list[BoxEvent]:
         """Each packet."""
-        return [self._carriage(number) for number in self._numbers]
+        found = {number: self._carriage(number) for number in self._numbers}
+        self._events = {id(event): number for number, event in found.items()}
+        return list(found.values())
+
+    def forget(self, known: Collection[int], before_ns: int) -> None:
+        """Forget the packets of these events (by ``id``), and those that came before then."""
+        gone = {number for event, number in self._events.items() if event in known}
+        gone |= {number for number, since in self._numbers.items() if since < before_ns}
+        for number in gone:
+            del self._numbers[number]
+            for kept in (self._came, self._did, self._made, self._left):
+                kept.pop(number, None)
 
     def _carriage(self, number: int) -> BoxEvent:
         came, made = self._came.get(number), self._made.get(number)

@@ -13,6 +13,7 @@ import errno
 import time
 from typing import TYPE_CHECKING, Literal
 
+from netlab.capture.collector import RECORDS
 from netlab.capture.evidence import Flow, FlowEvent, Gap
 from netlab.linux import netlink
 
@@ -59,13 +60,23 @@ class Conntrack:
         for one in self._listening:
             one.drain()
             one.socket.close()
-            if one.overrun:
+            if one.overrun or one.refused:
                 text = "entries came faster than they could be read"
                 self.gaps.append(Gap("conntrack", text, one.node))
 
     def events(self) -> list[FlowEvent]:
-        """All events, in order for each node."""
-        return [event for one in self._listening for event in one.events()]
+        """All events that were not taken, in order for each node."""
+        return [event for one in self._listening for event in one.events(one.datagrams)]
+
+    def take(self) -> Callable[[], list[FlowEvent]]:
+        """The events since the last time; they are forgotten here, and read by the result."""
+        taken = [(one, one.take()) for one in self._listening if one.datagrams]
+        return lambda: [event for one, datagrams in taken for event in one.events(datagrams)]
+
+    def discard(self) -> None:
+        """Forget what was copied and not yet taken."""
+        for one in self._listening:
+            one.take()
 
 
 class _Listening:
@@ -74,7 +85,8 @@ class _Listening:
     def __init__(self, node: str) -> None:
         self.node = node
         self.overrun = False
-        self._datagrams: list[tuple[int, bytes]] = []
+        self.refused = 0
+        self.datagrams: list[tuple[int, bytes]] = []
         self.socket: socket = netlink.open_socket(
             netlink.NETLINK_NETFILTER, groups=(NEW, UPDATE, DESTROY), buffer=BUFFER
         )
@@ -92,10 +104,17 @@ class _Listening:
                     raise
                 self.overrun = True
             else:
-                self._datagrams.append((time.time_ns(), datagram))
+                if len(self.datagrams) < RECORDS:
+                    self.datagrams.append((time.time_ns(), datagram))
+                else:
+                    self.refused += 1
 
-    def events(self) -> Iterator[FlowEvent]:
-        for when, datagram in self._datagrams:
+    def take(self) -> list[tuple[int, bytes]]:
+        taken, self.datagrams = self.datagrams, []
+        return taken
+
+    def events(self, datagrams: Iterable[tuple[int, bytes]]) -> Iterator[FlowEvent]:
+        for when, datagram in datagrams:
             for kind, flags, payload in netlink.messages(datagram):
                 if kind in (_ENTRY, _GONE):
                     event = _event(self.node, when, kind, flags, payload)

@@ -16,7 +16,7 @@ from netlab.capture.evidence import Count, Gap
 from netlab.linux import netlink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from netlab.capture.collector import RunInNetns
 
@@ -51,6 +51,15 @@ class Counters:
         """None: nothing comes by itself."""
         return ()
 
+    def discard(self) -> None:
+        """Nothing was copied."""
+
+    def since_last(self, node: str) -> list[Count]:
+        """What rose in ``node`` since it was last asked; ``OSError`` if the node is gone."""
+        before, after = self._before.get(node, {}), self._inside(node, read)
+        self._before[node] = after
+        return _rose(node, before, after)
+
     def stop(self) -> None:
         """Read them again."""
         for node, before in self._before.items():
@@ -60,15 +69,21 @@ class Counters:
                 text = f"the counters cannot be read any more: {error.strerror}"
                 self.gaps.append(Gap("counters", text, node))
                 continue
-            for name, value in after.items():
-                # A backlog is not a sum: what is there now is what is queued now.
-                delta = value - (0 if name.endswith(".backlog") else before.get(name, 0))
-                if delta > 0:
-                    self._counts.append(Count(node, name, delta))
+            self._counts += _rose(node, before, after)
 
     def counts(self) -> list[Count]:
         """What rose."""
         return self._counts
+
+
+def _rose(node: str, before: Mapping[str, int], after: Mapping[str, int]) -> list[Count]:
+    found = []
+    for name, value in after.items():
+        # A backlog is not a sum: what is there now is what is queued now.
+        delta = value - (0 if name.endswith(".backlog") else before.get(name, 0))
+        if delta > 0:
+            found.append(Count(node, name, delta))
+    return found
 
 
 def read() -> dict[str, int]:

@@ -32,6 +32,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netlab.capture.collector import RECORDS
 from netlab.capture.evidence import Gap, KernelDrop
 from netlab.linux import bpf
 from netlab.linux.bpf import FP, R0, R1, R2, R3, R4, R6, R7, R8, R9, Assembler
@@ -85,6 +86,7 @@ class Drops:
         self._nodes = nodes
         self._names: dict[int, str] = {}
         self._records: list[bytes] = []
+        self._refused = 0
         self._opened: contextlib.ExitStack | None = None
         self._offset = 0
 
@@ -110,7 +112,10 @@ class Drops:
 
     def drain(self) -> None:
         """Copy what has arrived."""
-        self._records += self._ring.read()
+        records = self._ring.read()
+        kept = records[: RECORDS - len(self._records)]
+        self._refused += len(records) - len(kept)
+        self._records += kept
 
     def stop(self) -> None:
         """Take the last records and remove the program."""
@@ -122,13 +127,27 @@ class Drops:
             if lost:
                 text = f"{lost} drops came faster than they could be read"
                 self.gaps.append(Gap("drops", text, node))
+        if self._refused:
+            self.gaps.append(Gap("drops", f"{self._refused} drops were more than are kept"))
         self._opened.close()
 
     def drops(self) -> list[KernelDrop]:
-        """All drops, in order."""
-        reasons = _reasons()
+        """All drops that were not taken, in order."""
+        return self._read(self._records)
+
+    def take(self) -> Callable[[], list[KernelDrop]]:
+        """The drops since the last time; they are forgotten here, and read by the result."""
+        taken, self._records = self._records, []
+        return lambda: self._read(taken)
+
+    def discard(self) -> None:
+        """Forget what was copied and not yet taken."""
+        self._records = []
+
+    def _read(self, records: Iterable[bytes]) -> list[KernelDrop]:
+        reasons = _reasons() if records else {}
         found = []
-        for record in self._records:
+        for record in records:
             stamp, number, reason, address, start, tail, way, state, data = _RECORD.unpack(record)
             place = function(address)
             if way == _TASK and not place.startswith(READERS):

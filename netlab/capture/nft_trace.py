@@ -15,8 +15,10 @@ import errno
 import itertools
 import os
 import struct
+import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from netlab.capture.collector import RECORDS
 from netlab.capture.evidence import Gap, RuleVerdict
 from netlab.linux import netlink
 from netlab.nft import listing
@@ -47,6 +49,9 @@ _VERDICTS = {
 
 _observers = itertools.count()
 
+RELIST = 0.5
+"""Seconds between two listings of a node's rules."""
+
 
 class NftTrace:
     """The steps of every packet in every node that has rules."""
@@ -76,13 +81,23 @@ class NftTrace:
         """Switch tracing off and take the last messages."""
         for traced in self._traced:
             traced.finish()
-            if traced.overrun:
+            if traced.overrun or traced.refused:
                 text = "steps came faster than they could be read"
                 self.gaps.append(Gap("nft", text, traced.node))
 
     def verdicts(self) -> list[RuleVerdict]:
-        """All steps, node by node, each in order."""
-        return [verdict for traced in self._traced for verdict in traced.verdicts(self._name)]
+        """All steps that were not taken, node by node, each in order."""
+        return [verdict for traced in self._traced for verdict in traced.verdicts(traced.datagrams)]
+
+    def take(self) -> Callable[[], list[RuleVerdict]]:
+        """The steps since the last time; they are forgotten here, and read by the result."""
+        taken = [(traced, traced.take()) for traced in self._traced if traced.datagrams]
+        return lambda: [v for traced, datagrams in taken for v in traced.verdicts(datagrams)]
+
+    def discard(self) -> None:
+        """Forget what was copied and not yet taken."""
+        for traced in self._traced:
+            traced.take()
 
 
 class _Traced:
@@ -91,10 +106,12 @@ class _Traced:
     def __init__(self, node: str, context: Any, name: str, ruleset: listing.Ruleset) -> None:
         self.node = node
         self.overrun = False
+        self.refused = 0
         self._context = context
         self._name = name
         self._ruleset = ruleset
-        self._datagrams: list[bytes] = []
+        self._listed = time.monotonic()
+        self.datagrams: list[bytes] = []
         self._socket = netlink.open_socket(
             netlink.NETLINK_NETFILTER, groups=(NFNLGRP_NFTRACE,), buffer=BUFFER
         )
@@ -127,10 +144,16 @@ class _Traced:
 
     def drain(self) -> None:
         """Copy what has arrived."""
-        receive, keep = self._socket.recv, self._datagrams.append
+        receive, keep = self._socket.recv, self.datagrams.append
+        room = RECORDS - len(self.datagrams)
         while True:
             try:
-                keep(receive(4096))
+                datagram = receive(4096)
+                if room > 0:
+                    keep(datagram)
+                else:
+                    self.refused += 1
+                room -= 1
             except BlockingIOError:
                 return
             except OSError as error:
@@ -138,10 +161,19 @@ class _Traced:
                     raise
                 self.overrun = True
 
+    def take(self) -> list[bytes]:
+        taken, self.datagrams = self.datagrams, []
+        return taken
+
     def finish(self) -> None:
         self._context.cmd(f"delete table inet {self._name}")
         self.drain()
+        self._list_again()
+        self.close()
+
+    def _list_again(self) -> None:
         later = _listing(self._context)
+        self._listed = time.monotonic()
         # Rules may have been replaced meanwhile: the old ones decided as well as the new.
         before = self._ruleset
         self._ruleset = listing.Ruleset(
@@ -149,15 +181,15 @@ class _Traced:
             {**later.bases, **before.bases},
             {**later.comments, **before.comments},
         )
-        self.close()
 
     def close(self) -> None:
         self._socket.close()
         self._context = None  # its netlink socket owns the table
 
-    def verdicts(self, name: str) -> Iterator[RuleVerdict]:
-        """Read the messages; those of other observers' tables are left out."""
-        for datagram in self._datagrams:
+    def verdicts(self, datagrams: Iterable[bytes]) -> Iterator[RuleVerdict]:
+        """Read messages; those of other observers' tables are left out."""
+        name = self._name
+        for datagram in datagrams:
             for kind, _, payload in netlink.messages(datagram):
                 if kind != _TRACE:
                     continue
@@ -173,7 +205,10 @@ class _Traced:
         family = _FAMILIES.get(payload[0], str(payload[0]))
         table, chain = _text(found.get(_TABLE)), _text(found.get(_CHAIN))
         kind = _KINDS.get(_number(found.get(_TYPE)), "rule")
-        rule = self._ruleset.rules.get((family, table, chain, _number(found.get(_HANDLE))))
+        key = (family, table, chain, _number(found.get(_HANDLE)))
+        if self._is_unknown(kind, key):
+            self._list_again()
+        rule = self._ruleset.rules.get(key)
         base = self._ruleset.bases.get((family, table, chain))
         hook = chain if table == self._name else base.hook if base else ""
         comment = rule.comment if rule else ""
@@ -194,6 +229,16 @@ class _Traced:
             rule.text if rule else "",
             comment,
             found.get(_NETWORK, b"") + found.get(_TRANSPORT, b""),
+        )
+
+    def _is_unknown(self, kind: str, key: tuple[str, str, str, int]) -> bool:
+        """Whether a rule was made since the last listing: then it is time for another one."""
+        return (
+            kind == "rule"
+            and self._context is not None
+            and key not in self._ruleset.rules
+            and not key[1].startswith(TABLE)
+            and time.monotonic() > self._listed + RELIST
         )
 
 

@@ -5,11 +5,12 @@ The reports are datagrams, of which the kernel holds few: they are read as they 
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netlab.capture.collector import Reader
+from netlab.capture.collector import RECORDS, Reader
 from netlab.capture.evidence import Gap, PacketReport, TunProgram
 from netlab.linux import packet_reports
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from netlab.capture.collector import RunInNetns
     from netlab.capture.evidence import NodeInfo
     from netlab.capture.packets import Capture
+
+
+LOOKS = 2.0
+"""Seconds between two looks at who has a TUN device open."""
 
 
 class PacketReports:
@@ -44,6 +49,8 @@ class PacketReports:
         self._holders: dict[tuple[str, str], str] = {}
         self._reader: Reader | None = None
         self._reports: list[PacketReport] = []
+        self._looked = 0.0
+        self._refused: dict[str, int] = {}
 
     def start(self) -> None:
         """Listen in every node."""
@@ -76,9 +83,30 @@ class PacketReports:
             self._drain(node)
             observer.close()
         self._sockets.clear()
-        self._reports = list(self._read())
+        self._reports = list(self._read(self._messages))
+        for node, count in self._refused.items():
+            self.gaps.append(Gap("programs", f"{count} reports were more than are kept", node))
+
+    def take(self) -> Callable[[], list[PacketReport]]:
+        """The reports since the last time; they are forgotten here, and read by the result."""
+        if self._has_tun and time.monotonic() > self._looked + LOOKS:
+            self._look()
+        taken = self._forget()
+        return lambda: list(self._read(taken))
+
+    def discard(self) -> None:
+        """Forget what was reported and not yet taken."""
+        self._forget()
+
+    def _forget(self) -> list[tuple[str, int, bytes]]:
+        if self._reader is None:
+            return []
+        with self._reader.lock:
+            taken, self._messages = self._messages, []
+        return taken
 
     def _look(self) -> None:
+        self._looked = time.monotonic()
         for (number, device), program in packet_reports.tun_programs().items():
             if number in self._namespaces:
                 self._holders[self._namespaces[number], device] = program
@@ -91,10 +119,13 @@ class PacketReports:
                 return
             if pid and pid not in self._names:
                 self._names[pid] = packet_reports.program_name(pid)  # while it is there
-            self._messages.append((node, pid, message))
+            if len(self._messages) < RECORDS:
+                self._messages.append((node, pid, message))
+            else:
+                self._refused[node] = self._refused.get(node, 0) + 1
 
-    def _read(self) -> Iterator[PacketReport]:
-        for node, pid, message in self._messages:
+    def _read(self, messages: Iterable[tuple[str, int, bytes]]) -> Iterator[PacketReport]:
+        for node, pid, message in messages:
             program = f"{pid}/{self._names.get(pid, '?')}"
             try:
                 came, end, text, sent = packet_reports.decode(message)

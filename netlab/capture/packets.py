@@ -5,7 +5,7 @@ where it was and which way it went. The kernel writes frames into blocks of a ri
 with us (TPACKET_V3, Documentation/networking/packet_mmap.rst); a full block, or one that is
 ``RETIRE_MS`` old, is ours until we give it back. So a few hundred frames cost one copy.
 
-    block   version, private, status, packets, first, length, sequence, times ...
+    block   version, private, status, packets, first, length, sequence, time of the first frame ...
     frame   next, sec, nsec, snaplen, len, status, mac, net, ...  (48 octets)
             sockaddr_ll: family, protocol, ifindex, hatype, pkttype, ...
             ... at ``mac``: the octets
@@ -53,8 +53,11 @@ RINGS = 1 << 26
 RETIRE_MS = 4
 """Milliseconds after which a block is ours even if it is not full."""
 
-KEPT = 1 << 29
+KEPT = 1 << 28
 """Octets of frames that are kept; a flood beyond is counted, not kept."""
+
+FRAMES = 200_000
+"""Frames that are kept. What follows from a frame takes some 4 KB, and 70 µs to find out."""
 
 AT_ONCE = 32
 """Rings that are opened or closed at a time: each waits for the kernel's RCU, about 10 ms."""
@@ -63,10 +66,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 _REQUEST = struct.Struct("@7I")
 _BLOCK = struct.Struct("@8x4I")
+_TIMES = struct.Struct("@32x2I")
 _FRAME = struct.Struct("@6I2H20xH2xiHB")
 _STATISTICS = struct.Struct("@3I")
 _STATUS = struct.Struct("@I")
 _USER = 1
+_NEVER = 1 << 63
 
 
 class Capture:
@@ -84,8 +89,8 @@ class Capture:
         self._inside = inside
         self._nodes = nodes
         self._rings: list[_Ring] = []
-        self._room = [KEPT]
-        self._told: list[int] = []
+        self._room = _Room()
+        self._told: dict[_Ring, int] = {}
 
     def start(self) -> None:
         """Open every ring; from here on nothing is missed."""
@@ -123,6 +128,9 @@ class Capture:
             if ring.lost:
                 text = f"{ring.lost} frames came faster than they could be read"
                 self.gaps.append(Gap("capture", text, ring.node))
+            if ring.refused:
+                text = f"{ring.refused} frames were more than are kept"
+                self.gaps.append(Gap("capture", text, ring.node))
 
     def seen(self) -> int:
         """How many frames were copied so far."""
@@ -133,22 +141,88 @@ class Capture:
         return {(ring.node, name) for ring in self._rings for name in ring.names.values()}
 
     def frames(self) -> list[Frame]:
-        """All frames in order of time."""
-        return self._read([0] * len(self._rings))
+        """All frames that were not taken, in order of time."""
+        return _in_order(frame for ring in self._rings for frame in ring.frames(ring.copies))
 
     def news(self) -> list[Frame]:
-        """The frames that were copied since the last time, in order of time."""
-        self._told = self._told or [0] * len(self._rings)
-        return self._read(self._told)
+        """The frames that were copied since the last time; they stay."""
+        before, self._told = self._told, {ring: len(ring.copies) for ring in self._rings}
+        return _in_order(
+            frame
+            for ring, count in self._told.items()
+            for frame in ring.frames(ring.copies[before.get(ring, 0) : count])
+        )
 
-    def _read(self, known: list[int]) -> list[Frame]:
-        """The frames after the first ``known`` blocks of each ring, which is brought up to date."""
-        found: list[Frame] = []
-        for number, ring in enumerate(self._rings):
-            found += ring.frames(known[number])
-            known[number] = len(ring.copies)
-        found.sort(key=lambda frame: frame.time_ns)
-        return found
+    def take(self, most: int | None = None, since_ns: int = 0) -> Callable[[], list[Frame]]:
+        """What was copied since the last time; it is forgotten here, and read by the result.
+
+        Of more than ``most`` frames the first since then are read, about so many: all up to some
+        moment.
+        """
+        taken = [(ring, block) for ring in self._rings for block in ring.take()]
+        # What one ring had no room for, others may have kept.
+        until_ns = min((ring.until_ns for ring in self._rings), default=_NEVER)
+        for ring in self._rings:
+            ring.until_ns = _NEVER
+        if most is None:
+            return lambda: _in_order(f for ring, block in taken for f in ring.frames([block]))
+        return lambda: _first(taken, most, since_ns, until_ns)
+
+    def discard(self) -> None:
+        """Forget what was copied and not yet taken."""
+        for ring in self._rings:
+            ring.take()
+            ring.until_ns = _NEVER
+
+    def lost(self) -> int:
+        """How many frames came faster than they could be copied."""
+        for ring in self._rings:
+            ring.count_lost()
+        return sum(ring.lost for ring in self._rings)
+
+    def refused(self) -> int:
+        """How many frames were copied, but more than are kept."""
+        return sum(ring.refused for ring in self._rings)
+
+
+class _Room:
+    """What all rings together may keep."""
+
+    def __init__(self) -> None:
+        self.octets, self.frames = KEPT, FRAMES
+
+    def take(self, octets: int, frames: int) -> bool:
+        """Whether there is room for so much, which is then taken; below zero it is given back."""
+        if octets > self.octets or frames > self.frames:
+            return False
+        self.octets -= octets
+        self.frames -= frames
+        return True
+
+
+def _first(
+    taken: list[tuple[_Ring, bytes]], most: int, since_ns: int, until_ns: int
+) -> list[Frame]:
+    """About ``most`` frames, up to the moment at which the first block begins that is left out."""
+    taken.sort(key=lambda one: _begins(one[1]))
+    found: list[Frame] = []
+    total = sum(_BLOCK.unpack_from(block)[1] for _, block in taken)
+    for ring, block in taken:
+        if total > most and len(found) >= most:
+            until_ns = min(until_ns, _begins(block))
+            break
+        found += (f for f in ring.frames([block]) if total <= most or f.time_ns >= since_ns)
+    return _in_order(frame for frame in found if frame.time_ns < until_ns)
+
+
+def _begins(block: bytes | mmap.mmap, at: int = 0) -> int:
+    """The time of the first frame of a block, in nanoseconds."""
+    seconds, nanoseconds = _TIMES.unpack_from(block, at)
+    return int(seconds * 1_000_000_000 + nanoseconds)
+
+
+def _in_order(frames: Iterable[Frame]) -> list[Frame]:
+    return sorted(frames, key=lambda frame: frame.time_ns)
 
 
 def _interface_names() -> dict[int, str]:
@@ -169,10 +243,11 @@ def _set_ring(fd: int, request: bytes) -> None:
 class _Ring:
     """The ring of one node; made inside its namespace."""
 
-    def __init__(self, node: str, blocks: int, room: list[int], *, incoming: bool) -> None:
+    def __init__(self, node: str, blocks: int, room: _Room, *, incoming: bool) -> None:
         self.node = node
         self.names = _interface_names()
-        self.lost = 0
+        self.lost = self.refused = 0
+        self.until_ns = _NEVER
         self._room = room
         self._count = blocks
         self._next = 0
@@ -200,11 +275,11 @@ class _Ring:
             if not status & _USER:
                 return
             self.count += packets
-            if length <= self._room[0]:
-                self._room[0] -= length
+            if self._room.take(length, packets):
                 self.copies.append(self._memory[at : at + length])
             else:
-                self.lost += packets
+                self.refused += packets
+                self.until_ns = min(self.until_ns, _begins(self._memory, at))
             _STATUS.pack_into(self._memory, at + 8, 0)
             self._next = (self._next + 1) % self._count
 
@@ -214,17 +289,30 @@ class _Ring:
         _, packets, _, _ = _BLOCK.unpack_from(self._memory, self._next * BLOCK)
         return bool(packets)
 
-    def close(self) -> None:
+    def take(self) -> list[bytes]:
+        """The copies, for which there is room again."""
+        taken, self.copies = self.copies, []
+        for block in taken:
+            self._room.take(-len(block), -_BLOCK.unpack_from(block)[1])
+        return taken
+
+    def count_lost(self) -> None:
+        """What the kernel had no block for; it begins to count anew."""
+        if self._socket.fileno() < 0:
+            return  # closed, and counted then
         _, dropped, _ = _STATISTICS.unpack(
             self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, _STATISTICS.size)
         )
         self.lost += dropped
+
+    def close(self) -> None:
+        self.count_lost()
         self._memory.close()
         self._socket.close()
 
-    def frames(self, first: int) -> Iterator[Frame]:
-        """Read the copies from the block number ``first`` on."""
-        for block in self.copies[first:]:
+    def frames(self, copies: Iterable[bytes]) -> Iterator[Frame]:
+        """Read copies of blocks."""
+        for block in copies:
             _, packets, at, _ = _BLOCK.unpack_from(block)
             for _ in range(packets):
                 (

@@ -15,11 +15,11 @@ from netlab.capture.packet_reports import PacketReports, has_tun
 from netlab.capture.packets import Capture
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from types import TracebackType
 
     from netlab.capture.collector import Collector, RunInNetns
-    from netlab.capture.evidence import Frame, NodeInfo, Source
+    from netlab.capture.evidence import BoxEvent, Count, Frame, NodeInfo, Source
 
 Kind = Literal["capture", "arrivals", "nft", "drops", "conntrack", "counters", "boxes", "programs"]
 ALL: tuple[Source, ...] = ("counters", "drops", "conntrack", "nft", "boxes", "programs", "capture")
@@ -71,6 +71,8 @@ class Observation:
             and (has_tun(inventory) or kind != "programs")
         ]
         self._running: list[Collector] = []
+        self.copied = 0
+        """How many frames had been seen when some were last taken or discarded."""
         self._evidence: Evidence | None = None
 
     def __enter__(self) -> Self:
@@ -107,9 +109,68 @@ class Observation:
         """How many frames were seen so far."""
         return self._capture.seen()
 
-    def live(self) -> Iterator[Frame]:
-        """The frames since the last time, in order of time."""
-        return iter(self._capture.news())
+    def new_frames(self) -> list[Frame]:
+        """The frames since the last time, in order of time; they stay in the evidence."""
+        with self._reader.lock:
+            return self._capture.news()
+
+    def take_frames(self) -> list[Frame]:
+        """The frames since the last time, in order of time; they are forgotten here."""
+        with self._reader.lock:
+            self._reader.read_now()
+            self.copied = self._capture.seen()
+            taken = self._capture.take()
+        return taken()
+
+    def take(self, most: int | None = None, since_ns: int = 0) -> Evidence:
+        """What was collected since the last time; it is forgotten here.
+
+        Of more than ``most`` frames the first since then are taken, about so many, and the others
+        lost.
+        Events of boxes are there until ``forget_boxes``; counters and gaps are not part of it.
+        """
+        with self._reader.lock:
+            self._reader.read_now()
+            self.copied = self._capture.seen()
+            frames, verdicts = self._capture.take(most, since_ns), self._nft.take()
+            drops, flows = self._drops.take(), self._conntrack.take()
+            box_events, reports = self._boxes.take(), self._reports.take()
+        return Evidence(
+            self._inventory,
+            tuple(frames()),
+            tuple(verdicts()),
+            tuple(drops()),
+            gaps=tuple(self._gaps),
+            flows=tuple(flows()),
+            arrivals_only=self._arrivals_only,
+            box_events=tuple(box_events()),
+            reports=tuple(reports()),
+            tun_programs=tuple(self._reports.tun_programs()),
+        )
+
+    def discard(self) -> None:
+        """Forget what was collected and not taken."""
+        with self._reader.lock:
+            self._reader.read_now()
+            self.copied = self._capture.seen()
+            for collector in self._running:
+                collector.discard()
+
+    def forget_boxes(self, used: Iterable[BoxEvent], before_ns: int) -> None:
+        """Forget events of boxes that were used, and those from before that time."""
+        self._boxes.forget(used, before_ns)
+
+    def counts_since_last(self, node: str) -> list[Count]:
+        """Counters of ``node`` that rose since it was last asked."""
+        return self._counters.since_last(node) if self._counters in self._running else []
+
+    def lost(self) -> int:
+        """How many frames so far came faster than they could be read; no one saw them."""
+        return self._capture.lost()
+
+    def missed(self) -> int:
+        """The same with those that were more than are kept."""
+        return self._capture.lost() + self._capture.refused()
 
     @property
     def evidence(self) -> Evidence:

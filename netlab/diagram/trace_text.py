@@ -9,27 +9,56 @@ from netlab.diagram.paths import Leg, Way
 from netlab.diagram.sequence.model import Arrow, Column, Ladder
 from netlab.trace.disposition import Disposition
 from netlab.trace.explain import because
+from netlab.trace.fold import Folded
 from netlab.trace.inventory import peers
 from netlab.wire.view import TCP, UDP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from netlab.capture.evidence import Gap
     from netlab.diagram.paths import Ending
     from netlab.diagram.sequence.model import State
     from netlab.plan.operations import NodeSummary, Plan
     from netlab.trace.model import Hop, PacketTrace, Traces
 
 
+FOLDED = 60
+"""Packets from which on equal ones are summed up."""
+
+
 def text(traces: Traces, numbers: Mapping[int, int] | None = None) -> str:
-    """Every packet's journey, hop by hop, and its end; by its id, or its number if it has one."""
+    """Every packet's journey, hop by hop, and its end; by its id, or its number if it has one.
+
+    Of more than ``FOLDED`` without numbers, equal ones are summed up.
+    """
     known = numbers or {}
+    if not known and len(traces) > FOLDED:
+        folded = Folded()
+        folded.add(traces)
+        return folded_text(folded, traces.gaps)
     blocks = [
         "\n".join(_journey(packet_trace, known.get(packet_trace.id, packet_trace.id)))
         for packet_trace in traces
     ]
+    return _joined(blocks, traces.gaps)
+
+
+def folded_text(folded: Folded, gaps: Iterable[Gap] = ()) -> str:
+    """The same of packets of which equal ones are summed up."""
+    blocks = ["\n".join(_journey(packet_trace, packet_trace.id)) for packet_trace in folded.kept]
+    ends = {one.id: end(one) for one in folded.kept}
+    blocks += [
+        f"and {count} more like #{number}: {ends[number]}"
+        for number, count in sorted(folded.more.items())
+    ]
+    blocks += [f"and {count} of other kinds: {what}" for what, count in folded.others.items()]
+    return _joined(blocks, gaps)
+
+
+def _joined(blocks: list[str], gaps: Iterable[Gap]) -> str:
     blocks += [f"incomplete capture ({gap.node or 'all nodes'}, {gap.collector}): "
-               f"{gap.text}" for gap in traces.gaps]  # fmt: skip
+               f"{gap.text}" for gap in gaps]  # fmt: skip
     return "\n\n".join(blocks) + "\n" if blocks else "no packets\n"
 
 
@@ -46,7 +75,7 @@ def _journey(packet_trace: PacketTrace, number: int) -> Iterator[str]:
             f"{' [conntrack]' if hop.binding else ''}"
         )
         yield line.rstrip()
-    yield f"  {_mark(packet_trace)} {end(packet_trace)}"
+    yield f"  {mark(packet_trace)} {end(packet_trace)}"
     if packet_trace.reason.rule and packet_trace.reason.label:
         yield f"      {packet_trace.reason.rule}"
 
@@ -58,7 +87,8 @@ def _relation(packet_trace: PacketTrace) -> str:
     return f"  (a copy of {of})" if packet_trace.copied else f"  (of {of})"
 
 
-def _mark(packet_trace: PacketTrace) -> str:
+def mark(packet_trace: PacketTrace) -> str:
+    """A tick, a cross, a dot for what a stranger ignored, dots for what lives on in others."""
     if packet_trace.arrived:
         return "✓"
     if packet_trace.disposition is Disposition.IGNORED:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from netlab.capture.evidence import Evidence
     from netlab.trace.track import Track
+    from netlab.trace.verdict import Verdict
     from netlab.wire.view import View
 
 
@@ -30,12 +31,12 @@ def build_traces(evidence: Evidence) -> Traces:
     tracks = correlate(evidence, bindings, programs)
     numbers = {id(track): number for number, track in enumerate(tracks, 1)}
     judge = Judge(evidence, tracks, bindings, programs)
-    traces = [_fate(track, numbers, judge, bindings) for track in tracks]
+    traces = [fate(track, judge.verdict(track), numbers, bindings) for track in tracks]
     return Traces(traces, (*evidence.gaps, *programs.gaps()))
 
 
-def _fate(track: Track, numbers: dict[int, int], judge: Judge, bindings: Bindings) -> PacketTrace:
-    end = judge.verdict(track)
+def fate(track: Track, end: Verdict, numbers: dict[int, int], bindings: Bindings) -> PacketTrace:
+    """The trace of a packet that ended so; ``numbers`` are those of all tracks, by ``id``."""
     return PacketTrace(
         numbers[id(track)],
         label(track.begins),

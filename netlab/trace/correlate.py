@@ -267,7 +267,9 @@ class _Follower:
             return None
         track = self._reports.track_of(report)
         if report.end or track is None:
-            return self._begin(seen.view, seen.node, seen.time_ns)  # its own, be it an answer
+            made = self._begin(seen.view, seen.node, seen.time_ns)  # its own, be it an answer
+            made.reports.append(report)
+            return made
         if track.report is report:
             track.report = None
             if len(report.left) == 1:

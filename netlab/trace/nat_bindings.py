@@ -48,10 +48,24 @@ class Bindings:
         self._leads: dict[str, dict[Flow, set[Flow]]] = {}
         self._events: dict[tuple[str, Flow], list[FlowEvent]] = {}
         for event in events:
-            leads = self._leads.setdefault(event.node, {})
-            for came, other in ((event.original, event.reply), (event.reply, event.original)):
-                leads.setdefault(came, set()).add(other.back)
-                self._events.setdefault((event.node, came), []).append(event)
+            self.add(event)
+
+    def add(self, event: FlowEvent) -> None:
+        """One more event, later than those before it."""
+        leads = self._leads.setdefault(event.node, {})
+        for came, other in ((event.original, event.reply), (event.reply, event.original)):
+            leads.setdefault(came, set()).add(other.back)
+            self._events.setdefault((event.node, came), []).append(event)
+
+    def forget(self, event: FlowEvent) -> None:
+        """Forget the oldest event of a flow; with the last one goes where the flow leads."""
+        for came in (event.original, event.reply):
+            events = self._events.get((event.node, came), [])
+            if event in events:
+                events.remove(event)
+            if not events:
+                self._events.pop((event.node, came), None)
+                self._leads.get(event.node, {}).pop(came, None)
 
     def weight(self, node: str, leaving: View) -> Callable[[Track], int] | None:
         """How much speaks for and against a track to leave ``node`` so; ``None``: nothing known."""

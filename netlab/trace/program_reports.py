@@ -44,6 +44,7 @@ class ProgramReports:
         report = _take(self._coming, frame)
         if report:
             self._tracks[id(report)] = track
+            track.reports.append(report)
         return report
 
     def leaving(self, frame: Frame) -> PacketReport | None:

@@ -31,7 +31,7 @@ class RuleTrace:
     ``arrived`` is the packet as it met the first rule, ``last_seen`` as it met the last chain.
     """
 
-    __slots__ = ("arrived", "dropped", "last_seen", "local", "node", "number", "steps")
+    __slots__ = ("arrived", "dropped", "evidence", "last_seen", "local", "node", "number", "steps")
 
     def __init__(self, node: str, number: int, *, local: bool) -> None:
         self.node = node
@@ -40,6 +40,8 @@ class RuleTrace:
         self.arrived: View | None = None
         self.last_seen: View | None = None
         self.steps: list[RuleVerdict] = []
+        self.evidence: list[RuleVerdict] = []
+        """The steps and those of the observer's own table."""
         self.dropped: RuleVerdict | None = None
 
     def add(self, verdict: RuleVerdict) -> None:
@@ -47,6 +49,7 @@ class RuleTrace:
         if verdict.headers:
             self.last_seen = view(verdict.headers)
             self.arrived = self.arrived or self.last_seen
+        self.evidence.append(verdict)
         if verdict.table == OBSERVER_TABLE:
             return
         self.steps.append(verdict)

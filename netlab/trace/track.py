@@ -44,6 +44,7 @@ class Track:
         "node",
         "parents",
         "report",
+        "reports",
         "rule_traces",
         "sightings",
         "time_ns",
@@ -62,6 +63,8 @@ class Track:
         """The same for each sighting where it left a wire, by its index."""
         self.report: PacketReport | None = None
         """What the program says that took it, if it is with one."""
+        self.reports: list[PacketReport] = []
+        """All that programs said of it."""
         self.parents: list[Track] = []
         self.children: list[Track] = []
         self.becoming: Literal["", "cut", "merged"] = ""

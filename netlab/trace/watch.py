@@ -2,7 +2,14 @@
 
 with lab.observe() as watch:
     lab["client"].run(["ping", "-c1", "server"])
-assert watch.fates.where(proto=1).arrived
+assert watch.traces.where(proto=1).arrived
+
+Or ask while it lasts, for as long as you like:
+
+with lab.observe() as watch:
+    for packet_trace in watch.live(seconds=60):
+        print(packet_trace.label, packet_trace.disposition)
+print(watch.let_go)
 """
 
 from __future__ import annotations
@@ -15,6 +22,7 @@ from netlab.capture.routes import refusing_routes
 from netlab.capture.session import Observation
 from netlab.linux.neighbours import awaited
 from netlab.trace.build import build_traces
+from netlab.trace.live import TICK, LetGo, Live
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -23,7 +31,8 @@ if TYPE_CHECKING:
     from netlab.capture.collector import RunInNetns
     from netlab.capture.evidence import Evidence, Frame, NodeInfo, RefusingRoute
     from netlab.capture.session import Kind
-    from netlab.trace.model import Traces
+    from netlab.trace.model import PacketTrace, Traces
+    from netlab.trace.stream import Settled
 
 T = TypeVar("T")
 
@@ -38,7 +47,9 @@ class Watch:
         self, inventory: Mapping[str, NodeInfo], inside: RunInNetns, kinds: Collection[Kind] = ()
     ) -> None:
         self._nodes = tuple(inventory)
+        self._inventory = inventory
         self._inside = inside
+        self._live: Live | None = None
         self._routes: tuple[RefusingRoute, ...] = ()
         self._observation = Observation(inventory, inside, kinds)
         self.is_over = False
@@ -58,13 +69,53 @@ class Watch:
         self._routes = tuple(self._refusing_routes())
         self.is_over = True
 
+    def new_frames(self) -> list[Frame]:
+        """The frames since the last time, in order of time; while the observation lasts."""
+        return self._observation.new_frames()
+
+    def take_frames(self) -> list[Frame]:
+        """The frames since the last time, in order of time; while the observation lasts.
+
+        They are forgotten here: ``traces`` will not know of them.
+        """
+        return self._observation.take_frames()
+
+    def live(self, seconds: float | None = None) -> Iterator[PacketTrace]:
+        """The fate of each packet within 200 ms of its end, for so long, or until the caller stops.
+
+        What was reported is forgotten: ``traces`` will not know of it. The last step reports what
+        is still under way. In a flood some is let go, see ``let_go``.
+        """
+        end = time.monotonic() + (float("inf") if seconds is None else seconds)
+        while time.monotonic() < end:
+            time.sleep(TICK)
+            yield from self.step().traces
+        yield from self.step(is_last=True).traces
+
+    def step(self, *, is_last: bool = False, all_frames: bool = False) -> Settled:
+        """What has ended since the last step, without waiting; for those who wait elsewhere.
+
+        They wait ``tick`` seconds. With ``all_frames`` frames are given also where there was no
+        time to say what they are of.
+        """
+        self._live = self._live or Live(self._observation, self._inside, self._inventory)
+        return self._live.step(is_last=is_last, all_frames=all_frames)
+
+    tick = TICK
+    """Seconds between two steps."""
+
+    def missed(self) -> int:
+        """How many frames so far came faster than they were taken."""
+        return self._observation.missed()
+
+    @property
+    def let_go(self) -> LetGo:
+        """What there was no time to look at since ``live`` began."""
+        return self._live.let_go if self._live else LetGo(0, 0)
+
     def activity(self) -> int:
         """How many frames were seen so far."""
         return self._observation.activity()
-
-    def live(self) -> Iterator[Frame]:
-        """The frames since the last time, in order of time; while the observation lasts."""
-        return self._observation.live()
 
     def settle(self, quiet: float = 0.05, limit: float = 5.0) -> None:
         """Wait until no frame was seen for ``quiet`` seconds, at most ``limit`` seconds.

@@ -3,10 +3,13 @@
 import contextlib
 import json
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -50,11 +53,21 @@ def lab(netlab_state, tmp_path_factory):
     netlab("down", "asked")
 
 
-@contextlib.contextmanager
-def capturing(*argv: str) -> Iterator[subprocess.Popen[str]]:
+def capturing(*argv: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """``netlab capture ARGV``, which watches already."""
+    return watching("capture", *argv)
+
+
+def following(*argv: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """``netlab trace --follow ARGV``, which watches already."""
+    return watching("trace", "--follow", *argv)
+
+
+@contextlib.contextmanager
+def watching(*argv: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that says when it watches."""
     with subprocess.Popen(
-        [sys.executable, "-m", "netlab", "capture", *argv],
+        [sys.executable, "-m", "netlab", *argv],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -190,6 +203,110 @@ def test_capture_prints_frames_as_they_come():
         assert running.wait(timeout=20) == 0
 
 
+def frames_of(file: Path) -> int:
+    """How many packets a capture file has; it must be whole."""
+    octets, at, found = file.read_bytes(), 0, 0
+    while at < len(octets):
+        kind, length = struct.unpack_from("<II", octets, at)
+        assert octets[at + length - 4 : at + length] == struct.pack("<I", length)
+        found += kind == 6
+        at += length
+    return found
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_capture_is_whole_whatever_ends_it(end, tmp_path):
+    file = tmp_path / "lab.pcapng"
+    with capturing("asked", "-w", str(file)) as running:
+        netlab("exec", "client", "--", "ping", "-c1", "server")
+        running.send_signal(end)
+        assert running.wait(timeout=20) == 0
+    assert frames_of(file) == 8
+
+
+def test_a_capture_is_whole_while_it_is_written(tmp_path):
+    file = tmp_path / "lab.pcapng"
+    with capturing("asked", "-w", str(file)) as running:
+        netlab("exec", "client", "--", "ping", "-c1", "server")
+        while frames_of(file) < 8:
+            assert running.poll() is None
+        running.kill()
+    assert frames_of(file) == 8
+
+
+def test_a_background_job_of_a_shell_ends_by_sigint(tmp_path):
+    """A shell without job control starts it with SIGINT ignored."""
+    file, ready = tmp_path / "lab.pcapng", tmp_path / "ready"
+    script = (
+        f"mkfifo {ready}; {sys.executable} -m netlab capture asked -w {file} 2>{ready} & "
+        f"head -n1 <{ready}; kill -INT $!; wait $!"
+    )
+    ran = subprocess.run(["sh", "-c", script], cwd=ROOT, check=False, timeout=30)
+    assert ran.returncode == 0
+    assert frames_of(file) == 0
+
+
+def test_no_seconds_are_none(tmp_path):
+    file = tmp_path / "lab.pcapng"
+    assert "0 frames of 0 packets" in netlab("capture", "-w", str(file), "--seconds", "0")
+    assert netlab("trace", "--follow", "asked", "--seconds", "0") == ""
+
+
+def test_fates_are_followed_as_they_come():
+    with following("asked") as running:
+        assert running.stdout
+        netlab("exec", "client", "--", "ping", "-c1", "server")
+        lines = [running.stdout.readline() for _ in range(2)]
+        netlab("explain", "client", "server", "--proto", "253", code=1)
+        lines.append(running.stdout.readline())
+        running.send_signal(signal.SIGTERM)
+        rest, _ = running.communicate(timeout=20)
+        assert running.returncode == 0
+    assert rest == ""
+    assert "✓ ICMP 8/0 10.0.0.2 > 198.51.100.1, 64 octets  client → nat → server" in lines[0]
+    assert "✓ ICMP 0/0 198.51.100.1" in lines[1]
+    assert 'denied in nat: forward chain, rule "drop protocol 253" (asked.yaml:10)' in lines[2]
+
+
+def test_fates_are_followed_as_json(tmp_path):
+    file = tmp_path / "followed.pcapng"
+    with following("--json", "-w", str(file)) as running:
+        assert running.stdout
+        netlab("exec", "client", "--", "ping", "-c2", "-i0.2", "server")
+        packets = [json.loads(running.stdout.readline()) for _ in range(4)]
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=20) == 0
+    assert [packet["id"] for packet in packets] == [1, 2, 3, 4]
+    assert {packet["disposition"] for packet in packets} == {"delivered"}
+    assert frames_of(file) == 16
+
+
+def test_a_flood_is_summed_up():
+    said = netlab("trace", "client", "--", "ping", "-f", "-q", "-c3000", "server")
+    assert "3000 received" in said
+    assert len(said.splitlines()) < 100
+    more = [int(n) for n in re.findall(r"and (\d+) more like #\d+: delivered in", said)]
+    let_go = re.search(r"(\d+) packets let go", said)
+    shown = len(re.findall("✓ delivered in", said))
+    assert sum(more) + shown + int(let_go[1] if let_go else 0) <= 6000
+    assert more
+
+
+def test_a_command_that_is_traced_ends_with_the_trace():
+    with subprocess.Popen(
+        [sys.executable, "-m", "netlab", "trace", "client", "--", "ping", "server"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout
+        assert "bytes from" in next(line for line in running.stdout if "icmp_seq" in line)
+        running.terminate()
+        rest, _ = running.communicate(timeout=30)
+    assert running.returncode == 128 + signal.SIGTERM
+    assert "✓ delivered in" in rest
+
+
 @pytest.mark.parametrize(("form", "starts"), [("text", ""), ("svg", "<svg"), ("mermaid", "seq")])
 def test_a_ladder_is_drawn(form, starts, tmp_path):
     file = tmp_path / "drawn"
@@ -218,6 +335,13 @@ def test_a_ladder_is_drawn(form, starts, tmp_path):
         (["explain", "client", "server", "--proto", "udp", "--size", "3"], 2, "error[E510]"),
         (["explain", "client", "server", "-6"], 1, "error[E414]"),
         (["capture", "-w", "/nowhere/at/all"], 1, "error[E511]"),
+        (["capture", "--seconds", "-1"], 2, "not between 0"),
+        (["capture", "--seconds", "nan"], 2, "not between 0"),
+        (["trace", "--follow", "asked", "--", "true"], 2, "takes a LAB and no command"),
+        (["trace", "--follow", "elsewhere"], 1, "error[E403]"),
+        (["trace", "--follow", "asked", "--sconds", "1"], 2, "--sconds"),
+        (["trace", "--follow", "-w", "/nowhere/at/all"], 1, "error[E511]"),
+        (["trace", "--seconds", "1", "client", "--", "true"], 2, "--follow"),
         (["capture", "-w", "/dev/full", "--seconds", "0.1"], 1, "error[E511]"),
         (["ladder", "-o", "/dev/full", "client", "--", "true"], 1, "error[E511]"),
         (["trace", "-w", "/dev/full", "client", "--", "ping", "-c1", "server"], 1, "error[E511]"),

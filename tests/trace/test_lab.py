@@ -6,7 +6,9 @@ import random
 import socket
 import subprocess
 import sys
+import time
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,7 @@ from netlab.trace.disposition import Disposition as End
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netlab.trace.model import Traces
+    from netlab.trace.model import PacketTrace, Traces
 
 pytestmark = [
     pytest.mark.kernel,
@@ -285,3 +287,43 @@ def sent_here(frame) -> bool:
 
 def mac(lab: Lab, node: str, interface: str) -> str:
     return next(i.mac for i in lab[node].interfaces if i.name == interface).replace(":", "")
+
+
+MANY_FATES = f"""
+ping -c3 -i0.1 {SERVER}
+ping -c1 -t1 {SERVER}
+ping -c1 -W1 192.0.2.1
+echo denied | nc -u -w1 {SERVER} 9
+echo closed | nc -u -w1 {SERVER} 10
+nc -w1 {SERVER} 81
+ping -c1 -W1 203.0.113.77 # no neighbour has it
+"""
+
+
+def test_live_fates_are_those_of_an_observation_that_is_over():
+    """Two observers of the same packets: one waits for the end, the other one does not."""
+    with (
+        Lab(loads(TOPOLOGY), name="live") as lab,
+        lab.observe() as after,
+        lab.observe() as live,
+    ):
+        traffic = lab["client"].popen(["busybox", "sh", "-c", MANY_FATES])
+        found: list[PacketTrace] = []
+        while traffic.poll() is None:
+            found += live.step().traces
+            time.sleep(live.tick)
+        assert len(found) > 10  # not only in the end
+        after.settle()
+        found += live.live(seconds=0.5)
+    assert not any(live.let_go)
+    assert ends(found) == ends(after.traces)
+    assert len({one.disposition for one in found}) >= 5
+
+
+def ends(traces) -> Counter[tuple[object, ...]]:
+    """What became of packets, but of what nodes say of themselves."""
+    return Counter(
+        (one.label, one.disposition, one.node, one.reason, len(one.hops))
+        for one in traces
+        if not one.is_housekeeping
+    )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from netlab.lab.lab import Lab, LabNode
     from netlab.plan.operations import Plan
+    from netlab.trace.stream import Settled
     from netlab.trace.watch import Watch
 
 
@@ -52,6 +53,47 @@ def write(path: str, watch: Watch) -> None:
             stream.writelines(blocks(watch.evidence, watch.traces))
     except OSError as error:
         raise unwritable(path, error) from None
+
+
+class CaptureFile:
+    """A pcapng that is written while packets come, and whole whenever the process ends."""
+
+    def __init__(self, path: str) -> None:
+        from netlab.diagram.pcapng import Writer
+
+        self._path = path
+        self._writer = Writer()
+        self.frames = self.packets = 0
+        try:
+            self._stream = Path(path).open("wb", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise unwritable(path, error) from None
+        self._write(self._writer.begins())
+
+    def write(self, settled: Settled) -> None:
+        """The frames that left the window, with what became of their packets."""
+        from netlab.diagram.pcapng import comment
+
+        self.packets += len(settled.traces)
+        blocks = [
+            self._writer.packet(frame, comment(one, hop) if one else "")
+            for frame, one, hop in settled.frames
+        ]
+        self.frames += len(blocks)
+        self._write(b"".join(blocks))
+
+    def _write(self, octets: bytes) -> None:
+        left = memoryview(octets)
+        try:
+            while left:
+                left = left[self._stream.write(left) :]
+        except OSError as error:
+            self._stream.close()
+            raise unwritable(self._path, error) from None
+
+    def close(self) -> None:
+        """No more is written."""
+        self._stream.close()
 
 
 def unwritable(path: str, error: OSError) -> LabError:

@@ -1,20 +1,27 @@
-"""``trace`` and ``ladder``: run a command while the lab is watched, then tell or draw it."""
+"""``trace`` and ``ladder``: run a command while the lab is watched, then write or draw it.
+
+``trace --follow`` runs no command: it writes what becomes of every packet as it happens.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.cli import console
-from netlab.cli.packets.target import sender, unwritable, write
+from netlab.cli.packets.follow import follow, options
+from netlab.cli.packets.target import CaptureFile, sender, unwritable, write
+from netlab.cli.packets.until import Until
 from netlab.errors import Diagnostic, InputError, LabError
 
 if TYPE_CHECKING:
     from netlab.lab.lab import Lab, LabNode
+    from netlab.trace.fold import Folded
     from netlab.trace.model import Traces
     from netlab.trace.watch import Watch
 
@@ -24,22 +31,34 @@ WHERE = (
 )
 
 
+MOST_FRAMES = 20_000
+"""Frames that are kept to be judged at the end, all together; in a flood they are judged sooner."""
+
+REST = 0.05
+"""Seconds between two looks at how much there is."""
+
+MANY = 3
+"""Signals after which a command is killed that did not end by those before."""
+
+
 def trace(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab trace``."""
     parser.usage = (
-        "netlab trace [-h] [--json] [--all] [-w FILE] {[LAB/]NODE | --host [LAB]} -- CMD..."
+        "netlab trace [-h] [--json] [--all] [-w FILE] {[LAB/]NODE | --host [LAB]} -- CMD...\n"
+        "       netlab trace --follow [--json] [--all] [-w FILE] [--seconds S] [LAB]"
     )
     parser.epilog = (
         f"{WHERE}\nIGMP, MLD, ARP and Neighbour Discovery are shown with --all, and requests that\n"
-        "no one answers always.\n\n"
+        "no one answers always. Of many packets equal ones are summed up.\n\n"
+        "With --follow no command is run: each packet's fate is printed within 200 ms of its end,\n"
+        "until Ctrl-C; with --json each is a line of JSON. What was too much is counted.\n\n"
         "examples:\n"
         "  netlab trace client -- ping -c1 server\n"
         "  netlab trace -w ping.pcapng nat/client -- ping -c1 server\n"
-        "  netlab trace --host nat -- ./test-of-the-whole-lab.sh"
+        "  netlab trace --host nat -- ./test-of-the-whole-lab.sh\n"
+        "  netlab trace --follow nat"
     )
-    parser.add_argument("--json", action="store_true", help="print the fates as JSON")
-    _all(parser)
-    parser.add_argument("-w", dest="file", metavar="FILE", help="also write a pcapng file")
+    options(parser)
     _command(parser)
     parser.set_defaults(run=_trace, parser=parser)
 
@@ -85,12 +104,16 @@ def _command(parser: argparse.ArgumentParser) -> None:
 
 
 class _Watched(NamedTuple):
-    """A command that has run, what was seen meanwhile, and its exit code."""
+    """A command that has run, what was seen meanwhile, and its exit code.
+
+    ``folded`` is there if there was so much that it had to be summed up meanwhile.
+    """
 
     lab: Lab
     command: list[str]
     watch: Watch
     code: int
+    folded: Folded | None = None
 
 
 def split(words: list[str]) -> tuple[str | None, list[str]]:
@@ -101,14 +124,14 @@ def split(words: list[str]) -> tuple[str | None, list[str]]:
     return where, command[1:] if command[:1] == ["--"] else command
 
 
-def _watched(arguments: argparse.Namespace, *, quiet: bool) -> _Watched:
+def _watched(arguments: argparse.Namespace, *, quiet: bool, sums_up: bool = False) -> _Watched:
     """Run the command of ``arguments`` while the lab is watched."""
     where, command = split(arguments.words)
     if not command:
         arguments.parser.error("no command: -- ping -c1 server")
     lab, node = _place(where, command, on_host=arguments.host)
     sys.stdout.flush()
-    with lab.observe() as watch:
+    with Until() as until, lab.observe() as watch:
         out = sys.stderr if quiet else None
         try:
             if node is None:
@@ -118,9 +141,11 @@ def _watched(arguments: argparse.Namespace, *, quiet: bool) -> _Watched:
         except OSError as error:
             message = f"cannot run {command[0]}: {error.strerror}"
             raise LabError(Diagnostic("E410", message)) from None
-        code = _wait(process)
+        flood = _Flood(watch, arguments) if sums_up else None
+        code = _wait(process, until, flood)
         watch.settle()
-    return _Watched(lab, command, watch, code)
+        folded = flood.finish() if flood else None
+    return _Watched(lab, command, watch, code, folded)
 
 
 def _place(where: str | None, command: list[str], *, on_host: bool) -> tuple[Lab, LabNode | None]:
@@ -136,12 +161,60 @@ def _place(where: str | None, command: list[str], *, on_host: bool) -> tuple[Lab
     return sender(where)
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """The exit code; Ctrl-C ends the command, not the observation."""
+class _Flood:
+    """Sums up what is seen, as soon as it is more than can be kept to the end."""
+
+    def __init__(self, watch: Watch, arguments: argparse.Namespace) -> None:
+        self._watch = watch
+        self._path: str | None = arguments.file
+        self._file: CaptureFile | None = None
+        self._everything: bool = arguments.all
+        self._folded: Folded | None = None
+
+    def look(self) -> None:
+        if self._folded is not None or self._watch.activity() > MOST_FRAMES:
+            self._step()
+
+    def finish(self) -> Folded | None:
+        """What was summed up; ``None`` if all of it is kept."""
+        if self._folded is not None or self._watch.activity() > MOST_FRAMES:
+            self._step(is_last=True)
+        if self._file:
+            self._file.close()
+        return self._folded
+
+    def _step(self, *, is_last: bool = False) -> None:
+        from netlab.diagram.follow_text import of_interest
+        from netlab.trace.fold import Folded
+
+        if self._folded is None:
+            self._folded = Folded()
+            self._file = CaptureFile(self._path) if self._path else None
+        settled = self._watch.step(is_last=is_last, all_frames=self._file is not None)
+        self._folded.add(of_interest(settled.traces, everything=self._everything))
+        if self._file:
+            self._file.write(settled)
+
+
+def _wait(process: subprocess.Popen[bytes], until: Until, flood: _Flood | None) -> int:
+    """The exit code; signals end the command, not the observation.
+
+    Ctrl-C reaches the command by the terminal; SIGTERM and SIGHUP are passed on, and any third
+    signal kills it.
+    """
+    passed_on = 0
     while True:
         try:
-            code = process.wait()
-        except KeyboardInterrupt:
+            code = process.wait(REST)
+        except subprocess.TimeoutExpired:
+            if flood:
+                flood.look()
+            for number in until.signals[passed_on:]:
+                passed_on += 1
+                if passed_on >= MANY:
+                    process.kill()
+                elif number != signal.SIGINT:
+                    process.send_signal(number)
             continue
         return code if code >= 0 else 128 - code
 
@@ -151,8 +224,15 @@ def _shown(ran: _Watched, arguments: argparse.Namespace) -> Traces:
 
 
 def _trace(arguments: argparse.Namespace) -> int:
+    if arguments.follow:
+        return follow(arguments)
+    if arguments.seconds is not None:
+        arguments.parser.error("--seconds is for --follow: timeout 10 netlab trace -- CMD")
     # With --json the answer alone belongs on standard output.
-    ran = _watched(arguments, quiet=arguments.json)
+    ran = _watched(arguments, quiet=arguments.json, sums_up=True)
+    if ran.folded:
+        _print_folded(ran.folded, ran.watch, as_json=arguments.json)
+        return ran.code
     if arguments.file:
         write(arguments.file, ran.watch)
     if arguments.json:
@@ -162,6 +242,26 @@ def _trace(arguments: argparse.Namespace) -> int:
 
         print(text(_shown(ran, arguments)), end="")
     return ran.code
+
+
+def _print_folded(folded: Folded, watch: Watch, *, as_json: bool) -> None:
+    from netlab.diagram.trace_text import folded_text
+
+    gone = watch.let_go
+    if as_json:
+        more = [{"like": number, "packets": count} for number, count in folded.more.items()]
+        console.print_json(
+            {
+                **folded.kept.to_json(),
+                "more": more,
+                "let_go": gone._asdict(),
+                "complete": not any(gone) and not watch.evidence.gaps,
+            }
+        )
+        return
+    print(folded_text(folded, watch.evidence.gaps), end="")
+    if any(gone):
+        print(f"\n{gone}")
 
 
 def _ladder(arguments: argparse.Namespace) -> int:

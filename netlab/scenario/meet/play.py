@@ -127,7 +127,7 @@ def _wait(cell: Cell, watch: Watch, peers: Sequence[_Program], began: float) -> 
 
 def _arrivals(watch: Watch) -> Iterator[tuple[int, tuple[int, int, int]]]:
     """Packets that came in at a host since the last time, and not from the server."""
-    for frame in watch.live():
+    for frame in watch.new_frames():
         if frame.direction == "in" and frame.node in read.HOSTS:
             packet = view(frame.data[ETHERNET if frame.ethernet else 0 :])
             if packet and packet.source not in read.SERVERS and packet.protocol in (6, 17):
