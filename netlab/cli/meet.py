@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import textwrap
 from typing import TYPE_CHECKING
 
 from netlab.cli import console
@@ -144,6 +143,5 @@ def _print(table: Table) -> None:
         end = at + len(word)
         print(line[:at] + console.style(line[at:end], COLOURS[word]) + line[end:])
     for pair, reason in table.reasons():
-        text = f"{pair}: {reason}"
-        print(textwrap.fill(text, 98, subsequent_indent="  ", break_on_hyphens=False))
+        print(f"{pair}: {reason}")
     print(f"{table.summary()}; fates in {table.fates}")
