@@ -32,7 +32,8 @@ _FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32}
 _BASE = re.compile(r"type (\w+) hook (\w+) priority ([\w-]+)(?: ([+-]) (\d+))?$")
 _COMMENT = re.compile(r' comment "([^"]*)"$')
 _MATCH = re.compile(
-    r"(?P<what>iifname|oifname|meta nfproto|meta l4proto|ip6? [sd]addr|ip protocol|ip6 nexthdr"
+    r"(?P<what>iifname|oifname|meta nfproto|meta l4proto"
+    r"|ip [sd]addr & [\d.]+|ip6? [sd]addr|ip protocol|ip6 nexthdr"
     r"|(?:tcp|udp|th) [sd]port|icmp(?:v6)? type|ip ttl|ip6 hoplimit|ip6? dscp|ip6? ecn"
     r"|ip frag-off & 0x1fff|frag frag-off|tcp flags(?: & (?:\([^)]*\)|\w+))?"
     r"|ct state|ct direction|ct original packets|ct original ip6? [sd]addr|ct status(?: & dnat)?"
@@ -491,6 +492,10 @@ def _is(what: str, value: str, packet: View, here: Situation) -> bool:
             if value in NUMBERS:
                 return packet.protocol == NUMBERS[value]
             return _within(packet.protocol, value)
+        case ["ip", "saddr" | "daddr" as side, "&", mask]:
+            address = packet.source if side == "saddr" else packet.destination
+            masked = bytes(a & b for a, b in zip(address, ip_address(mask).packed, strict=True))
+            return masked == ip_address(value).packed
         case ["ip" | "ip6", "saddr" | "daddr" as side]:
             return _inside(packet.source if side == "saddr" else packet.destination, value)
         case ["ct", "original", _, "saddr" | "daddr" as side]:
@@ -523,7 +528,7 @@ def translated(packet: View, effect: Effect, own: Iterable[bytes]) -> View | Non
     if effect.verdict == "masquerade":
         source = next((a for a in own if len(a) == len(packet.source)), None)
         return packet._replace(source=source) if source else None
-    target = re.fullmatch(r"\[?([0-9a-fA-F.:]+?)\]?(?::(\d+)(?:-\d+)?)?", effect.to)
+    target = re.fullmatch(r"\[?([0-9a-fA-F.:]+?)\]?(?::(?:(\d+)(?:-\d+)?|numgen))?", effect.to)
     if not target:
         return None
     try:

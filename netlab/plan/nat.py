@@ -16,13 +16,14 @@ filter calls address-and-port-dependent is conntrack itself: only replies come i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import random
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from netlab.topology.nat import is_pool
+from netlab.topology.nat import blocks, is_pool
 from netlab.wire.view import ICMP, TCP, UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from netlab.nft.builder import Chains
     from netlab.topology.model import StaticNat
@@ -33,6 +34,10 @@ UNKNOWN = f"meta l4proto != {{ {TCP}, {UDP}, {ICMP} }}"
 SIZE = 65535
 LONGEST_LIST = 512
 """Ports that are listed in a rule; a longer range is left to conntrack."""
+SEQUENCE = 4096
+"""Ports of a sequence; then it begins anew, where a real one would go on to the end."""
+COUNTERS = 16
+"""Sequences of a NAT that counts for each destination: by the last four bits of its address."""
 
 
 class _Flow(NamedTuple):
@@ -56,6 +61,8 @@ INBOUND = _Flow(
     "ct original ip saddr",
     "ct original proto-src",
 )
+
+Ports: TypeAlias = range
 
 ADDRESS, PROTOCOL, PORT = "ipv4_addr", "inet_proto", "inet_service"
 
@@ -104,6 +111,25 @@ def _any(words: Iterable[str]) -> str:
     return listed[0] if len(listed) == 1 else f"{{ {', '.join(listed)} }}"
 
 
+def _random_of(ports: range) -> str:
+    return f"{ports[0]}-{ports[-1]} fully-random"
+
+
+def _same_if_among(ports: range) -> str:
+    """Conntrack keeps a port that is one of these, if no other flow has the same ends."""
+    return f"{ports[0]}-{ports[-1]}"
+
+
+def _share(ports: range, number: int) -> range:
+    """The ports of one of the counters; their mappings may last, so none has those of another."""
+    size = len(ports) // COUNTERS
+    return ports[number * size : (number + 1) * size]
+
+
+def _last_bits(number: int) -> str:
+    return f"0.0.0.{number}"
+
+
 class _Rules:
     """The rules of one NAT; names of sets are made its own by the outside interface."""
 
@@ -123,6 +149,9 @@ class _Rules:
         self.leaving = f'oifname "{nat.outside}"'
         self.arriving = f'iifname "{nat.outside}"'
         self.remembers = nat.mapping != "address-and-port-dependent"
+        self.keeps = nat.ports in ("preserve", "preserve-parity")
+        # RFC 4787 REQ-3: whether an outside port is held for the inside endpoint that has it.
+        self.owns = self.remembers and nat.ports != "overload"
         self.leads_in = nat.filtering != "address-and-port-dependent" or nat.hairpinning
         # What a mapping depends on besides the inside endpoint.
         self.remote = " . ip daddr" if nat.mapping == "address-dependent" else ""
@@ -172,11 +201,24 @@ class _Rules:
         for i, address in enumerate(self.nat.addresses):
             yield f"jhash {key} mod {len(self.nat.addresses)} seed 0x6e6c == {i} ", str(address)
 
-    def assign(self, match: str, ports: str, label: str) -> None:
-        """A new mapping of TCP or UDP to an outside address and these ports."""
+    def ranges(self) -> Iterator[tuple[str, Ports]]:
+        """The ports that a mapping may have, each with the match for the hosts that have them."""
+        if not self.nat.port_block:
+            low, high = self.nat.port_range
+            yield "", range(low, high + 1)
+            return
+        every = blocks(self.nat)
+        mask = _last_bits(len(every) - 1)
+        for number, (first, last) in enumerate(every):
+            yield f"ip saddr & {mask} == {_last_bits(number)} ", range(first, last + 1)
+
+    def assign(self, match: str, choose: Callable[[Ports], str], label: str) -> None:
+        """A new mapping of TCP or UDP to an outside address and a port that ``choose`` says."""
         for share, address in self.shares(of_flow=True):
-            statement = f"{match} {MAPPED} {share}counter snat ip to {address}:{ports}"
-            self.rule("postrouting", statement, label)
+            for host, ports in self.ranges():
+                to = f"{address}:{choose(ports)}"
+                statement = f"{match} {MAPPED} {host}{share}counter snat ip to {to}"
+                self.rule("postrouting", statement, label)
 
     # The parts.
 
@@ -194,10 +236,11 @@ class _Rules:
             )
         if self.remembers:
             kept("map", "mapping", f"{key}{self.remote_type} : {endpoint}")
+        if self.owns:
             kept("set", "bindings", f"{key} . {endpoint}{self.remote_type}")
             kept("set", "occupied", key)
-            if self.nat.ports != "random":
-                kept("set", "taken", f"{PROTOCOL} . {PORT}")
+        if self.keeps:
+            kept("set", "taken", f"{PROTOCOL} . {PORT}")
         if self.leads_in:
             kept("map", "owner", f"{key} : {endpoint}")
         if self.nat.filtering == "address-dependent":
@@ -217,7 +260,9 @@ class _Rules:
                 f"{leaving} {MAPPED} counter snat ip to {inside} map {self.at('mapping')}",
                 f"mapping {self.nat.mapping}",
             )
-        if self.remembers and self.is_short:
+        if self.nat.ports == "sequential":
+            self.in_sequence(leaving)
+        elif self.owns and self.is_short and not self.nat.port_block:
             self.from_list(leaving)
         else:
             self.from_range(leaving)
@@ -238,25 +283,44 @@ class _Rules:
 
     def from_range(self, leaving: str) -> None:
         """Conntrack picks the port; with this range a collision is rare."""
-        keeps = self.nat.ports != "random"
-        if self.remembers and keeps:
+        if self.keeps:
             taken = f"{leaving} meta l4proto . th sport {self.at('taken')}"
             if self.nat.ports == "preserve-parity":
                 self.keep_parity(f"{taken} {MAPPED}")
-            self.assign(taken, f"{self.range} fully-random", "port taken: another")
-        how = "" if keeps else " fully-random"
-        self.assign(leaving, self.range + how, f"ports {self.nat.ports}")
+            self.assign(taken, self.any_of, "port taken: another")
+        choose = self.any_of if self.nat.ports == "random" else _same_if_among
+        self.assign(leaving, choose, f"ports {self.nat.ports}")
+
+    def any_of(self, ports: Ports) -> str:
+        """One of few ports, gone through in a random order, so that none is drawn twice."""
+        if self.owns and len(ports) <= LONGEST_LIST:
+            rng = random.Random(ports[0])  # noqa: S311 - it is to be repeated, not to be secret
+            return in_turn(rng.sample(ports, len(ports)))
+        return _random_of(ports)
+
+    def in_sequence(self, leaving: str) -> None:
+        """The next port after the last one, of the NAT or of the destination."""
+        step = self.nat.port_step
+        if self.nat.port_counter == "nat":
+            self.assign(leaving, lambda ports: in_turn(ports[::step][:SEQUENCE]), "the next port")
+            return
+        mask = _last_bits(COUNTERS - 1)
+        for number in range(COUNTERS):
+            self.assign(
+                f"{leaving} ip daddr & {mask} == {_last_bits(number)}",
+                lambda ports, n=number: in_turn(_share(ports, n)[::step][: SEQUENCE // COUNTERS]),  # type: ignore[misc]
+                "the destination's next port",
+            )
 
     def from_list(self, leaving: str) -> None:
         """Few ports are gone through in turn: none is refused while one is free."""
-        if self.nat.ports != "random":
+        if self.keeps:
             free = f"th sport {self.range} meta l4proto . th sport != {self.at('taken')}"
-            self.assign(f"{leaving} {free}", self.range, f"ports {self.nat.ports}")
+            self.assign(f"{leaving} {free}", _same_if_among, f"ports {self.nat.ports}")
         if self.nat.ports == "preserve-parity":
             self.keep_parity(f"{leaving} {MAPPED}")
             return
-        low, high = self.nat.port_range
-        self.assign(leaving, in_turn(range(low, high + 1)), "the next port")
+        self.assign(leaving, in_turn, "the next port")
 
     def keep_parity(self, match: str) -> None:
         """The next port of the same parity, from a list that is gone through in turn.
@@ -277,7 +341,7 @@ class _Rules:
     def record(self) -> None:
         """Behind source NAT: refuse a port that another inside endpoint has, remember the rest."""
         first = f"{self.leaving} ct direction original"
-        if self.remembers:
+        if self.owns:
             # Linux lets two mappings share a port while their destinations differ; RFC 4787 REQ-3
             # forbids it. A port range that is used up shows here.
             flow = OUTBOUND
@@ -331,11 +395,12 @@ class _Rules:
             key = f"{address} . meta l4proto . {port}{remote}"
             target = flow.outside.replace(" . meta l4proto", "")
             yield f"update {self.at('mapping')} {{ {key} {timeout} : {target} }}"
+        if self.owns:
             yield f"update {self.at('bindings')} {{ {self.binding(flow)} {timeout} }}"
             yield f"update {self.at('occupied')} {{ {flow.outside} {timeout} }}"
-            if self.nat.ports != "random":
-                key = flow.outside.partition(" . ")[2]
-                yield f"update {self.at('taken')} {{ {key} {timeout} }}"
+        if self.keeps:
+            key = flow.outside.partition(" . ")[2]
+            yield f"update {self.at('taken')} {{ {key} {timeout} }}"
         if self.leads_in:
             yield f"update {self.at('owner')} {{ {flow.outside} {timeout} : {flow.inside} }}"
         if self.nat.filtering == "address-dependent":
@@ -393,8 +458,8 @@ class _Rules:
                 f"{back} {MAPPED} counter snat ip to {inside} map {self.at('mapping')}",
                 "hairpinning: the sender's mapping",
             )
-        how = " fully-random" if self.nat.ports == "random" else ""
-        self.assign(back, self.range + how, "hairpinning: a new mapping")
+        anew = self.nat.ports in ("random", "sequential")
+        self.assign(back, _random_of if anew else _same_if_among, "hairpinning: a new mapping")
         if self.one_to_one:
             for share, address in self.shares(of_flow=False):
                 self.rule(

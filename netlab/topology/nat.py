@@ -22,7 +22,10 @@ Dependence: TypeAlias = Literal[
 """Of a mapping (RFC 4787 section 4.1) or of a filter (section 5): on what part of the remote
 endpoint it depends."""
 
-PortAssignment: TypeAlias = Literal["preserve", "preserve-parity", "random"]
+PortAssignment: TypeAlias = Literal[
+    "preserve", "preserve-parity", "random", "sequential", "overload"
+]
+PortCounter: TypeAlias = Literal["nat", "destination"]
 Pooling: TypeAlias = Literal["paired", "arbitrary"]
 UnknownProtocols: TypeAlias = Literal["translate", "drop", "leak", "pool"]
 Unsolicited: TypeAlias = Literal["drop", "reset"]
@@ -32,6 +35,11 @@ DEPENDENCES: tuple[Dependence, ...] = get_args(Dependence)
 
 MAXIMUM_ADDRESSES = 16
 MAXIMUM_SESSIONS = 1_000_000
+MAXIMUM_STEP = 1024
+MINIMUM_COUNTED = 64
+"""Ports that a NAT needs to count for each destination."""
+MAXIMUM_BLOCKS = 64
+"""More rules than that would be read for each new session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +63,14 @@ class Translator:
 
     ``addresses`` are the outside addresses it may use, all owned by that interface.
     ``mapping`` and ``filtering`` hold for UDP and TCP alike.
-    ``ports`` says which outside port a new mapping gets: the inside port while it is free
-    (``preserve``), failing that one of the same parity (``preserve-parity``, RFC 4787 REQ-4), or
-    any (``random``, RFC 6056). ``port_range`` bounds it, inclusive: two ports are soon exhausted.
+    ``ports`` says which outside port a new mapping gets: the inside port while no other mapping
+    has it (``preserve``), failing that one of the same parity (``preserve-parity``, RFC 4787
+    REQ-4), any (``random``, RFC 6056), the next one (``sequential``), or the inside port even if
+    another mapping has it (``overload``, what RFC 4787 REQ-3 forbids). ``port_step`` is how far
+    the next one is, and with ``port_counter`` "destination" each remote address is counted for
+    itself. ``port_range`` bounds all of them, inclusive: two ports are soon exhausted.
+    ``port_block`` gives each inside address so many contiguous ports of it, by the address alone
+    (RFC 7422); 0 gives all to all.
     ``hairpinning`` (REQ-9): inside hosts reach each other by their outside addresses; such packets
     are not filtered. ``inbound_refresh`` (REQ-6): packets from outside keep a mapping alive.
     ``icmp_errors``: errors about a translated packet are translated too (RFC 5508 REQ-4).
@@ -77,6 +90,9 @@ class Translator:
     filtering: Dependence = "address-and-port-dependent"
     ports: PortAssignment = "preserve"
     port_range: tuple[int, int] = (1024, 65535)
+    port_step: int = 1
+    port_counter: PortCounter = "nat"
+    port_block: int = 0
     hairpinning: bool = False
     pooling: Pooling = "paired"
     inbound_refresh: bool = True
@@ -101,12 +117,12 @@ class Problem(NamedTuple):
 
 def problems(nat: Translator) -> Iterator[Problem]:
     """Every contradiction within one NAT; none for a NAT that can be built."""
-    if nat.ports != "random" and nat.mapping == "address-and-port-dependent":
+    if nat.ports == "overload" and nat.mapping == "address-and-port-dependent":
         yield Problem(
             "ports",
             f"ports {nat.ports} contradicts mapping {nat.mapping}: a port that stays the same"
             " for every destination is an endpoint-independent mapping",
-            "say `ports: random`, or another mapping",
+            "say `ports: preserve`, which keeps a port while it is free, or another mapping",
         )
     low, high = nat.port_range
     if not 1 <= low <= 65535 or not 1 <= high <= 65535:
@@ -123,6 +139,7 @@ def problems(nat: Translator) -> Iterator[Problem]:
             f"port range {low}-{high} has no port of the other parity",
             "give it at least two ports, or say `ports: preserve`",
         )
+    yield from _port_problems(nat)
     if not 0 <= nat.sessions_per_subscriber <= MAXIMUM_SESSIONS:
         yield Problem(
             "sessions-per-subscriber",
@@ -175,6 +192,46 @@ def problems(nat: Translator) -> Iterator[Problem]:
                 f"timeout {name.replace('_', '-')} of {seconds} s",
                 "at least one second",
             )
+
+
+def _port_problems(nat: Translator) -> Iterator[Problem]:
+    """What is wrong with sequences and blocks of ports."""
+    low, high = nat.port_range
+    for key, default in (("port_step", 1), ("port_counter", "nat")):
+        if nat.ports != "sequential" and getattr(nat, key) != default:
+            name = key.replace("_", "-")
+            message = f"{name} says how ports follow each other, and ports {nat.ports} do not"
+            yield Problem(name, message, "say `ports: sequential`")
+    if not 1 <= nat.port_step <= MAXIMUM_STEP:
+        message = f"a step of {nat.port_step} ports"
+        yield Problem("port-step", message, f"from 1 to {MAXIMUM_STEP}")
+    room = nat.port_block or high - low + 1
+    if nat.port_counter == "destination" and room < MINIMUM_COUNTED:
+        message = f"{room} ports, counted for each destination"
+        yield Problem("port-counter", message, f"give it at least {MINIMUM_COUNTED} ports")
+    if not nat.port_block:
+        return
+    if nat.ports == "preserve-parity":
+        hint = "say `ports: preserve`, or leave out `port-block`"
+        yield Problem("port-block", "blocks of ports and preserve-parity together", hint)
+    if len(nat.addresses) > 1:
+        hint = "leave out `addresses`, or `port-block`"
+        yield Problem("port-block", "blocks of ports with several outside addresses", hint)
+    if not 0 < nat.port_block <= max(high - low + 1, 0) // 2:
+        message = f"a block of {nat.port_block} ports, and {low}-{high} holds no two of them"
+        yield Problem("port-block", message, "a smaller block, or a larger `port-range`")
+
+
+def blocks(nat: Translator) -> list[tuple[int, int]]:
+    """The first and last port of each block; a power of two of them, at most ``MAXIMUM_BLOCKS``.
+
+    An inside address has the block whose number is that of the address, modulo how many there are.
+    """
+    low, high = nat.port_range
+    fit = min((high - low + 1) // nat.port_block, MAXIMUM_BLOCKS)
+    count = 1 << fit.bit_length() - 1
+    firsts = [low + number * nat.port_block for number in range(count)]
+    return [(first, first + nat.port_block - 1) for first in firsts]
 
 
 def is_pool(nat: Translator) -> bool:

@@ -46,6 +46,7 @@ from netlab.topology.nat import (
     Ipv6,
     Pooling,
     PortAssignment,
+    PortCounter,
     UnknownProtocols,
     Unsolicited,
 )
@@ -203,6 +204,20 @@ class NatForm(Form):
     )
     port_range: PortRange | None = Field(
         None, alias="port-range", description="Outside ports, as `1024-65535`."
+    )
+    port_step: Integer | None = Field(
+        None, alias="port-step", description="With `ports: sequential`: how far the next one is."
+    )
+    port_counter: PortCounter | None = Field(
+        None,
+        alias="port-counter",
+        description="With `ports: sequential`: one counter for the `nat`, or for each "
+        "`destination` address.",
+    )
+    port_block: Annotated[Integer, Field(ge=1)] | None = Field(
+        None,
+        alias="port-block",
+        description="Ports that each inside address has for itself, contiguous (RFC 7422).",
     )
     addresses: Addresses = Field(
         [], description="Outside addresses, of the outside link's subnet; else the interface's."

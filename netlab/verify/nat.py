@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from netlab.lab.lab import Lab
 from netlab.topology import loads
 from netlab.topology.model import Masquerade, Nat64
-from netlab.topology.nat import Translator
-from netlab.verify import Check
+from netlab.topology.nat import Translator, blocks
+from netlab.verify import Check, allocation
 from netlab.verify.probe import Probe, answer, drain, one_cpu
 
 if TYPE_CHECKING:
@@ -74,14 +74,14 @@ def check_nat(node: Node) -> Iterator[Check]:
 
 def declaration(nat: Translator) -> dict[str, Any]:
     """What follows from the words of a NAT, in those of ``measure``."""
-    low, high = nat.port_range
+    low, high = blocks(nat)[0] if nat.port_block else nat.port_range
     declared: dict[str, Any] = {
         "mapping udp": nat.mapping,
         "mapping tcp": nat.mapping,
         "filtering udp": nat.filtering,
         "filtering tcp": nat.filtering,
-        "port preservation": nat.ports != "random" and low <= 40000 <= high,
-        "port overloading": False,
+        "port preservation": nat.ports not in ("random", "sequential") and low <= 40000 <= high,
+        "port overloading": nat.ports == "overload" and low <= 40001 <= high,
         "hairpinning": nat.hairpinning,
         "icmp errors": nat.icmp_errors,
         "unknown protocols": nat.unknown_protocols,
@@ -89,6 +89,10 @@ def declaration(nat: Translator) -> dict[str, Any]:
     }
     if 0 < nat.sessions_per_subscriber <= FEW:
         declared["sessions per subscriber"] = nat.sessions_per_subscriber
+    if allocation.is_told(nat):
+        declared["port allocation"] = allocation.declared(nat)
+    if nat.port_block:
+        declared["port block"] = nat.port_block
     return declared
 
 
@@ -101,6 +105,7 @@ def stock() -> dict[str, Any]:
         "filtering tcp": "address-and-port-dependent",
         "port preservation": True,
         "port overloading": True,
+        "port allocation": "overload",
         "hairpinning": False,
         "icmp errors": True,
         "unknown protocols": "translate",
@@ -124,6 +129,10 @@ def measure(nat: Translator | Masquerade) -> dict[str, Any]:
     }
     if isinstance(nat, Translator) and 0 < nat.sessions_per_subscriber <= FEW:
         probes["sessions per subscriber"] = _sessions
+    if not isinstance(nat, Translator) or allocation.is_told(nat):
+        probes["port allocation"] = allocation.measure
+    if isinstance(nat, Translator) and nat.port_block:
+        probes["port block"] = allocation.measure_block
     measured = {}
     with one_cpu(), Lab(alone(nat)) as lab:
         lab["server"].run(["ip", "address", "add", f"{OTHER}/24", "dev", "eth0"], check=True)

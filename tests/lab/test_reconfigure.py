@@ -99,7 +99,7 @@ def test_a_firewall_can_come_and_go(lab):
     ("settings", "said"),
     [
         ({"nat.nat.filtering": "strict"}, "E204"),
-        ({"nat.nat.ports": "preserve", "nat.nat.mapping": "address-and-port-dependent"}, "E265"),
+        ({"nat.nat.ports": "overload", "nat.nat.mapping": "address-and-port-dependent"}, "E265"),
         ({"nta.nat.ports": "random"}, "E211"),
         ({"nat": "random"}, "E211"),
         ({"nat.outside": "[lan]"}, "E211"),
