@@ -25,6 +25,7 @@ from netlab.plan.operations import (
     AddAddress,
     AddNeighbour,
     AddRoute,
+    AddRoutingRule,
     CreateBridge,
     CreateNamespace,
     CreateTun,
@@ -273,7 +274,21 @@ class _Builder:
         self._unsettled.setdefault(node, []).append((self._indices[node, name], state))
 
     def add_route(self, o: AddRoute) -> rtnetlink.Request:
-        return rtnetlink.add_route(self._index(o.node, o.name), o.destination, o.gateway)
+        if o[5:] == _PLAIN:
+            return rtnetlink.add_route(self._index(o.node, o.name), o.destination, o.gateway)
+        return rtnetlink.add_any_route(
+            o.destination,
+            o.gateway,
+            self._index(o.node, o.name) if o.name else 0,
+            kind=o.type,
+            source=o.source,
+            metric=o.metric,
+            table=o.table,
+            next_hops=[(hop[0], self._index(o.node, hop[1]), hop[2]) for hop in o.next_hops],
+        )
+
+    def add_rule(self, o: AddRoutingRule) -> rtnetlink.Request:
+        return rtnetlink.add_rule(*o[1:10])
 
     def neighbour(self, o: AddNeighbour) -> rtnetlink.Request:
         return rtnetlink.add_neighbour(self._index(o.node, o.name), o.address, o.mac)
@@ -348,6 +363,9 @@ class _Builder:
         programs.wait_ready(self._lab, started, o.ready, o.timeout, self._signals.arrived)
 
 
+_PLAIN = tuple(AddRoute._field_defaults.values())[1:]
+"""What a plain route has after its reason."""
+
 _REQUESTS: dict[type, Callable[[_Builder, Any], rtnetlink.Request]] = {
     CreateVeth: _Builder.veth,
     CreateBridge: _Builder.bridge,
@@ -355,6 +373,7 @@ _REQUESTS: dict[type, Callable[[_Builder, Any], rtnetlink.Request]] = {
     AddAddress: _Builder.address,
     SetUp: _Builder.up,
     AddRoute: _Builder.add_route,
+    AddRoutingRule: _Builder.add_rule,
     AddNeighbour: _Builder.neighbour,
 }
 

@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Any
 from netlab.errors import Diagnostic, InputError, LabError
 from netlab.lab import errors, record
 from netlab.linux import namespaces, sysctl
-from netlab.plan import codec
-from netlab.plan.operations import AddNeighbour, AddRoute, LoadRules, SetSysctl, StartProgram
+from netlab.plan import codec, commands
+from netlab.plan.operations import (
+    AddAddress,
+    AddNeighbour,
+    AddRoute,
+    LoadRules,
+    SetSysctl,
+    StartProgram,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -179,19 +186,21 @@ def _load(lab: Lab, rules: LoadRules) -> None:
 
 
 def switch(lab: Lab, node: str, interface: str, *, up: bool) -> None:
-    """Bring one end of a link down, or up again with the routes and neighbours that it lost."""
+    """Bring one end of a link down, or up again with the addresses and routes that it lost."""
     there = lab[node]
     _interface(there.summary, interface)
     with record.changing(lab.running):
         _ip(there, "link", "set", "dev", interface, "up" if up else "down")
         for operation in lab.plan.operations if up else ():
             match operation:
+                case AddAddress(n, i, address) if (n, i) == (node, interface) and ":" in address:
+                    # The kernel keeps those of IPv4 only (addrconf_ifdown in net/ipv6/addrconf.c).
+                    _ip(there, "address", "replace", address, "dev", interface, "nodad")
                 case AddNeighbour(n, i, address, mac) if (n, i) == (node, interface):
                     entry = [address, "lladdr", mac, "dev", interface, "nud", "permanent"]
                     _ip(there, "neigh", "replace", *entry)
-                case AddRoute(n, destination, gateway, i) if (n, i) == (node, interface):
-                    via = ["via", gateway] if gateway else []
-                    _ip(there, "route", "replace", destination, *via, "dev", interface)
+                case AddRoute() if operation.node == node and interface in operation.interfaces:
+                    _ip(there, *commands.route(operation, "replace"))
 
 
 def _ip(node: LabNode, *words: str) -> None:

@@ -2,8 +2,8 @@
 
 A general library spends more time on a message than the kernel does. Each function below gives
 one request; ``talk`` sends many in one system call. Layouts: rtnetlink(7),
-``<linux/if_link.h>``, ``<linux/rtnetlink.h>``, ``<linux/neighbour.h>``; all values are in host
-order except addresses, which are network order.
+``<linux/if_link.h>``, ``<linux/rtnetlink.h>``, ``<linux/fib_rules.h>``, ``<linux/neighbour.h>``;
+all values are in host order except addresses, which are network order.
 
 Only the last request of a batch asks for an acknowledgement: the kernel handles a batch before
 ``send`` returns and always reports an error, with the sequence number of its request.
@@ -12,6 +12,7 @@ Only the last request of a batch asks for an acknowledgement: the kernel handles
 from __future__ import annotations
 
 import os
+import sys
 from _socket import (  # importing `socket` itself would take 3 ms
     AF_INET,
     AF_INET6,
@@ -73,12 +74,30 @@ IFA_F_NODAD = 0x02
 RTA_DST = 1
 RTA_OIF = 4
 RTA_GATEWAY = 5
+RTA_PRIORITY = 6
+RTA_PREFSRC = 7
+RTA_MULTIPATH = 9
+RTA_TABLE = 15
+RTA_VIA = 18
 RT_TABLE_MAIN = 254
 RTPROT_BOOT = 3
 RT_SCOPE_UNIVERSE = 0
 RT_SCOPE_LINK = 253
 RTN_UNICAST = 1
 RTN_LOCAL = 2
+ROUTE_TYPES = {"unicast": 1, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9}
+"""RTN_*; the actions FR_ACT_* of rules have the same numbers."""
+
+RTM_NEWRULE = 32
+FRA_DST = 1
+FRA_SRC = 2
+FRA_IIFNAME = 3
+FRA_PRIORITY = 6
+FRA_FWMARK = 10
+FRA_TABLE = 15
+FRA_FWMASK = 16
+FRA_OIFNAME = 17
+FR_ACT_TO_TBL = 1
 
 NDA_DST = 1
 NDA_LLADDR = 2
@@ -91,6 +110,7 @@ _ATTRIBUTE = Struct("=HH")  # length, type
 _IFINFOMSG = Struct("=BxHiII")  # family, device type, index, flags, change
 _IFADDRMSG = Struct("=BBBBi")  # family, prefix length, flags, scope, index
 _RTMSG = Struct("=BBBBBBBBI")  # family, dst, src, tos, table, protocol, scope, type, flags
+_RTNEXTHOP = Struct("=HBBi")  # length, flags, hops, index
 _NDMSG = Struct("=BxxxiHBB")  # family, index, state, flags, type
 _U32 = Struct("=I")
 
@@ -230,9 +250,86 @@ def add_route(index: int, destination: str, gateway: str) -> Request:
     body = _RTMSG.pack(family, length, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, RTN_UNICAST, 0)
     if length:
         body += attribute(RTA_DST, packed)
-    if gateway:
-        body += attribute(RTA_GATEWAY, _address(gateway)[1])
+    body += _hop(family, gateway)
     return Request(RTM_NEWROUTE, _CREATE, body + attribute(RTA_OIF, _U32.pack(index)))
+
+
+def add_any_route(
+    destination: str,
+    gateway: str,
+    index: int,
+    *,
+    kind: str,
+    source: str,
+    metric: int,
+    table: int,
+    next_hops: Sequence[tuple[str, int, int]],
+) -> Request:
+    """A route with all that it may have; ``next_hops`` are (gateway, index, weight)."""
+    family, packed, length = _network(destination)
+    on_link = kind == "unicast" and family == AF_INET and not gateway and not next_hops
+    scope = RT_SCOPE_LINK if on_link else RT_SCOPE_UNIVERSE
+    head = _RTMSG.pack(
+        family, length, 0, 0, table if table < 256 else 0, RTPROT_BOOT, scope, ROUTE_TYPES[kind], 0
+    )
+    body = head + (attribute(RTA_DST, packed) if length else b"") + _hop(family, gateway)
+    if index:
+        body += attribute(RTA_OIF, _U32.pack(index))
+    if source:
+        body += attribute(RTA_PREFSRC, _address(source)[1])
+    if metric:
+        body += attribute(RTA_PRIORITY, _U32.pack(metric))
+    body += attribute(RTA_TABLE, _U32.pack(table))
+    if next_hops:
+        hops = b""
+        for via, out, weight in next_hops:
+            details = _hop(family, via)
+            hops += _RTNEXTHOP.pack(_RTNEXTHOP.size + len(details), 0, weight - 1, out) + details
+        body += attribute(RTA_MULTIPATH, hops)
+    return Request(RTM_NEWROUTE, _CREATE, body)
+
+
+def _hop(family: int, gateway: str) -> bytes:
+    """The next hop; of another family than the route's with its own family before it."""
+    if not gateway:
+        return b""
+    own, packed = _address(gateway)
+    if own == family:
+        return attribute(RTA_GATEWAY, packed)
+    return attribute(RTA_VIA, own.to_bytes(2, sys.byteorder) + packed)
+
+
+def add_rule(  # noqa: PLR0917 - in the order of ``AddRoutingRule``
+    version: int,
+    priority: int,
+    source: str,
+    destination: str,
+    iif: str,
+    oif: str,
+    mark: str,
+    table: int,
+    action: str,
+) -> Request:
+    """A routing rule (``<linux/fib_rules.h>``); ``mark`` is ``VALUE/MASK``."""
+    lengths, attributes = [], b""
+    for text, kind in ((destination, FRA_DST), (source, FRA_SRC)):
+        packed, length = _network(text)[1:] if text else (b"", 0)
+        lengths.append(length)
+        attributes += attribute(kind, packed) if length else b""
+    for name, kind in ((iif, FRA_IIFNAME), (oif, FRA_OIFNAME)):
+        attributes += attribute(kind, os.fsencode(name) + b"\0") if name else b""
+    attributes += attribute(FRA_PRIORITY, _U32.pack(priority))
+    if mark:
+        value, _, mask = mark.partition("/")
+        attributes += attribute(FRA_FWMARK, _U32.pack(int(value, 0)))
+        attributes += attribute(FRA_FWMASK, _U32.pack(int(mask, 0)))
+    if table:
+        attributes += attribute(FRA_TABLE, _U32.pack(table))
+    head = _RTMSG.pack(
+        AF_INET if version == 4 else AF_INET6, *lengths, 0, table if table < 256 else 0, 0, 0,
+        FR_ACT_TO_TBL if table else ROUTE_TYPES[action], 0,
+    )  # fmt: skip
+    return Request(RTM_NEWRULE, _CREATE, head + attributes)
 
 
 def add_neighbour(index: int, address: str, mac: str) -> Request:

@@ -13,6 +13,7 @@ from netlab.plan.operations import (
     AddAddress,
     AddNeighbour,
     AddRoute,
+    AddRoutingRule,
     CreateBridge,
     CreateNamespace,
     CreateTun,
@@ -157,10 +158,33 @@ def _paths(node: Node) -> Iterator[Operation]:
         yield AddRoute(
             node.name,
             str(r.destination),
-            str(r.gateway) if r.gateway else "",
+            _text(r.gateway),
             r.interface,
             WRITTEN if r.origin else "shortest path",
+            r.type,
+            _text(r.source),
+            r.metric,
+            r.table,
+            tuple((_text(h.gateway), h.interface, h.weight) for h in r.next_hops),
         )
+    for rule in node.rules:
+        yield AddRoutingRule(
+            node.name,
+            rule.version,
+            rule.priority,
+            _text(rule.source),
+            _text(rule.destination),
+            rule.incoming,
+            rule.outgoing,
+            "0x{:x}/0x{:x}".format(*rule.mark) if rule.mark else "",
+            rule.table,
+            rule.action,
+            WRITTEN,
+        )
+
+
+def _text(address: object) -> str:
+    return "" if address is None else str(address)
 
 
 def _rules(node: Node) -> Iterator[LoadRules]:

@@ -27,6 +27,7 @@ _KINDS: dict[str, type[Any]] = {
     "set-up": operations.SetUp,
     "disable-offloads": operations.DisableOffloads,
     "add-route": operations.AddRoute,
+    "add-routing-rule": operations.AddRoutingRule,
     "add-neighbour": operations.AddNeighbour,
     "load-rules": operations.LoadRules,
     "write-file": operations.WriteFile,
@@ -104,6 +105,10 @@ def _fields(operation: Operation) -> dict[str, Any]:
     if isinstance(operation, operations.CreateVeth):
         fields["a"] = operation.a._asdict()
         fields["b"] = operation.b._asdict()
+    elif isinstance(operation, operations.AddRoute):
+        # Most routes of a large lab are plain.
+        default = operation._field_defaults
+        fields = {k: v for k, v in fields.items() if k == "reason" or v != default.get(k)}
     return fields
 
 
@@ -115,6 +120,8 @@ def _operation(fields: dict[str, Any]) -> Operation:
     elif kind is operations.StartProgram:
         fields["argv"] = tuple(fields["argv"])
         fields["environment"] = _pairs(fields["environment"])
+    elif kind is operations.AddRoute and "next_hops" in fields:
+        fields["next_hops"] = tuple(tuple(hop) for hop in fields["next_hops"])
     operation: Operation = kind(**fields)
     return operation
 

@@ -14,6 +14,7 @@ from netlab.plan import operations as op
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+MAIN_TABLE = 254
 OFFLOADS = ("tx", "tso", "gso", "gro")
 
 Argv: TypeAlias = list[str]
@@ -63,14 +64,41 @@ def commands(operation: op.Operation, namespace: Callable[[str], str]) -> list[A
         case op.DisableOffloads(node, name):
             off = [word for feature in OFFLOADS for word in (feature, "off")]
             return [inside(namespace(node), "ethtool", "-K", name, *off)]
-        case op.AddRoute(node, destination, gateway, name):
-            via = ["via", gateway] if gateway else []
-            return [["ip", "-n", namespace(node), "route", "add", destination, *via, "dev", name]]
+        case op.AddRoute():
+            return [["ip", "-n", namespace(operation.node), *route(operation, "add")]]
+        case op.AddRoutingRule():
+            return [["ip", "-n", namespace(operation.node), *_rule(operation)]]
         case op.AddNeighbour(node, name, address, mac):
             entry = [address, "lladdr", mac, "dev", name, "nud", "permanent"]
             return [["ip", "-n", namespace(node), "neigh", "add", *entry]]
         case op.LoadRules() | op.WriteFile() | op.StartProgram():
             return []
+
+
+def route(o: op.AddRoute, verb: str) -> Argv:
+    """The words behind `ip` that add or replace a route."""
+    version = ["-6"] if ":" in o.destination else []
+    words = [*version, "route", verb, *([] if o.type == "unicast" else [o.type]), o.destination]
+    words += _hop(o.destination, o.gateway, o.name)
+    words += ["src", o.source] if o.source else []
+    words += ["metric", str(o.metric)] if o.metric else []
+    words += ["table", str(o.table)] if o.table != MAIN_TABLE else []
+    for gateway, name, weight in o.next_hops:
+        words += ["nexthop", *_hop(o.destination, gateway, name), "weight", str(weight)]
+    return words
+
+
+def _hop(destination: str, gateway: str, name: str) -> Argv:
+    other = ["inet6"] if ":" in gateway and ":" not in destination else []
+    return [*(["via", *other, gateway] if gateway else []), *(["dev", name] if name else [])]
+
+
+def _rule(o: op.AddRoutingRule) -> Argv:
+    words = ["-6"] if o.version == 6 else []
+    words += ["rule", "add", "priority", str(o.priority), "from", o.source or "all"]
+    for key, value in (("to", o.destination), ("iif", o.iif), ("oif", o.oif), ("fwmark", o.mark)):
+        words += [key, value] if value else []
+    return [*words, *([o.action] if o.action else ["lookup", str(o.table)])]
 
 
 def _link(namespace: str, verb: str, name: str) -> Argv:

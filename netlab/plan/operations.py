@@ -109,12 +109,46 @@ class DisableOffloads(NamedTuple):
 
 
 class AddRoute(NamedTuple):
-    """A unicast route; ``gateway`` is empty for a destination on the link itself."""
+    """A route; ``gateway`` is empty for a destination on the link itself.
+
+    One with ``next_hops`` (gateway, interface, weight) has neither gateway nor interface, nor has
+    one of a ``type`` that refuses. ``metric`` 0 and ``table`` 254 (main) are the kernel's defaults.
+    """
 
     node: str
     destination: str
     gateway: str
     name: str
+    reason: str = ""
+    type: str = "unicast"
+    source: str = ""
+    metric: int = 0
+    table: int = 254
+    next_hops: tuple[tuple[str, str, int], ...] = ()
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """The interfaces that it leads out of."""
+        return tuple(name for _, name, _ in self.next_hops) or ((self.name,) if self.name else ())
+
+
+class AddRoutingRule(NamedTuple):
+    """A rule that says which table decides about packets that match, or refuses them.
+
+    ``version`` is 4 or 6; empty ``source``, ``destination``, ``iif``, ``oif`` and ``mark``
+    (``0x7/0xff``) match everything; ``action`` is empty where there is a ``table``.
+    """
+
+    node: str
+    version: int
+    priority: int
+    source: str = ""
+    destination: str = ""
+    iif: str = ""
+    oif: str = ""
+    mark: str = ""
+    table: int = 0
+    action: str = ""
     reason: str = ""
 
 
@@ -186,6 +220,7 @@ Operation: TypeAlias = (
     | SetUp
     | DisableOffloads
     | AddRoute
+    | AddRoutingRule
     | AddNeighbour
     | LoadRules
     | WriteFile

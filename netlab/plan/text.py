@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.plan import codec
 from netlab.plan import operations as op
+from netlab.plan.commands import MAIN_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +47,10 @@ def describe(operation: op.Operation) -> str:
             return f"{address} on {name}"
         case op.SetUp(_, name) | op.DisableOffloads(_, name):
             return name
-        case op.AddRoute(_, destination, gateway, name):
-            return f"{destination} via {gateway} dev {name}" if gateway else f"{destination} {name}"
+        case op.AddRoute():
+            return route(operation)
+        case op.AddRoutingRule():
+            return rule(operation)
         case op.AddNeighbour(_, name, address, mac):
             return f"{address} is {mac} on {name}"
         case op.LoadRules(_, ruleset):
@@ -57,6 +60,33 @@ def describe(operation: op.Operation) -> str:
         case op.StartProgram(_, program, argv, _, ready):
             command = operation.module and f"{operation.module} {json.dumps(operation.arguments)}"
             return f"{program}: {command or ' '.join(argv)}" + (f" until {ready}" if ready else "")
+
+
+def route(o: op.AddRoute) -> str:
+    """A route as `ip` shows it, without what is the default."""
+    words = [] if o.type == "unicast" else [o.type]
+    words.append(o.destination)
+    if o.gateway:
+        words += ["via", *(["inet6"] if ":" in o.gateway and ":" not in o.destination else [])]
+        words += [o.gateway, "dev", o.name]
+    elif o.name:
+        words.append(o.name)
+    words += ["src", o.source] if o.source else []
+    words += ["metric", str(o.metric)] if o.metric else []
+    words += ["table", str(o.table)] if o.table != MAIN_TABLE else []
+    for gateway, name, weight in o.next_hops:
+        words += ["nexthop", *(["via", gateway] if gateway else []), "dev", name]
+        words += ["weight", str(weight)]
+    return " ".join(words)
+
+
+def rule(o: op.AddRoutingRule) -> str:
+    """A rule as `ip` shows it."""
+    parts = [f"{o.priority}: from {o.source or 'all'}"]
+    given = (("to", o.destination), ("iif", o.iif), ("oif", o.oif), ("fwmark", o.mark))
+    parts += [f"{key} {value}" for key, value in given if value]
+    parts.append(o.action or f"lookup {o.table}")
+    return " ".join(parts) + (" (IPv6)" if o.version == 6 else "")
 
 
 def difference(old: op.Plan, new: op.Plan) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_interface, ip_network
+import re
+from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
 from netlab.nft import evaluate
@@ -11,6 +12,7 @@ from netlab.plan.operations import (
     AddAddress,
     AddNeighbour,
     AddRoute,
+    AddRoutingRule,
     CreateNamespace,
     CreateVeth,
     Enslave,
@@ -19,11 +21,15 @@ from netlab.plan.operations import (
     StartProgram,
 )
 from netlab.predict.link_boxes import LinkBoxes
+from netlab.predict.routes import Routes
 from netlab.wire.address import packed
 
 if TYPE_CHECKING:
     from netlab.plan.operations import Plan
     from netlab.wire.view import View
+
+_RP_FILTER = re.compile(r"net\.ipv4\.conf\.([^.]+)\.rp_filter")
+_FORWARDING = re.compile(r"net\.ipv4\.conf\.([^.]+)\.forwarding")
 
 
 class ConntrackEntry:
@@ -74,8 +80,9 @@ class Node:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.addresses: dict[str, list[bytes]] = {}
-        self.routes: list[tuple[int, int, int, str, str]] = []
-        """Version, network, prefix length, gateway, interface."""
+        self.routes = Routes()
+        self.rp_filter = {"all": 0, "default": 0}
+        self.forwards_from: dict[str, bool] = {}
         self.mtu: dict[str, int] = {"lo": 65536}
         self.peers: dict[str, tuple[str, str]] = {}
         self.masters: dict[str, str] = {}
@@ -103,17 +110,15 @@ class Node:
         for flow in self.flows.values():
             flow.replied = flow.replied or None
 
-    def route(self, target: bytes) -> tuple[str, str] | None:
-        """Gateway and interface by longest prefix."""
-        address = ip_address(target)
-        width = address.max_prefixlen
-        best: tuple[int, str, str] | None = None
-        for version, network, length, gateway, interface in self.routes:
-            if version != address.version or (best and length <= best[0]):
-                continue
-            if int(address) >> (width - length) == network >> (width - length):
-                best = (length, gateway, interface)
-        return best[1:] if best else None
+    def passes(self, version: int, incoming: str) -> bool:
+        """Whether what came in by an interface may go on."""
+        per_interface = self.forwards_from.get(incoming) if version == 4 else None
+        return self.forwards[version] if per_interface is None else per_interface
+
+    def reverse_filter(self, interface: str) -> int:
+        """The mode of `rp_filter` there: the kernel takes the larger of two (ip-sysctl.rst)."""
+        own = self.rp_filter.get(interface, self.rp_filter["default"])
+        return max(self.rp_filter["all"], own)
 
 
 def nodes(plan: Plan, *, is_fresh: bool) -> dict[str, Node]:
@@ -134,14 +139,11 @@ def nodes(plan: Plan, *, is_fresh: bool) -> dict[str, Node]:
             case AddAddress(node=name, name=interface, address=text):
                 node, address = found[name], ip_interface(text)
                 node.addresses.setdefault(interface, []).append(address.packed)
-                _add_route(node, str(address.network), "", interface)
+                node.routes.connect(str(address.network), interface)
             case AddRoute():
-                _add_route(
-                    found[operation.node],
-                    operation.destination,
-                    operation.gateway,
-                    operation.name,
-                )
+                found[operation.node].routes.add(operation)
+            case AddRoutingRule():
+                found[operation.node].routes.add_rule(operation)
             case Enslave():
                 found[operation.node].masters[operation.name] = operation.master
             case SetSysctl():
@@ -159,15 +161,13 @@ def nodes(plan: Plan, *, is_fresh: bool) -> dict[str, Node]:
     return found
 
 
-def _add_route(node: Node, destination: str, gateway: str, interface: str) -> None:
-    network = ip_network(destination)
-    entry = (network.version, int(network.network_address), network.prefixlen, gateway, interface)
-    node.routes.append(entry)
-
-
 def _setting(node: Node, operation: SetSysctl) -> None:
     on = operation.value != "0"
     if operation.key in ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"):
         node.forwards[4] = on
     elif operation.key == "net.ipv6.conf.all.forwarding":
         node.forwards[6] = on
+    elif name := _RP_FILTER.fullmatch(operation.key):
+        node.rp_filter[name[1]] = int(operation.value)
+    elif name := _FORWARDING.fullmatch(operation.key):
+        node.forwards_from[name[1]] = on

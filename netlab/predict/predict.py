@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from netlab.capture.evidence import Direction
     from netlab.plan.operations import Plan
     from netlab.predict.node import Node
+    from netlab.predict.routes import Route
+
+LOOSE = 2
+"""Of `rp_filter`: any way back will do."""
 
 LONGEST = 64
 """Hops after which a walk that has not ended is a loop, whatever the TTL."""
@@ -109,6 +113,8 @@ class _Walk:
                 if isinstance(moved, PacketTrace):
                     return moved
                 packet = moved
+                if reason := self.no_way_back(node, packet, incoming):
+                    return self.end(packet, name, incoming, Disposition.RPF_FAILED, reason)
             if packet.destination in node.own:
                 if self.entry is None:
                     self.track(node, packet)
@@ -146,20 +152,32 @@ class _Walk:
 
     # From node to node
 
+    @staticmethod
+    def no_way_back(node: Node, packet: View, incoming: str) -> Reason | None:
+        """Why the reverse path filter drops a packet (RFC 3704), if it does."""
+        mode = node.reverse_filter(incoming) if packet.version == 4 else 0
+        if not mode or packet.source in node.own:
+            return None
+        back = node.routes.lookup(packet.source, packet.destination)
+        outs = [interface for _, interface in back.hops] if back else []
+        if incoming in outs or (mode == LOOSE and outs):
+            return None
+        way = f"leaves by {' or '.join(outs)}" if outs else "is none"
+        return _inferred(f"the way back to its source {way} (reverse path filter)")
+
     def onward(self, name: str, packet: View, incoming: str) -> PacketTrace | tuple[View, str, str]:
         """Out of a node and to the next: what arrives there, and where."""
         node, version = self.nodes[name], packet.version
-        if incoming and not node.forwards[version]:
+        if incoming and not node.passes(version, incoming):
             reason = _inferred("the node does not forward")
             return self.end(packet, name, incoming, Disposition.NOT_FORWARDING, reason)
         if incoming and packet.ttl <= 1:
             reason = _inferred("TTL expired")
             return self.end(packet, name, incoming, Disposition.TTL_EXPIRED, reason)
-        route = node.route(packet.destination)
-        if route is None:
-            reason = _inferred("no route to the destination")
-            return self.end(packet, name, incoming, Disposition.NO_ROUTE, reason)
-        gateway, outgoing = route
+        route = node.routes.lookup(packet.destination, packet.source, incoming)
+        if route is None or len(route.hops) != 1:
+            return self.no_way_on(route, packet, name, incoming)
+        gateway, outgoing = route.hops[0]
         small = _length(packet) <= node.mtu.get(outgoing, 65536)
         if incoming:
             packet = packet._replace(ttl=packet.ttl - 1)
@@ -168,6 +186,8 @@ class _Walk:
                 return self.end(packet, name, incoming, Disposition.TOO_BIG, reason)
         else:
             own = [a for a in node.addresses.get(outgoing, ()) if len(a) == len(packet.source)]
+            if route.source:
+                own = [packed(route.source)]
             if own and not any(packet.source):
                 packet = packet._replace(source=own[0])
             packet = packet._replace(dont_fragment=small)
@@ -179,6 +199,19 @@ class _Walk:
             packet = moved
         self.confirm(packet)
         return self.across(name, packet, outgoing, packed(gateway) if gateway else None)
+
+    def no_way_on(self, route: Route | None, packet: View, name: str, incoming: str) -> PacketTrace:
+        """The end where no route is, or one that refuses, or where there are several ways."""
+        if route is None:
+            reason = _inferred("no route to the destination")
+            return self.end(packet, name, incoming, Disposition.NO_ROUTE, reason)
+        if route.hops:
+            ways = " or ".join(interface for _, interface in route.hops)
+            reason = _inferred(f"a hash of the flow chooses between {ways}")
+            return self.end(packet, name, incoming, Disposition.UNKNOWN, reason)
+        self.is_silent = route.kind == "blackhole"
+        disposition = Disposition(f"{route.kind}-route")
+        return self.end(packet, name, incoming, disposition, _inferred(f"a {route.kind} route"))
 
     def across(
         self, name: str, packet: View, outgoing: str, gateway: bytes | None

@@ -136,10 +136,10 @@ class Wiring:
         """The end that is this interface."""
         return next((e for e in self.by_node.get(node, ()) if e.interface == interface), None)
 
-    def neighbour(self, node: str, other: str, version: int) -> Address | None:
-        """The first address of ``other`` on a segment that ``node`` is on, too."""
+    def neighbour(self, node: str, other: str, version: int, interface: str = "") -> Address | None:
+        """The first address of ``other`` on a segment of ``node``, or of that interface of it."""
         for end in self.by_node.get(node, ()):
-            if end.lan:
+            if end.lan and interface in ("", end.interface):
                 for far in end.lan.ends:
                     if far.node == other and (address := far.address(version)):
                         return address

@@ -38,6 +38,8 @@ CHILDREN: dict[tuple[type[schema.Form], str], tuple[type[schema.Form], bool]] = 
     (schema.NodeForm, "nat"): (schema.NatForm, False),
     (schema.NodeForm, "stack"): (schema.StackForm, False),
     (schema.NodeForm, "routes"): (schema.RouteForm, True),
+    (schema.NodeForm, "rules"): (schema.RuleForm, True),
+    (schema.RouteForm, "nexthops"): (schema.NextHopForm, True),
     (schema.NodeForm, "firewall"): (schema.FirewallForm, False),
     (schema.NodeForm, "programs"): (schema.ProgramForm, True),
     (schema.NodeForm, "middleboxes"): (schema.MiddleboxForm, True),

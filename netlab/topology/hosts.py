@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from netlab.topology import nptv6
 from netlab.topology.model import File
 from netlab.topology.nat64 import synthesized
+from netlab.topology.written_routes import tables
 
 if TYPE_CHECKING:
     from netlab.topology.builder import TopologyBuilder, Wiring
     from netlab.topology.routing import Routing
 
 HOSTS = "/etc/hosts"
+TABLES = "/etc/iproute2/rt_tables.d/netlab.conf"
+"""Where `ip route show table dsl` looks for names."""
 LOCAL = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
 
@@ -59,6 +62,9 @@ class HostsFiles:
                     self.builder.at_key("nodes", name, "files", path),
                     "remove one of the two",
                 )
+        if named := tables(node):
+            lines = "".join(f"{number}\t{table}\n" for table, number in named.items())
+            files.setdefault(TABLES, lines)
         if node.hosts and node.kind != "bridge":
             files.setdefault(HOSTS, self._text(self.routing.view(name)))
         return tuple(File(path, content) for path, content in sorted(files.items()))

@@ -7,7 +7,8 @@ file is the ``origin`` of each thing that a user may want to be led back to.
 Shapes::
 
     Topology ─┬─ nodes ── Node ─┬─ interfaces ── Interface
-              └─ links ── Link  ├─ routes ────── Route
+              └─ links ── Link  ├─ routes ────── Route ─── NextHop
+                                ├─ rules ─────── RoutingRule
                                 ├─ neighbours ── Neighbour
                                 ├─ nat ───────── Masquerade | StaticNat | nat.Translator | Nat64
                                 │               | Nptv6
@@ -39,6 +40,9 @@ InterfaceAddress: TypeAlias = IPv4Interface | IPv6Interface
 Network: TypeAlias = IPv4Network | IPv6Network
 
 NodeKind: TypeAlias = Literal["host", "router", "nat", "bridge", "stack", "inline"]
+RouteType: TypeAlias = Literal["unicast", "blackhole", "unreachable", "prohibit", "throw"]
+MAIN_TABLE = 254
+"""RT_TABLE_MAIN (include/uapi/linux/rtnetlink.h)."""
 InterfaceKind: TypeAlias = Literal["veth", "bridge", "tun"]
 
 
@@ -63,14 +67,51 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
+class NextHop:
+    """One way of a route that has several; ``weight`` is its share of the flows."""
+
+    gateway: Address | None
+    interface: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """A route of one node: ``destination`` by way of ``gateway``, out of ``interface``."""
+    """A route of one node: ``destination`` by way of ``gateway``, out of ``interface``.
+
+    One with ``next_hops`` has neither, nor has one of a ``type`` that refuses (ip-route(8)).
+    ``metric`` 0 is the kernel's default for the family. ``table`` 254 is ``main``.
+    """
 
     destination: Network
     gateway: Address | None
     interface: str
     origin: Position | None = None
     """Where the author wrote it; ``None`` for a route found by shortest path."""
+    type: RouteType = "unicast"
+    source: Address | None = None
+    metric: int = 0
+    table: int = MAIN_TABLE
+    next_hops: tuple[NextHop, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRule:
+    """Which ``table`` decides about packets that match, or that they are refused (ip-rule(8)).
+
+    ``mark`` is value and mask. ``action`` is empty where there is a table.
+    """
+
+    priority: int
+    version: Literal[4, 6]
+    source: Network | None = None
+    destination: Network | None = None
+    incoming: str = ""
+    outgoing: str = ""
+    mark: tuple[int, int] | None = None
+    table: int = 0
+    action: Literal["", "blackhole", "unreachable", "prohibit"] = ""
+    origin: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +278,7 @@ class Node:
     kind: NodeKind
     interfaces: tuple[Interface, ...] = ()
     routes: tuple[Route, ...] = ()
+    rules: tuple[RoutingRule, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     nat: tuple[Nat, ...] = ()
     firewall: Firewall | None = None

@@ -19,6 +19,7 @@ from netlab.topology.overrides import apply_overrides
 from netlab.topology.problems import Problems
 from netlab.topology.reachability import check_reachable
 from netlab.topology.routing import Routing
+from netlab.topology.routing_rules import routing_rules
 from netlab.topology.schema import TopologyForm
 from netlab.topology.sysctls import check_sysctls
 from netlab.topology.translation import translation
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from netlab.topology.schema import NodeForm, ProgramForm, ReadyForm
 
 NOT_FOR = {
-    "bridge": ("routes", "gateway", "firewall", "forwarding", "stack", "outside", "nat"),
+    "bridge": ("routes", "rules", "gateway", "firewall", "forwarding", "stack", "outside", "nat"),
     "host": ("stack", "outside", "nat", "subnet"),
     "router": ("stack", "outside", "nat", "subnet"),
     "nat": ("stack", "subnet"),
@@ -149,6 +150,7 @@ def _node(
         kind=node.kind,
         interfaces=interfaces,
         routes=routing.routes(name),
+        rules=routing_rules(builder, routing, name),
         neighbours=routing.neighbours(name),
         nat=translation(builder, routing, name),
         firewall=firewall(builder, routing, name),

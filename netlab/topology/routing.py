@@ -14,18 +14,15 @@ from typing import TYPE_CHECKING
 from netlab.topology import nat64
 from netlab.topology.addressing import network_place
 from netlab.topology.builder import TUN
-from netlab.topology.fields import ip
-from netlab.topology.model import Neighbour, Route
-from netlab.topology.problems import nearest
+from netlab.topology.model import MAIN_TABLE, Neighbour, Route
 from netlab.topology.routing_domain import Hop, RoutingDomain, forwards
+from netlab.topology.written_routes import DEFAULT, WrittenRoutes
 
 if TYPE_CHECKING:
-    from netlab.topology.builder import Lan, TopologyBuilder, Wiring
+    from netlab.topology.builder import TopologyBuilder, Wiring
     from netlab.topology.model import Address, Network
-    from netlab.topology.problems import SourceLocation
     from netlab.topology.schema import NodeForm
 
-DEFAULT: dict[int, Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 SUM_UP = 32
 """More routes than this to one next hop are summed up; fewer are easier to read one by one."""
 FULL_MESH = 128
@@ -38,6 +35,7 @@ class Routing:
     def __init__(self, builder: TopologyBuilder, wiring: Wiring) -> None:
         self.builder = builder
         self.wiring = wiring
+        self._written = WrittenRoutes(builder, wiring)
         self.domains = [RoutingDomain(builder, wiring, version) for version in (4, 6)]
         self._leading = [
             [e for e in lan.ends if forwards(builder.form.nodes[e.node])] for lan in wiring.lans
@@ -46,8 +44,8 @@ class Routing:
     def routes(self, name: str) -> tuple[Route, ...]:
         """All routes of a node but those that its addresses bring."""
         node = self.builder.form.nodes[name]
-        written = self._written(name, node)
-        routes = list(written.values())
+        routes = self._written.routes(name)
+        written = {r.destination for r in routes if (r.table, r.metric) == (MAIN_TABLE, 0)}
         routes += [
             Route(_single(address), None, TUN)
             for end in self.wiring.by_node[name]
@@ -95,118 +93,6 @@ class Routing:
     @staticmethod
     def _route(destination: Network, hop: Hop) -> Route:
         return Route(destination, hop.gateway, hop.interface)
-
-    def _written(self, name: str, node: NodeForm) -> dict[Network, Route]:
-        found: dict[Network, Route] = {}
-        wanted = [(r.to, r.via, ("routes", i)) for i, r in enumerate(node.routes)]
-        wanted += [("default", via, ("gateway", i)) for i, via in enumerate(node.gateway)]
-        for to, via, where in wanted:
-            path = ("nodes", name, *where)
-            place = self.builder.at(*path, "via")
-            for gateway in self._gateways(name, to, via, place):
-                destination = DEFAULT[gateway.version] if to == "default" else to
-                if self._clashes(name, destination, found, self.builder.at(*path)):
-                    continue
-                interface = self._interface_to(name, gateway, place)
-                if interface:
-                    origin = self.builder.origin(*path)
-                    found[destination] = Route(destination, gateway, interface, origin)
-        return found
-
-    def _gateways(
-        self, name: str, to: Network | str, via: str, place: SourceLocation
-    ) -> list[Address]:
-        """The address that ``via`` is or names, of the family of ``to``."""
-        wanted = (4, 6) if isinstance(to, str) else (to.version,)
-        families = {a.version for e in self.wiring.by_node[name] for a in e.addresses}
-        if not isinstance(to, str) and families and to.version not in families:
-            if name not in self.builder.incomplete:
-                self.builder.problems.add(
-                    "E254",
-                    f"{name} has no IPv{to.version} address, so no route to {to}",
-                    place,
-                    f"give its link an IPv{to.version} subnet",
-                )
-            return []
-        address = ip(via)
-        if address:
-            if address.version in wanted:
-                return [address]
-            self.builder.problems.add(
-                "E254",
-                f"{to} and {via} are of different IP versions",
-                place,
-                "the next hop must have an address of that family",
-            )
-            return []
-        if via not in self.builder.form.nodes:
-            if via not in self.builder.broken:
-                self.builder.problems.add(
-                    "E252",
-                    f"gateway `{via}` is neither an address nor a node",
-                    place,
-                    nearest(via, self.builder.form.nodes),
-                )
-            return []
-        found = [a for v in wanted if (a := self.wiring.neighbour(name, via, v))]
-        if (not found or via == name) and name not in self.builder.incomplete:
-            self.builder.problems.add(
-                "E253",
-                f"gateway `{via}` is unreachable: it shares no link with `{name}`",
-                place,
-                "a next hop must be a direct neighbour",
-            )
-        return [] if via == name else found
-
-    def _clashes(
-        self, name: str, destination: Network, found: dict[Network, Route], place: SourceLocation
-    ) -> bool:
-        if destination in found:
-            self.builder.problems.add(
-                "E255", f"`{name}` has a second route to {destination}", place, "keep one"
-            )
-            return True
-        for end in self.wiring.by_node[name]:
-            if end.lan and destination in end.networks.values():
-                self.builder.problems.add(
-                    "E255",
-                    f"{destination} is directly connected ({end.lan.name}): it needs no route",
-                    place,
-                    "remove the route",
-                )
-                return True
-        return False
-
-    def _interface_to(self, name: str, gateway: Address, place: SourceLocation) -> str:
-        for end in self.wiring.by_node[name]:
-            lan = end.lan
-            if lan is None or gateway not in end.networks.get(gateway.version, ()):
-                continue
-            holders = {a.ip: e.node for e in lan.ends for a in e.addresses}
-            holders.update({a: e.node for e in lan.ends for a in e.answers})
-            if holders.get(gateway) not in (None, name):
-                return end.interface
-            whose = (
-                f"it is an address of `{name}` itself"
-                if gateway in holders
-                else f"no node on {lan.name} has this address"
-            )
-            self.builder.problems.add(
-                "E253",
-                f"gateway {gateway} is unreachable: {whose}",
-                place,
-                _neighbours_hint(name, lan, gateway.version),
-            )
-            return ""
-        if name not in self.builder.incomplete:
-            near = [n for e in self.wiring.by_node[name] for n in e.networks.values()]
-            self.builder.problems.add(
-                "E253",
-                f"gateway {gateway} is unreachable: it is in none of `{name}`'s subnets",
-                place,
-                f"subnets: {', '.join(map(str, near))}" if near else "",
-            )
-        return ""
 
     def neighbours(self, name: str) -> tuple[Neighbour, ...]:
         """A permanent entry for every address on the links of a node.
@@ -286,11 +172,6 @@ def _vantage(routing: Routing, first: int, second: int, version: int) -> str:
         if view >> first & view >> second & 1:
             return name
     return ""
-
-
-def _neighbours_hint(name: str, lan: Lan, version: int) -> str:
-    near = [f"{e.node} {a}" for e in lan.ends if e.node != name and (a := e.address(version))]
-    return f"nodes there: {', '.join(near[:8])}" if near else ""
 
 
 def _single(address: Address) -> Network:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from netlab.topology import route_text
 from netlab.topology.fields import (
     NULL,
     Address,
@@ -50,6 +51,7 @@ from netlab.topology.nat import (
     UnknownProtocols,
     Unsolicited,
 )
+from netlab.topology.route_text import RULE_HINT
 from netlab.topology.source import Plain
 
 STRING = {"type": "string"}
@@ -324,24 +326,100 @@ class FirewallForm(Form):
     rules: list[Word] = Field([], description="Rules in the short form, the first match decides.")
 
 
+NextHop = Annotated["NextHopForm", BeforeValidator(route_text.next_hop), Short(STRING)]
+Table = Annotated[
+    Any, BeforeValidator(route_text.table), WithJsonSchema({"type": ["string", "integer"]})
+]
+Mark = Annotated[
+    Any, BeforeValidator(route_text.mark), WithJsonSchema({"type": ["string", "integer"]})
+]
+
+
+class NextHopForm(Form):
+    """One of several next hops of a route; the kernel chooses one for each flow by a hash."""
+
+    via: Word | None = Field(None, description="The next hop: an address, or a neighbour's name.")
+    dev: Word | None = Field(None, description="The interface, where it does not follow.")
+    weight: Annotated[Integer, Field(ge=1, le=256)] = Field(1, description="Its share of flows.")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> NextHopForm:
+        if self.via is None and self.dev is None:
+            raise wrong("E251", "a next hop leads nowhere", "give `via`, `dev` or both")
+        return self
+
+
 class RouteForm(Form):
-    """A static route."""
+    """A static route, in the words of ip-route(8)."""
 
     to: Destination = Field(description="A subnet, or `default`.")
-    via: Word = Field(description="The next hop: an address, or a neighbour's name.")
+    via: Word | None = Field(
+        None,
+        description="The next hop: an address, or a neighbour's name; `inet6 r1` for an IPv4 route "
+        "with an IPv6 next hop.",
+    )
+    dev: Word | None = Field(
+        None, description="The interface; without `via` the destination is on its link."
+    )
+    src: Address | None = Field(
+        None, description="An address of this node: the source of what it sends by this route."
+    )
+    metric: Annotated[Integer, Field(ge=1, le=4294967295)] | None = Field(
+        None, description="Of routes to one destination the least wins; without it the first."
+    )
+    table: Table = Field(254, description="A table that `rules` lead to; else `main`.")
+    type: Literal["unicast", "blackhole", "unreachable", "prohibit", "throw"] = Field(
+        "unicast",
+        description="`blackhole` drops, `unreachable` and `prohibit` refuse with an ICMP error, "
+        "`throw` goes on with the next rule.",
+    )
+    nexthops: Annotated[list[NextHop], Field(min_length=2)] = Field(
+        [], description="Several next hops, as `r1 weight 3`; a hash of the flow chooses."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> RouteForm:
+        ways = [name for name in ("via", "dev", "nexthops") if getattr(self, name)]
+        if self.type != "unicast" and (ways or self.src):
+            name = (ways or ["src"])[0]
+            raise wrong("E251", f"a {self.type} route has no `{name}`", "leave it out")
+        if self.type == "unicast" and not ways:
+            raise wrong("E251", "a route leads nowhere", "give `via`, `dev` or `nexthops`")
+        if self.nexthops and len(ways) > 1:
+            raise wrong("E251", f"both `nexthops` and `{ways[0]}`", "keep one of the two")
+        return self
 
 
-def _route(value: object) -> object:
-    """``10.9.0.0/16 via 10.0.0.1`` is ``{to: 10.9.0.0/16, via: 10.0.0.1}``."""
-    if isinstance(value, str) and not isinstance(value, Plain):
-        match value.split():
-            case [to, "via", via]:
-                return {"to": to, "via": via}
-            case _:
-                raise wrong(
-                    "E251", f"`{value[:60]}` is not a route", "as in `10.9.0.0/16 via 10.0.0.1`"
-                )
-    return value
+class RuleForm(Form):
+    """A routing rule, in the words of ip-rule(8): which table decides about which packets."""
+
+    from_: Word | None = Field(
+        None, alias="from", description="The source: an address, a subnet or a node."
+    )
+    to: Word | None = Field(None, description="The destination, likewise.")
+    iif: Word | None = Field(
+        None, description="The interface that a packet came in by; `lo` means the node's own."
+    )
+    oif: Word | None = Field(None, description="The interface that a socket is bound to.")
+    fwmark: Mark | None = Field(
+        None, description="A mark that nftables gave, as `7` or `0x10/0xff`."
+    )
+    priority: Annotated[Integer, Field(ge=1, le=32765)] | None = Field(
+        None, description="The least is asked first; else 1000, 1001, … in this order."
+    )
+    table: Table | None = Field(None, description="The table to ask.")
+    action: Literal["blackhole", "unreachable", "prohibit"] | None = Field(
+        None, description="In place of a table: refuse."
+    )
+    family: Literal["ipv4", "ipv6"] | None = Field(
+        None, description="Only this one; else all that the node has, or that of the addresses."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> RuleForm:
+        if (self.table is None) == (self.action is None):
+            raise wrong("E256", "a routing rule needs a table or an action", RULE_HINT)
+        return self
 
 
 class StackForm(Form):
@@ -360,7 +438,8 @@ def _stack(value: object) -> object:
 
 Stack = Annotated[StackForm, BeforeValidator(_stack), Short(STRING, LIST, {"type": "null"})]
 Filter = Annotated[FirewallForm, BeforeValidator(_firewall), Short(LIST)]
-Routes = list[Annotated[RouteForm, BeforeValidator(_route), Short(STRING)]]
+Routes = list[Annotated[RouteForm, BeforeValidator(route_text.route), Short(STRING)]]
+RoutingRules = list[Annotated[RuleForm, BeforeValidator(route_text.rule), Short(STRING)]]
 Program = Annotated[ProgramForm, BeforeValidator(_run), Short(STRING, LIST)]
 Programs = Annotated[dict[Label, Program], BeforeValidator(nothing_is_empty), NULL]
 
@@ -392,6 +471,9 @@ class NodeForm(Form):
         [], description="Default gateways, an address or a neighbour's name, one a family."
     )
     routes: Routes = Field([], description="Static routes; they win over automatic ones.")
+    rules: RoutingRules = Field(
+        [], description="Routing rules: which table of routes decides about which packets."
+    )
     automatic_routes: Boolean = Field(
         True, description="`false`: no routes but those written here."
     )

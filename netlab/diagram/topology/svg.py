@@ -52,6 +52,7 @@ _MARK_COLOUR = {
     "nat": "nat",
     "firewall": "danger",
     "boxes": "inline",
+    "routing": "router",
     "rewritten": "nat",
     "arrived": "router",
     "died": "danger",
@@ -62,6 +63,8 @@ _MARK_ICON = {
     "rewritten": _TWO_ARROWS,
     # A box with a way through it.
     "boxes": "M3 3h9v9h-9zM0 7.5h3m9 0h3",
+    # A fork.
+    "routing": "M1 7.5h4l4 -5h5m-9 5l4 5h5",
     "arrived": "M1 8l4 5l9 -11",
     "died": "M2 2l11 11m0 -11l-11 11",
     # Bricks.

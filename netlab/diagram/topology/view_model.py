@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from netlab.diagram.primitives.metrics import shorten
-from netlab.topology.model import Masquerade, Nat64, Nptv6
+from netlab.topology.model import MAIN_TABLE, Masquerade, Nat64, NextHop, Nptv6
 from netlab.topology.nat import Translator
 
 if TYPE_CHECKING:
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
         Node,
         NodeKind,
         Program,
+        Route,
         Topology,
     )
     from netlab.topology.nat import Dependence
 
-MarkKind: TypeAlias = Literal["nat", "firewall", "boxes"]
+MarkKind: TypeAlias = Literal["nat", "firewall", "boxes", "routing"]
 Realm: TypeAlias = tuple[str, ...]
 """The NATs a node is behind, the outermost first; empty for the outside."""
 
@@ -245,16 +246,40 @@ def _card(node: Node, realm: Realm, networks: tuple[str, ...], links: Iterable[L
         marks=tuple(_nat_mark(rule) for rule in node.nat)
         + ((_firewall_mark(node.firewall),) if node.firewall else ())
         + ((Mark("firewall", ("nftables",)),) if node.nftables.strip() else ())
-        + ((_boxes_mark(node.middleboxes),) if node.middleboxes else ()),
+        + ((_boxes_mark(node.middleboxes),) if node.middleboxes else ())
+        + _routing_marks(node),
         # The program of a wire with boxes is the wire.
         programs=tuple(_program(p) for p in node.programs if node.kind != "inline"),
-        routes=tuple(
-            f"{'default' if route.destination.prefixlen == 0 else route.destination}"
-            + (f" via {route.gateway}" if route.gateway else "")
-            + f" dev {route.interface}"
-            for route in node.routes
-        ),
+        routes=tuple(_route(route) for route in node.routes),
     )
+
+
+def _route(route: Route) -> str:
+    """A route as `ip` shows it."""
+    words: list[str] = [] if route.type == "unicast" else [route.type]
+    words.append("default" if route.destination.prefixlen == 0 else str(route.destination))
+    hops = route.next_hops or (NextHop(route.gateway, route.interface),)
+    for hop in hops:
+        words += ["nexthop"] if route.next_hops else []
+        words += [f"via {hop.gateway}"] if hop.gateway else []
+        words += [f"dev {hop.interface}"] if hop.interface else []
+        words += [f"weight {hop.weight}"] if route.next_hops else []
+    words += [f"src {route.source}"] if route.source else []
+    words += [f"metric {route.metric}"] if route.metric else []
+    words += [f"table {route.table}"] if route.table != MAIN_TABLE else []
+    return " ".join(words)
+
+
+def _routing_marks(node: Node) -> tuple[Mark, ...]:
+    """What of its routing a reader would not expect: rules, several next hops, refusals."""
+    lines = []
+    if node.rules:
+        count = len({(rule.priority, rule.version) for rule in node.rules})
+        lines.append(f"{count} routing rule{'s' if count > 1 else ''}")
+    if any(route.next_hops for route in node.routes):
+        lines.append("multipath")
+    lines += sorted({route.type for route in node.routes if route.type != "unicast"})
+    return (Mark("routing", tuple(lines)),) if lines else ()
 
 
 _DEPENDENCE: dict[Dependence, str] = {
