@@ -127,7 +127,25 @@ class Matrix:
     obstacles: tuple[Obstacle, ...]
 
 
-Action: TypeAlias = Send | Command | Start | Wait | Change | Links | Advance | Call | Matrix
+@dataclass(frozen=True, slots=True)
+class Meet:
+    """Let two programs look for each other through pairs of NATs, each pair in a lab of its own.
+
+    As ``netlab.meet``: commands as words, where no words mean our own program; ``until`` and
+    ``pairs`` are the texts of ``netlab.scenario.meet``.
+    """
+
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+    rendezvous: tuple[str, ...]
+    turn: bool
+    until: str
+    pairs: str
+    repeat: int
+    limit: float
+
+
+Action: TypeAlias = Send | Command | Start | Wait | Change | Links | Advance | Call | Matrix | Meet
 
 
 @dataclass(frozen=True, slots=True)

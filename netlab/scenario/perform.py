@@ -99,6 +99,8 @@ class Performer:
                     return Performed(self._call(step.action, step.timeout))
                 case model.Matrix():
                     return self._matrix(step.action, step.timeout)
+                case model.Meet():
+                    return self._meet(step.action, step.timeout)
         except Unavailable:
             raise
         except LabError as error:
@@ -244,6 +246,24 @@ class Performer:
         found = run.run(matrix, scenario.file, scenario.topology, self.how, timeout)
         return Performed(Observation(table=tuple(run.table(matrix, found))), cells=tuple(found))
 
+    def _meet(self, asked: model.Meet, timeout: float) -> Performed:
+        from netlab.scenario.meet.meet import meet
+
+        commands = ([w.replace("{here}", str(self.directory)) for w in argv] for argv in
+                    (asked.a, asked.b, asked.rendezvous))  # fmt: skip
+        a, b, rendezvous = commands
+        table = meet(
+            a, b, rendezvous=rendezvous, turn=asked.turn, until=asked.until, pairs=asked.pairs,
+            repeat=asked.repeat, limit=asked.limit, seed=self.seed, timeout=timeout,
+            options=self.how,
+        )  # fmt: skip
+        rows = tuple(
+            {"a": each.a, "b": each.b, "met": each.verdict, "how": each.how, "reason": why}
+            for each in table.played
+            for why in [each.telling.reason]
+        )
+        return Performed(Observation(output=table.text(), table=rows))
+
 
 def _filled(argv: Sequence[str], lab: str, directory: Path, seed: int) -> list[str]:
     """``{lab}`` is the lab's name, ``{here}`` the scenario's directory, ``{seed}`` the seed."""
@@ -285,6 +305,12 @@ def commands(step: model.Step, lab: str, directory: Path) -> Iterator[str]:
     elif isinstance(action, model.Matrix):
         kind, obstacle = action.traffic[0], action.obstacles[0].name
         yield f"netlab run {lab} --only {shlex.quote(f'{kind} x {obstacle}')}"
+    elif isinstance(action, model.Meet):
+        typed = ["netlab", "meet", "--pairs", action.pairs, "--until", action.until]
+        for name in ("a", "b", "rendezvous"):
+            argv = [word.replace("{here}", str(directory)) for word in getattr(action, name)]
+            typed += [f"--{name}", shlex.join(argv)] if argv else []
+        yield shlex.join([*typed, *(["--turn"] if action.turn else [])])
     else:
         words = shlex.join(_filled(action.argv, lab, directory, 0))
         started = " &" if isinstance(action, model.Start) else ""

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from netlab.errors import InputError
 from netlab.scenario import model
 from netlab.scenario.exercise import submission
 from netlab.scenario.matrix import traffic
+from netlab.scenario.meet import condition, pairs
 from netlab.scenario.schema import (
     ACTIONS,
     AdvanceForm,
@@ -22,6 +24,7 @@ from netlab.scenario.schema import (
     ExerciseForm,
     ExpectForm,
     MatrixForm,
+    MeetForm,
     PublishedForm,
     ScenarioForm,
     SendForm,
@@ -53,6 +56,7 @@ FORMS: dict[tuple[type[Form], str], type[Form]] = {
     (StepForm, "advance"): AdvanceForm,
     (StepForm, "watch"): WatchForm,
     (StepForm, "matrix"): MatrixForm,
+    (StepForm, "meet"): MeetForm,
     (StepForm, "expect"): ExpectForm,
     (ExpectForm, "packets"): EndForm,
     (ExpectForm, "table"): TableForm,
@@ -232,6 +236,8 @@ class _Reader:
             return model.Call(file, function)
         if kind == "matrix" and form.matrix:
             return self._matrix(form.matrix, *at, "matrix")
+        if kind == "meet" and form.meet:
+            return self._meet(form.meet, *at, "meet")
         argv = tuple(form.run or form.start or form.wait or ())
         if kind == "start":
             return model.Start(argv, form.ready or "", form.node)
@@ -292,6 +298,28 @@ class _Reader:
             ),
         )
 
+    def _meet(self, form: MeetForm, *at: str | int) -> model.Meet:
+        for key, parse in (("until", condition.parse), ("pairs", pairs.pairs)):
+            try:
+                parse(getattr(form, key))
+            except InputError as error:
+                [problem] = error.diagnostics
+                message = problem.message.removeprefix(f"--{key}: ")
+                self._wrong(problem.code, message, problem.hint, *at, key)
+        if (form.a is None) != (form.b is None):
+            message = "there are two programs, or none"
+            self._wrong("E934", message, "`a` and `b`, or neither of the two", *at)
+        return model.Meet(
+            a=tuple(form.a or ()),
+            b=tuple(form.b or ()),
+            rendezvous=tuple(form.rendezvous or ()),
+            turn=form.turn,
+            until=form.until,
+            pairs=form.pairs,
+            repeat=form.repeat,
+            limit=form.limit,
+        )
+
     def _obstacle(self, name: str, *at: str | int) -> model.Obstacle:
         """The keys of a node and of a link; what they say is looked at when a lab is made."""
         found = source.find(self.tree, at)
@@ -328,7 +356,7 @@ class _Reader:
         if given.packets and not numbered:
             message = "this step has no numbered packets"
             self._wrong("E906", message, "use `send`, or `watch` beside `run`", *at, "packets")
-        if (given.table and kind not in ("run", "call", "matrix")) or (
+        if (given.table and kind not in ("run", "call", "matrix", "meet")) or (
             (given.output or given.not_output) and kind != "run"
         ):
             message = f"`{kind}` has no output to compare"

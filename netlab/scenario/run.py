@@ -22,7 +22,7 @@ from netlab.lab.reaper import Undertaker
 from netlab.plan.operations import CreateTun
 from netlab.scenario.judge import judge
 from netlab.scenario.matrix.options import MatrixOptions
-from netlab.scenario.model import Call, Matrix
+from netlab.scenario.model import Call, Matrix, Meet
 from netlab.scenario.outcome import Done, Outcome, Run
 from netlab.scenario.perform import Performer, commands
 
@@ -143,7 +143,7 @@ def check_needs(scenario: Scenario) -> None:
 
 def _has_lab(scenario: Scenario) -> bool:
     """Whether a step takes place in a lab of the scenario's: a matrix's cells have their own."""
-    return not all(isinstance(step.action, Matrix) for step in scenario.steps)
+    return not all(isinstance(step.action, Matrix | Meet) for step in scenario.steps)
 
 
 def _has_tun(topology: Path) -> bool:

@@ -49,6 +49,19 @@ class MatrixForm(Form):
     )
 
 
+class MeetForm(Form):
+    """Two programs that look for each other through pairs of NATs, as `netlab meet` lets them."""
+
+    a: Argv | None = Field(None, description="What anna runs; without both a program of our own.")
+    b: Argv | None = Field(None, description="What boris runs.")
+    rendezvous: Argv | None = Field(None, description="What runs at the server, in our place.")
+    turn: Boolean = Field(False, description="Whether coturn runs at the server.")
+    until: Text = Field("exit:0", description="When they have met, such as output:^connected.")
+    pairs: Text = Field("classic", description="classic, presets, all, or a list of pairs.")
+    repeat: Integer = Field(1, ge=1, le=1000, description="How often each pair is played.")
+    limit: Number = Field(20.0, gt=0, le=300, description="Seconds that a run of a pair may take.")
+
+
 class WatchForm(Form):
     """Which packets of a command are numbered."""
 
@@ -113,6 +126,7 @@ class StepForm(Form):
     advance: AdvanceForm | None = Field(None, description="Timeouts to advance.")
     call: Word | None = Field(None, description="`file.py:function`, beside the scenario.")
     matrix: MatrixForm | None = Field(None, description="Kinds of traffic against obstacles.")
+    meet: MeetForm | None = Field(None, description="Two programs, through pairs of NATs.")
     node: Word = Field("", alias="in", description="The node for run, start and wait.")
     input: Text = Field("", description="What run reads from standard input.")
     ready: Regex | None = Field(None, description="With start: what it prints when it is ready.")
@@ -159,4 +173,4 @@ class ScenarioForm(Form):
     steps: list[StepForm] = Field(min_length=1, description="What is done, in order.")
 
 
-ACTIONS = ("send", "run", "start", "wait", "set", "link", "advance", "call", "matrix")
+ACTIONS = ("send", "run", "start", "wait", "set", "link", "advance", "call", "matrix", "meet")

@@ -251,9 +251,9 @@ def _running(name: str, scenario: Scenario) -> Lab:
 def _how(arguments: argparse.Namespace, scenario: Scenario) -> MatrixOptions:
     """What the options say about the scenario's matrix, if it has one."""
     from netlab.scenario.matrix.options import MatrixOptions
-    from netlab.scenario.model import Matrix
+    from netlab.scenario.model import Matrix, Meet
 
-    if not any(isinstance(step.action, Matrix) for step in scenario.steps):
+    if not any(isinstance(step.action, Matrix | Meet) for step in scenario.steps):
         _refuse_matrix_options(arguments, scenario.name)
 
     def report(line: str) -> None:

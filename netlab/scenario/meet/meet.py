@@ -48,6 +48,7 @@ def meet(
     seed: int = 0,
     turn: bool = False,
     fates: str | os.PathLike[str] = "",
+    timeout: float = 0.0,
     options: MatrixOptions | None = None,
 ) -> Table:
     """Let two programs look for each other through pairs of NATs, each in a lab of its own.
@@ -57,7 +58,8 @@ def meet(
     ``turn`` starts coturn in place of our STUN server. ``until`` says what is true when they have
     met (``condition.parse``), ``pairs`` which are played (``pairs.pairs``), ``limit`` how many
     seconds a run may take. The fates of all packets are written into the folder ``fates``, or
-    into one below the user's cache. ``options`` is about how many are played at once.
+    into one below the user's cache. After ``timeout`` seconds in all (0: long enough) it gives up.
+    ``options`` is about how many are played at once.
 
     Raises:
         InputError: a pair, the condition, or a command cannot be read.
@@ -69,7 +71,7 @@ def meet(
         message = f"there is a program {one} and no program {other}"
         raise InputError(Diagnostic("E934", message, hint=f"--{other} CMD, or neither of the two"))
     wanted = list(cells(pairs, programs, until, repeat=repeat, limit=limit, seed=seed))
-    timeout = SLACK + len(wanted) * repeat * (limit + SLACK / 10)
+    timeout = timeout or SLACK + len(wanted) * repeat * (limit + SLACK / 10)
     found = run.results(wanted, play, Played.from_json, options or MatrixOptions(), timeout)
     about = environment(programs, until, pairs)
     table = Table(tuple(found), seed, about, Path(fates or default_folder(seed, about)).absolute())

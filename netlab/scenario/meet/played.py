@@ -88,6 +88,11 @@ class Played(NamedTuple):
         return "met" if self.met else "flaky" if self.is_flaky else "not met"
 
     @property
+    def verdict(self) -> str:
+        """``yes``, ``flaky`` or ``no``: whether they met."""
+        return {"met": "yes", "not met": "no"}.get(self.word, self.word)
+
+    @property
     def telling(self) -> Attempt:
         """The first run in which they did not meet, else the first."""
         return next((each for each in self.attempts if not each.met), self.attempts[0])

@@ -96,6 +96,12 @@ class Table:
             if not each.met:
                 yield f"{each.a} and {each.b}", each.telling.reason
 
+    def text(self) -> str:
+        """The table and the reasons, a line for each."""
+        lines = ["  ".join(filter(None, row)) for row in self.rows()[1:]]
+        lines += [f"{pair}: {reason}" for pair, reason in self.reasons()]
+        return "\n".join([*lines, self.summary()])
+
     def summary(self) -> str:
         """``8 of 10 pairs met``, and how many are flaky."""
         met = sum(each.met for each in self.played)
