@@ -53,6 +53,8 @@ def main() -> int:
     elif digests:
         columns["running"] = _here(digests, asked.limit)
     guests = [kernel.get(series) for series in asked.kernels if series != "running"]
+    if guests:
+        root.image()  # once, before the guests share it
     accelerator = machine.accelerator(guests[0]) if guests else ""
     # What is short is mostly waiting: for one processor to start Python, for a lab to settle.
     with ThreadPoolExecutor(len(guests) or 1 if asked.short else 1) as pool:
