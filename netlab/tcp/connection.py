@@ -64,6 +64,7 @@ class Connection:
         "mss",
         "orphaned",
         "peer_mss",
+        "quick_acks",
         "rcv_up",
         "receiver",
         "replies",
@@ -125,6 +126,7 @@ class Connection:
         self.acked = 0  # Last.ACK.sent, as a position
         self.ack_due = False
         self.delayed_ack_at = NEVER
+        self.quick_acks = 0  # ACKs that are not to be delayed
         self.challenges: tuple[int, int] = (0, 0)  # the second, and how many ACKs it has seen
 
         self.wait_at = NEVER  # the end of TIME-WAIT, or of a deserted FIN-WAIT-2
@@ -292,6 +294,8 @@ class Connection:
         sender = self.sender
         return min(
             sender.retransmit_at,
+            sender.scoreboard.due,
+            sender.probe.at,
             sender.persist_at,
             self.delayed_ack_at,
             self.wait_at,
@@ -304,6 +308,8 @@ class Connection:
         if self.delayed_ack_at <= now:
             self.delayed_ack_at = NEVER
             self.ack_due = True
+        if sender.scoreboard.due <= now or sender.probe.at <= now:
+            sender.on_detect_timer(now)
         if sender.retransmit_at <= now:
             if now - sender.progress_at >= self._give_up_after():
                 self.give_up(Event.TIMEOUT, End.TIMED_OUT)
@@ -366,7 +372,7 @@ class Connection:
         self.end = end
         self.events |= CLOSED
         self.delayed_ack_at = self.wait_at = self.keepalive_at = NEVER
-        self.sender.retransmit_at = self.sender.persist_at = NEVER
+        self.sender.stop()
         self.ack_due = self.keepalive_probe = False
 
     def give_up(self, event: Event, end: End) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.tcp.scoreboard import DuplicateAcks
 from netlab.tcp.segment import ECT_0, Segment
 from netlab.tcp.sender import NEVER
 from netlab.tcp.seq import MASK
@@ -13,7 +12,7 @@ from netlab.wire.tcp import ACK, CWR, ECE, FIN, NO_OPTIONS, PSH, SYN, URG, Optio
 
 if TYPE_CHECKING:
     from netlab.tcp.connection import Connection
-    from netlab.tcp.sender import Span
+    from netlab.tcp.recovery.spans import Span
 
 SILENT = frozenset({State.CLOSED, State.LISTEN, State.TIME_WAIT})
 
@@ -60,7 +59,7 @@ def acknowledgment(connection: Connection, now: float) -> Segment:
     options = NO_OPTIONS
     if receiver.holds or receiver.duplicate is not None:
         blocks = receiver.blocks(3 if stamps else 4)
-        if not isinstance(sender.scoreboard, DuplicateAcks):
+        if sender.scoreboard.selective:
             wrapped = tuple((left & MASK, right & MASK) for left, right in blocks)
             options = Options(None, None, False, stamps, wrapped)
         elif stamps:
@@ -151,7 +150,7 @@ def _syn(connection: Connection, now: float) -> Segment:
     """SYN, or SYN and ACK, with the options that are offered or granted."""
     settings, receiver = connection.settings, connection.receiver
     active = connection.state is State.SYN_SENT
-    granted_sack = not isinstance(connection.sender.scoreboard, DuplicateAcks)
+    granted_sack = connection.sender.scoreboard.selective
     options = Options(
         connection.mss,
         receiver.shift if connection.scaling else None,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netlab.tcp.connection import Connection
 
 PAWS_IDLE = 24 * 86400.0  # RFC 7323 section 5.5: after so long, TS.Recent says nothing
+QUICK_ACKS = 16  # after a loss, as Linux's TCP_MAX_QUICKACKS: ACKs get lost too
 CHALLENGES_PER_SECOND = 10  # RFC 5961 section 7; enough for any tester, not for an ACK war
 
 
@@ -442,6 +443,7 @@ def _take_text(c: Connection, segment: Segment, seq: int, now: float) -> None:
             c.events |= READABLE
         if not moved or gap:
             c.ack_due = True  # RFC 5681 section 4.2: out of order, or a gap is being filled
+            c.quick_acks = QUICK_ACKS
         if segment.ecn == CE and c.ecn:
             c.ece = True
         if segment.flags & CWR:
@@ -467,6 +469,9 @@ def _acknowledge_soon(c: Connection, now: float) -> None:
     """Delay the ACK (SHLD-18), but never for two full segments (SHLD-19)."""
     receiver = c.receiver
     if receiver.nxt - c.acked >= 2 * receiver.mss or not c.settings.delayed_ack:
+        c.ack_due = True
+    elif c.quick_acks:
+        c.quick_acks -= 1
         c.ack_due = True
     elif c.delayed_ack_at == NEVER:
         c.delayed_ack_at = now + c.settings.delayed_ack

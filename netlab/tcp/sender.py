@@ -10,6 +10,9 @@ from the send buffer anew, so its boundaries need not be those of the first time
 
 ``next`` answers one question, again and again: which range of positions goes out now? It is asked
 after anything that may change the answer: an ACK, a timer, a SEND.
+
+What is lost, and how it is repaired, is ``netlab.tcp.recovery``'s to say; here its parts are
+joined.
 """
 
 from __future__ import annotations
@@ -18,8 +21,15 @@ import math
 from typing import TYPE_CHECKING
 
 from netlab.tcp.congestion import ALGORITHMS
+from netlab.tcp.recovery.episode import Episode
+from netlab.tcp.recovery.frto import SEGMENTS, ForwardRto, Verdict
+from netlab.tcp.recovery.prr import ProportionalRate
+from netlab.tcp.recovery.rack import Rack
+from netlab.tcp.recovery.scoreboard import DuplicateAcks, Scoreboard
+from netlab.tcp.recovery.spans import Span, duplicate_report
+from netlab.tcp.recovery.tail_loss_probe import TailLossProbe
+from netlab.tcp.recovery.undo import Undo
 from netlab.tcp.rto import RetransmissionTimeout
-from netlab.tcp.scoreboard import DuplicateAcks, Scoreboard
 from netlab.tcp.send_buffer import SendBuffer
 
 if TYPE_CHECKING:
@@ -28,8 +38,7 @@ if TYPE_CHECKING:
 NEVER = math.inf
 LEAST_AHEAD = 1 << 16
 TIMESTAMP_TICK = 0.001
-
-Span = tuple[int, int]
+DETECTORS = {"rack": Rack, "rfc6675": Scoreboard}
 
 
 class Sender:
@@ -46,16 +55,15 @@ class Sender:
         "_nagle_edge",
         "_probe_due",
         "_probes",
-        "_recovery_point",
         "_retransmitted_at",
         "_sent_at",
         "_settings",
         "_timed_at",
         "_timed_end",
-        "_timed_out",
         "buffer",
         "congestion",
         "cork",
+        "episode",
         "fin",
         "fresh",
         "iss",
@@ -67,6 +75,7 @@ class Sender:
         "nagle",
         "nxt",
         "persist_at",
+        "probe",
         "progress_at",
         "retransmissions",
         "retransmit_at",
@@ -98,8 +107,8 @@ class Sender:
         self.timeouts = self.retransmissions = 0
         self._nagle_edge = iss
         self._forced: Span | None = None
-        self._recovery_point: int | None = None
-        self._timed_out = False
+        self.episode: Episode | None = None
+        self.probe = TailLossProbe()
         self._timed_end: int | None = None
         self._timed_at = self._sent_at = 0.0
         self._retransmitted_at = -NEVER
@@ -113,7 +122,7 @@ class Sender:
         if self.timeouts:
             self.congestion.cwnd = mss  # the SYN was lost: RFC 5681 section 3.1
         if sack:
-            self.scoreboard = Scoreboard(self.una, mss)
+            self.scoreboard = DETECTORS[self._settings.loss_detection](self.una, mss)
 
     def configure(self, settings: Settings) -> None:
         """Other settings from now on."""
@@ -157,7 +166,7 @@ class Sender:
     @property
     def in_recovery(self) -> bool:
         """True from the discovery of a loss until all that was under way then has arrived."""
-        return self._recovery_point is not None
+        return self.episode is not None
 
     # -- what goes out --
 
@@ -175,8 +184,9 @@ class Sender:
             self._probe_due = False
             self.max = max(self.max, self.nxt + 1)
             return self.nxt, self.nxt + 1
-        if self.scoreboard.high_rxt < self.scoreboard.lost_below:
-            lost = self._lost_span()
+        held_back = self.episode is not None and self.episode.held_back
+        if self.scoreboard.has_lost and not held_back:
+            lost = self._lost_span(self.scoreboard.next_hole(self.una))
             if lost is not None:
                 self.scoreboard.high_rxt = lost[1]
                 return self._sent(*lost, now)
@@ -184,12 +194,28 @@ class Sender:
             # Data waits for the end of the handshake (RFC 9293 section 3.10.2).
             return self._sent(self.iss, self.iss + 1, now) if self.nxt == self.iss else None
         if self.nxt < self.end:
-            return self._new_span(now)
+            found = self._new_span(now)
+            if found is not None or self.episode is None:
+                return found
+        if self.episode is not None and not held_back:
+            return self._guess(self.episode, now)
         return None
 
-    def _lost_span(self) -> Span | None:
-        """What loss recovery sends again: RFC 6675 section 5 (4.3) and (C)."""
-        hole = self.scoreboard.next_hole(self.una)
+    def _guess(self, episode: Episode, now: float) -> Span | None:
+        """Nothing is surely lost, nothing is new: NextSeg() rules 3 and 4 (RFC 6675 section 4)."""
+        board = self.scoreboard
+        if (found := self._lost_span(board.speculative(self.una))) is not None:
+            board.high_rxt = found[1]
+            return self._sent(*found, now)
+        if not episode.rescued and board.high_rxt > self.una:
+            found = self._lost_span(board.rescue(self.una, self.nxt))
+            if found is not None:
+                episode.rescued = True
+                return self._sent(*found, now)
+        return None
+
+    def _lost_span(self, hole: Span | None) -> Span | None:
+        """What of a hole may go again now: RFC 6675 section 5 (4.3) and (C)."""
         if hole is None:
             return None
         start, end = hole
@@ -241,7 +267,7 @@ class Sender:
     def _nagle_holds(self, length: int) -> bool:
         """True if the last, small part has to wait: corked, or by RFC 9293 section 3.7.4.
 
-        Nagle's algorithm in Minshall's form, as Linux does: only while another small segment is
+        Nagle's algorithm is in Minshall's form, as in Linux: only while another small segment is
         unacknowledged, so that the end of a long message is not held back by its own beginning.
         """
         if (self.cork or self.more) and not self.fin:
@@ -251,8 +277,11 @@ class Sender:
         return not (length < self.mss and length * 2 >= self.max_wnd)
 
     def _sent(self, start: int, end: int, now: float) -> Span:
-        self.fresh = start >= self.max
-        if not self.fresh:
+        self.fresh = fresh = start >= self.max
+        self.scoreboard.sent(start, end, now, again=not fresh)
+        if self.episode is not None:
+            self.episode.sent(start, end, now, again=not fresh)
+        if not fresh:
             self.retransmissions += 1
             self._retransmitted_at = now
             self._timed_end = None  # Karn: an ACK could now be for either of the two
@@ -265,9 +294,11 @@ class Sender:
             if (end - start) % self.mss:
                 self._nagle_edge = end
         self.max = max(self.max, end)
-        if self.retransmit_at == NEVER:
+        if self.retransmit_at == NEVER or start == self.una:
             self.retransmit_at = now + self.rto.value
             self.persist_at = NEVER
+        if fresh:
+            self._schedule_probe(now)
         self._sent_at = now
         return start, end
 
@@ -287,28 +318,121 @@ class Sender:
         ``duplicate`` if it is one by RFC 5681 section 2; ``echoed`` is the age of the timestamp
         that it echoes, in seconds.
         """
-        flight = self.nxt - self.una
-        octets = ack - self.una
+        board, episode = self.scoreboard, self.episode
+        flight, octets, sacked = self.nxt - self.una, ack - self.una, board.sacked
         if octets:
             self._advance(ack, now, echoed)
             self.more = False
+            if episode is None and not board.ranges and not blocks:
+                # Nothing is missing: the way of nearly all ACKs.
+                if flight * 2 > self.congestion.cwnd:
+                    # Only a window that is used may grow (RFC 7661 tells why).
+                    self.congestion.acknowledged(octets, now, self.rto.srtt)
+                if self.probe.end is not None:
+                    self._probe_answered(None, flight, now, empty=False)
+                self._schedule_probe(now)
+                return
+        repeated = duplicate_report(blocks, self.una)
         if blocks:
-            self.scoreboard.update(blocks, self.una, self.nxt)
+            board.update(blocks, self.una, self.nxt, now)
+            if repeated is not None:
+                board.duplicate_arrived(self.una, self.nxt)
         elif duplicate:
-            self.scoreboard.duplicate(self.una, self.nxt)
-        if self._recovery_point is not None:
-            if self.una >= self._recovery_point:
-                self._recovery_point = None
-                self._timed_out = False
-            elif octets and self._timed_out:
-                self.congestion.acknowledged(octets, now, self.rto.srtt)
-            elif octets and self.scoreboard.partial(self.una, self.nxt):
-                self._forced = (self.una, min(self.una + self.mss, self.nxt))
+            board.duplicate(self.una, self.nxt)
+        self._probe_answered(repeated, flight, now, empty=duplicate and not blocks)
+        if episode is not None and self._false_alarm(episode, octets, repeated, now, echoed):
+            episode = None
+        if episode is not None and self.una >= episode.point:
+            self._end(episode)
+            episode = None
+        known = board.pipe(self.una, self.nxt)
+        board.detect(now, self.rto.srtt, in_recovery=episode is not None)
+        if episode is not None:
+            delivered = max(octets + board.sacked - sacked, 0)
+            safe = octets > 0 and board.pipe(self.una, self.nxt) == known
+            self._repair(episode, octets, delivered, now, safe=safe)
+        elif board.has_lost:
+            self._enter_recovery(flight, octets + board.sacked - sacked, now)
         elif octets and flight * 2 > self.congestion.cwnd:
-            # Only a window that is used may grow (RFC 7661 tells why).
             self.congestion.acknowledged(octets, now, self.rto.srtt)
-        if self._recovery_point is None and self.scoreboard.lost_below > self.una:
-            self._enter_recovery(flight, now)
+        self._schedule_probe(now)
+
+    def _repair(
+        self, episode: Episode, octets: int, delivered: int, now: float, *, safe: bool
+    ) -> None:
+        """An ACK in a recovery that goes on."""
+        board, congestion = self.scoreboard, self.congestion
+        if octets and board.partial(self.una, self.nxt):
+            self._forced = (self.una, min(self.una + self.mss, self.nxt))
+        if episode.rate is None:
+            if octets:
+                congestion.acknowledged(octets, now, self.rto.srtt)
+        elif delivered:
+            pipe = board.pipe(self.una, self.nxt)
+            congestion.cwnd = episode.rate.window(delivered, pipe, self.mss, safe=safe)
+
+    def _end(self, episode: Episode) -> None:
+        """All that was under way when the loss was found has arrived."""
+        if episode.rate is not None:
+            self.congestion.cwnd = max(episode.rate.ssthresh, self.mss)
+        self.episode = None
+        self.scoreboard.recovered()
+
+    def _false_alarm(
+        self,
+        episode: Episode,
+        octets: int,
+        repeated: Span | None,
+        now: float,
+        echoed: float | None,
+    ) -> bool:
+        """True if nothing was lost; the window is then what it was, and the recovery over."""
+        undo = episode.undo
+        if undo is None:
+            return False
+        found = octets > 0 and echoed is not None and undo.echoed(now - echoed)
+        if repeated is not None:
+            found = undo.duplicate(repeated) or found
+        if not found and episode.frto is not None:
+            if octets and echoed is not None:
+                episode.frto = None  # the timestamp has said it
+            else:
+                found = self._forward(episode, episode.frto, octets)
+        if found:
+            self.congestion.undo(undo.cwnd, undo.ssthresh)
+            self.scoreboard.unmark()
+            self.episode = None
+        return found
+
+    def _forward(self, episode: Episode, frto: ForwardRto, octets: int) -> bool:
+        verdict = frto.acknowledged(self.una, moved=octets > 0, sacked=self.scoreboard.ranges)
+        if verdict is Verdict.NEW_DATA and self.nxt < self.end:
+            flight = self.scoreboard.pipe(self.una, self.nxt)
+            self.congestion.cwnd = max(self.congestion.cwnd, flight + SEGMENTS * self.mss)
+            return False
+        if verdict is not Verdict.OPEN:
+            episode.frto = None
+        return verdict is Verdict.SPURIOUS
+
+    def _schedule_probe(self, now: float) -> None:
+        """After a transmission or an ACK: when will it be time to ask? (RFC 8985 section 7.2)."""
+        board = self.scoreboard
+        if self.episode is not None or board.sacked or not board.probes or self.nxt <= self.una:
+            self.probe.at = NEVER
+            return
+        self.probe.schedule(
+            now,
+            flight=self.nxt - self.una,
+            mss=self.mss,
+            srtt=self.rto.srtt,
+            rto=self.retransmit_at,
+        )
+
+    def _probe_answered(
+        self, repeated: Span | None, flight: int, now: float, *, empty: bool
+    ) -> None:
+        if self.probe.acknowledged(self.una, repeated, empty=empty) and self.episode is None:
+            self.congestion.lost(flight, now)
 
     def _advance(self, ack: int, now: float, echoed: float | None) -> None:
         octets = ack - self.una
@@ -319,11 +443,12 @@ class Sender:
         rtt = self._round_trip(ack, now, echoed)
         if rtt is not None:
             self.rto.sample(rtt)
+            self.congestion.sample(rtt, ack, self.nxt)
         elif self.timeouts and ack == self.iss + 1:
             self.rto.after_syn_loss()
         elif echoed is not None:
             self.rto.forward_progress()
-        self.scoreboard.advance(ack, octets)
+        self.scoreboard.advance(ack, octets, now)
         self.timeouts = 0
         self.progress_at = now
         # RFC 6298 sections 5.2 and 5.3.
@@ -351,17 +476,16 @@ class Sender:
         # The timestamp clock ticks once in a millisecond; our own clock is finer.
         return timed if timed is not None and abs(timed - echoed) <= TIMESTAMP_TICK else echoed
 
-    def _enter_recovery(self, flight: int, now: float) -> None:
-        """Fast retransmit: the first lost segment goes at once, whatever cwnd says."""
-        self.congestion.lost(flight, now)
-        self._recovery_point = self.nxt
-        self.scoreboard.high_rxt = self.una
-        hole = self.scoreboard.next_hole(self.una)
-        if hole is not None and self.una > self.iss:
-            start, end = hole
-            end = min(end, start + self.mss)
-            self.scoreboard.high_rxt = end
-            self._forced = (start, end)
+    def _enter_recovery(self, flight: int, delivered: int, now: float) -> None:
+        """A loss was found: fast retransmit and fast recovery."""
+        board, congestion = self.scoreboard, self.congestion
+        undo = Undo(congestion.cwnd, congestion.ssthresh)
+        congestion.lost(flight, now)
+        rate = ProportionalRate(flight, congestion.ssthresh)
+        self.episode = Episode(self.nxt, rate=rate, undo=undo)
+        board.high_rxt = self.una
+        pipe = board.pipe(self.una, self.nxt)
+        congestion.cwnd = rate.window(max(delivered, 0), pipe, self.mss, safe=False)
 
     def update_window(self, seq: int, ack: int, window: int) -> None:
         """SND.WND from a segment that is not older than the one that set it (section 3.10.7.4)."""
@@ -394,11 +518,41 @@ class Sender:
             self._forced = (self.una, self.una + 1)
             return
         self._forced = None
-        if self.timeouts == 1:
-            self.congestion.timed_out(self.nxt - self.una, now)
-        self.scoreboard.lose_all(self.una, self.nxt, forget=self.timeouts > 1)
-        self._recovery_point = self.nxt
-        self._timed_out = True
+        congestion, before = self.congestion, self.episode
+        undo = Undo(congestion.cwnd, congestion.ssthresh)
+        if before is None:
+            congestion.timed_out(self.nxt - self.una, now)
+        else:
+            congestion.cwnd = self.mss  # one loss, one reduction: ssthresh knows of it already
+            undo = before.undo or undo
+        self.scoreboard.timed_out(self.una, self.nxt, now, self.rto.srtt)
+        self.probe.at, self.probe.end = NEVER, None
+        frto = None
+        hole = self.scoreboard.next_hole(self.una)
+        if hole is not None:
+            self._forced = head = self.una, min(hole[1], self.una + self.mss)
+            self.scoreboard.high_rxt = head[1]
+            if self.timeouts == 1 and before is None and self.una > self.iss:
+                frto = ForwardRto(head[1], self.nxt)
+        self.episode = Episode(self.nxt, undo=undo, frto=frto)
+
+    def on_detect_timer(self, now: float) -> None:
+        """The reordering timer or the probe timeout: RFC 8985 sections 6.2 and 7.3."""
+        board = self.scoreboard
+        if board.due <= now:
+            flight = self.nxt - self.una
+            board.detect(now, self.rto.srtt, in_recovery=self.episode is not None)
+            if self.episode is None and board.has_lost:
+                self._enter_recovery(flight, 0, now)
+        if self.probe.at <= now:
+            end = min(self.nxt + self.mss, self.end, self.una + self.wnd)
+            if end > self.nxt:
+                self._forced = (self.nxt, end)
+            else:
+                self._forced = (max(self.nxt - self.mss, self.una), self.nxt)
+            self.probe.sent(self._forced[1], again=end <= self.nxt)
+            self.retransmit_at = now + self.rto.value
+            self._timed_end = None
 
     def on_persist_timer(self, now: float) -> None:
         """Send an octet into a closed window (MUST-36), or as much as a silly one takes.
@@ -415,6 +569,10 @@ class Sender:
         elif self.end > self.nxt:
             self._probe_due = True
 
+    def stop(self) -> None:
+        """No timer runs any more."""
+        self.retransmit_at = self.persist_at = self.probe.at = self.scoreboard.due = NEVER
+
     def resend_syn(self) -> None:
         """The peer repeats its SYN: it has not seen the answer."""
         self._forced = (self.iss, self.iss + 1)
@@ -423,7 +581,6 @@ class Sender:
         """What is under way was too large for the path: it goes again, and nobody is to blame."""
         if self.nxt > self.una > self.iss:
             self.scoreboard.lose_all(self.una, self.nxt, forget=False)
-            self._recovery_point = self.nxt
-            self._timed_out = True
+            self.episode = Episode(self.nxt)
             self._timed_end = None
             self.retransmit_at = now + self.rto.value

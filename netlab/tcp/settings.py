@@ -30,6 +30,8 @@ class Settings(NamedTuple):
     """RFC 7323, RFC 7323, RFC 2018: offered in a SYN, and used if the peer offers it too."""
     ecn: bool = False
     """RFC 3168: asked for in a SYN. A peer that asks is always granted it."""
+    loss_detection: str = "rack"
+    """With SACK: ``rack`` (RFC 8985, with tail loss probes) or ``rfc6675``."""
     congestion: str = "cubic"
     """A name in ``netlab.tcp.congestion.ALGORITHMS``."""
 
@@ -39,8 +41,10 @@ class Settings(NamedTuple):
     """RFC 6298; its minimum of 1 s is a SHOULD that no widespread stack follows, this is Linux'."""
     r1: int = 3
     """Retransmissions of one segment after which the user is informed (SHLD-9, SHLD-10)."""
-    user_timeout: float = 100.0
-    """R2: the time without progress after which a connection is given up (SHLD-11)."""
+    user_timeout: float = 924.6
+    """R2: the time without progress after which a connection is given up: at least 100 s (SHLD-11).
+    This is Linux's, 15 retransmissions (``tcp_retries2``): at 20 % loss each way a third of all
+    retransmissions fails, and of a thousand transfers some would meet eight of these in a row."""
     syn_timeout: float = 180.0
     """R2 for a SYN: at least three minutes (MUST-23)."""
     msl: float = 30.0

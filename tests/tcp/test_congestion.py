@@ -4,6 +4,7 @@ import pytest
 
 from netlab.tcp.congestion import ALGORITHMS
 from netlab.tcp.congestion.cubic import BETA, C, Cubic
+from netlab.tcp.congestion.hystart import HyStart
 from netlab.tcp.congestion.reno import Reno, initial_window
 
 MSS = 1000
@@ -86,3 +87,42 @@ def test_cubic_gives_way_faster_if_it_did_not_reach_its_last_maximum() -> None:
     c.acknowledged(MSS, 1.0, 0.1)
     c.lost(c.cwnd, 2.0)
     assert c._w_max < first * (1 + BETA) / 2
+
+
+def rounds(hystart: HyStart, *round_trips: float) -> None:
+    """Ten samples in each round."""
+    for number, rtt in enumerate(round_trips):
+        for _ in range(10):
+            hystart.sample(rtt, number * 1000 + 1, number * 1000 + 1000)
+
+
+def test_slow_start_slows_down_when_round_trips_grow_and_then_ends() -> None:
+    h = HyStart()
+    rounds(h, 0.02, 0.02, 0.03)
+    assert h.divisor == 4
+    assert not h.done
+    h = HyStart()
+    rounds(h, 0.02, 0.02, *[0.03] * 6)
+    assert h.done
+
+
+def test_round_trips_that_shrink_again_were_a_false_alarm() -> None:
+    h = HyStart()
+    rounds(h, 0.02, 0.02, 0.03, 0.02)
+    assert h.divisor == 1
+
+
+def test_a_millisecond_more_is_no_queue() -> None:
+    h = HyStart()
+    rounds(h, 0.02, 0.021, 0.022, 0.023)
+    assert h.divisor == 1
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_what_was_no_loss_is_taken_back(name: str) -> None:
+    c = ALGORITHMS[name](MSS)
+    c.acknowledged(90 * MSS, 1.0, 0.1)
+    before = c.cwnd, c.ssthresh
+    c.lost(c.cwnd, 1.0)
+    c.undo(*before)
+    assert (c.cwnd, c.ssthresh) == before

@@ -26,6 +26,7 @@ choices = st.builds(
     timestamps=st.booleans(),
     sack=st.booleans(),
     ecn=st.booleans(),
+    loss_detection=st.sampled_from(["rack", "rfc6675"]),
     congestion=st.sampled_from(["reno", "cubic"]),
     user_timeout=st.just(1e5),
     syn_timeout=st.just(1e5),
@@ -93,8 +94,9 @@ def test_any_two_understand_each_other_in_any_weather(  # noqa: PLR0917 - what h
 
 @pytest.mark.parametrize("sack", [True, False])
 @pytest.mark.parametrize("congestion", ["reno", "cubic"])
-def test_thirty_percent_loss_each_way(sack: bool, congestion: str) -> None:  # noqa: FBT001
-    choice = Settings(sack=sack, congestion=congestion, user_timeout=1e5)
+@pytest.mark.parametrize("detection", ["rack", "rfc6675"])
+def test_thirty_percent_loss_each_way(sack: bool, congestion: str, detection: str) -> None:  # noqa: FBT001
+    choice = Settings(sack=sack, congestion=congestion, loss_detection=detection, user_timeout=1e5)
     text = random.Random(1).randbytes(300_000)
     a, b = pair(choice)
     simulation = Simulation(Side(a, text), Side(b, text), Weather(loss=0.3), seed=2)
@@ -112,7 +114,7 @@ def test_without_loss_nothing_is_sent_twice() -> None:
 
 
 def test_one_loss_is_repaired_without_a_timeout() -> None:
-    for choice in (Settings(), Settings(sack=False)):
+    for choice in (Settings(), Settings(loss_detection="rfc6675"), Settings(sack=False)):
         text = bytes(400_000)
         a, b = pair(choice)
         simulation = Simulation(Side(a, text), Side(b))

@@ -3,14 +3,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.tcp.scoreboard import DuplicateAcks, Scoreboard
+from netlab.tcp.recovery.scoreboard import DuplicateAcks, Scoreboard
 
 MSS = 100
 
 
 def scoreboard(*blocks: tuple[int, int], nxt: int = 2000) -> Scoreboard:
     fresh = Scoreboard(0, MSS)
-    fresh.update(blocks, 0, nxt)
+    fresh.update(blocks, 0, nxt, 0.0)
     return fresh
 
 
@@ -70,7 +70,7 @@ def test_a_partial_ack_shows_the_next_loss() -> None:
     for _ in range(3):
         b.duplicate(0, 1000)
     b.high_rxt = 100
-    b.advance(300, 300)
+    b.advance(300, 300, 0.0)
     assert b.partial(300, 1000)
     assert b.high_rxt == 400
 
@@ -86,12 +86,12 @@ def test_it_agrees_with_a_set_of_octets(script: list[tuple[list[tuple[int, int]]
     b, una, nxt = Scoreboard(0, MSS), 0, 1500
     sacked: set[int] = set()
     for news, step in script:
-        b.update(news, una, nxt)
+        b.update(news, una, nxt, 0.0)
         for left, right in news:
             if una < left < right <= nxt:
                 sacked |= set(range(left, right))
         una = min(una + step, nxt)
-        b.advance(una, step)
+        b.advance(una, step, 0.0)
         sacked = {octet for octet in sacked if octet >= una}
         assert b.sacked == len(sacked)
         lost = {o for o in range(una, b.lost_below) if o not in sacked}
@@ -103,3 +103,17 @@ def test_it_agrees_with_a_set_of_octets(script: list[tuple[list[tuple[int, int]]
         else:
             assert set(range(*hole)) <= lost - again
             assert min(lost - again) == hole[0]
+
+
+def test_rule_three_guesses_below_the_highest_sacked_octet() -> None:
+    b = scoreboard((100, 300), (400, 500))
+    b.high_rxt = 100
+    assert b.next_hole(0) is None
+    assert b.speculative(0) == (300, 400)
+    b.high_rxt = 400
+    assert b.speculative(0) is None
+
+
+def test_rule_four_rescues_the_last_segment_that_was_not_sacked() -> None:
+    assert scoreboard((100, 300)).rescue(0, 1000) == (900, 1000)
+    assert scoreboard((100, 300), (350, 1000), nxt=1000).rescue(0, 1000) == (300, 350)

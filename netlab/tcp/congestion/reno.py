@@ -33,6 +33,9 @@ class Reno:
             self._credit -= self.cwnd
             self.cwnd += self.mss
 
+    def sample(self, rtt: float, una: int, nxt: int) -> None:
+        """Delay says nothing to Reno."""
+
     def lost(self, in_flight: int, now: float) -> None:  # noqa: ARG002
         """Halve (equation 4)."""
         self.ssthresh = self.cwnd = max(in_flight // 2, 2 * self.mss)
@@ -43,6 +46,10 @@ class Reno:
         self.ssthresh = max(in_flight // 2, 2 * self.mss)
         self.cwnd = self.mss
         self._credit = 0
+
+    def undo(self, cwnd: int, ssthresh: int) -> None:
+        """As if nothing had happened."""
+        self.cwnd, self.ssthresh = max(self.cwnd, cwnd), max(self.ssthresh, ssthresh)
 
     def restart(self) -> None:
         """No more than the initial window at once."""
