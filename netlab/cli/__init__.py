@@ -58,6 +58,7 @@ COMMANDS = {
     "boxes": Command("verify:boxes", "show the catalogue of middleboxes"),
     "set": Command("reconfigure:set_", "change a setting of a running lab"),
     "link": Command("reconfigure:link", "bring a link of a running lab down, up, or change it"),
+    "nat": Command("nat:nat", "make a NAT forget or change ports; STUN on two addresses"),
     "hdp": Command(
         "hdp:hdp", "HDP, an unregistered IP protocol: server, client, sweep over all numbers"
     ),

@@ -158,8 +158,8 @@ def _apply(
     after = {o.node: o for o in new if isinstance(o, LoadRules)}
     for node in before | after:
         was, rules = (side.get(node, LoadRules(node, "")) for side in (before, after))
-        _load(lab, rules)
-        undo.append(partial(_load, lab, was))
+        load(lab, rules)
+        undo.append(partial(load, lab, was))
         done.append(f"{node}: new rules")
     for operation in new:
         if isinstance(operation, SetSysctl):
@@ -176,11 +176,12 @@ def _apply(
     return done
 
 
-def _load(lab: Lab, rules: LoadRules) -> None:
+def load(lab: Lab, rules: LoadRules) -> None:
+    """Exchange the rules of a node; what they had counted and kept is forgotten."""
     from netlab.linux import libnftables
 
-    load = partial(libnftables.load, REPLACE + rules.text)
-    complaints = namespaces.inside(lab[rules.node].namespace, load)
+    load_it = partial(libnftables.load, REPLACE + rules.text)
+    complaints = namespaces.inside(lab[rules.node].namespace, load_it)
     if complaints:
         raise errors.of_rules(rules, complaints)
 

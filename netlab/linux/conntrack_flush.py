@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 _NETLINK_NETFILTER = 12
 _CT_NEW, _CT_GET, _CT_DELETE = (1 << 8 | number for number in range(3))  # NFNL_SUBSYS_CTNETLINK
@@ -19,7 +19,7 @@ _MESSAGE = struct.Struct("=IHHIIBBH")
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _ERROR, _DONE = 2, 3
-_ORIGINAL, _TIMEOUT = 1, 7  # CTA_TUPLE_ORIG, CTA_TIMEOUT
+_ORIGINAL, _REPLY, _TIMEOUT = 1, 2, 7  # CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_TIMEOUT
 _PROTO, _NUMBER = 2, 1  # CTA_TUPLE_PROTO, CTA_PROTO_NUM
 _NESTED = 0x8000
 
@@ -67,6 +67,44 @@ def age(seconds: int, protocol: int | None = None) -> tuple[int, int]:
         return len(older), gone
 
 
+Endpoint: TypeAlias = tuple[str, int, int]
+"""The inside address, the IP protocol and the inside port."""
+
+
+class Flow(NamedTuple):
+    """A flow of TCP or UDP over IPv4; ``inside`` is the end that is not translated."""
+
+    inside: Endpoint
+    is_translated: bool
+
+
+def endpoints() -> list[Flow]:
+    """The flows that conntrack knows, each with its inside endpoint."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as netlink:
+        netlink.bind((0, 0))
+        entries = _entries(netlink)
+    found = []
+    for entry in entries:
+        if entry.family == socket.AF_INET and entry.protocol in (6, 17):
+            (source, target), (back, to) = _ends(entry.original), _ends(entry.reply)
+            if target != back:  # it came from outside, and its destination was translated
+                found.append(Flow((back[0], entry.protocol, back[1]), True))
+            else:
+                found.append(Flow((source[0], entry.protocol, source[1]), to != source))
+    return found
+
+
+def _ends(octets: bytes) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Source and destination of a tuple of conntrack's (CTA_TUPLE_IP, CTA_TUPLE_PROTO)."""
+    parts = _attributes(octets)
+    hosts, ports = _attributes(parts[1]), _attributes(parts[_PROTO])
+    source, target = (
+        (socket.inet_ntoa(hosts[number]), int.from_bytes(ports[number + 1], "big"))
+        for number in (1, 2)
+    )
+    return source, target
+
+
 class _Entry(NamedTuple):
     """``key`` are the attributes that name it to the kernel; ``left`` seconds until it expires."""
 
@@ -74,6 +112,8 @@ class _Entry(NamedTuple):
     protocol: int
     left: int
     key: bytes
+    original: bytes = b""
+    reply: bytes = b""
 
 
 def _entries(netlink: socket.socket) -> list[_Entry]:
@@ -95,7 +135,10 @@ def _entries(netlink: socket.socket) -> list[_Entry]:
                 protocol = _attributes(_attributes(original)[_PROTO])[_NUMBER][0]
                 key = _ATTRIBUTE.pack(4 + len(original), _ORIGINAL | _NESTED) + original
                 left = int.from_bytes(attributes[_TIMEOUT], "big")
-                found.append(_Entry(answer[at + _HEADER.size], protocol, left, key))
+                family = answer[at + _HEADER.size]
+                found.append(
+                    _Entry(family, protocol, left, key, original, attributes.get(_REPLY, b""))
+                )
             at += size
 
 

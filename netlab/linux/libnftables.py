@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from netlab.errors import Diagnostic, LabError, Unavailable
 
@@ -84,6 +84,53 @@ def age(seconds: int, protocol: int | None = None) -> tuple[int, int]:
         if code:
             raise LabError(Diagnostic("E418", f"nft: {' '.join(errors.split())}"))
     return older, gone
+
+
+class Kept(NamedTuple):
+    """A named set or map with its elements: the words of the key, and of the value if there is one.
+
+    ``is_timed`` says that its elements expire.
+    """
+
+    family: str
+    table: str
+    name: str
+    kind: Literal["set", "map"]
+    is_timed: bool
+    elements: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+
+
+def kept() -> list[Kept]:
+    """Every named set and map of the calling thread's namespace."""
+    context = _context()
+    context.set_json_output(True)
+    context.set_numeric_proto_output(True)
+    kinds: tuple[Literal["set", "map"], ...] = ("set", "map")
+    found = []
+    for kind in kinds:
+        _, listed, _ = context.cmd(f"list {kind}s")
+        for each in json.loads(listed or '{"nftables": []}')["nftables"]:
+            if kind in each:
+                about = each[kind]
+                elements = tuple(_element(element) for element in about.get("elem", ()))
+                place = about["family"], about["table"], about["name"]
+                is_timed = "timeout" in about or "timeout" in about.get("flags", ())
+                found.append(Kept(*place, kind, is_timed, elements))
+    return found
+
+
+def _element(element: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    key, value = element if isinstance(element, list) else (element, None)
+    if isinstance(key, dict) and "elem" in key:
+        key = key["elem"]["val"]
+    return _words(key), _words(value)
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    many = value["concat"] if isinstance(value, dict) and "concat" in value else [value]
+    return tuple(map(str, many))
 
 
 def _speaks_of(protocol: int | None, key: Any) -> bool:

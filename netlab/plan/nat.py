@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from netlab.nft.builder import Chains
     from netlab.topology.model import StaticNat
-    from netlab.topology.nat import Translator
+    from netlab.topology.nat import Timeouts, Translator
 
 MAPPED = f"meta l4proto {{ {TCP}, {UDP} }}"
 UNKNOWN = f"meta l4proto != {{ {TCP}, {UDP}, {ICMP} }}"
@@ -64,6 +64,11 @@ INBOUND = _Flow(
 
 Ports: TypeAlias = range
 
+TCP_STATES = (
+    "syn_sent", "syn_recv", "fin_wait", "close_wait", "last_ack", "time_wait", "close",
+)  # fmt: skip
+"""Of conntrack, besides established (nf_conntrack_proto_tcp.c)."""
+
 ADDRESS, PROTOCOL, PORT = "ipv4_addr", "inet_proto", "inet_service"
 
 
@@ -85,18 +90,17 @@ def sysctls(nat: Translator) -> Iterator[tuple[str, str]]:
         ("udp_timeout", t.udp),
         ("udp_timeout_stream", t.udp),
         ("tcp_timeout_established", t.tcp_established),
-        ("tcp_timeout_syn_sent", t.tcp_transitory),
-        ("tcp_timeout_syn_recv", t.tcp_transitory),
-        ("tcp_timeout_fin_wait", t.tcp_transitory),
-        ("tcp_timeout_close_wait", t.tcp_transitory),
-        ("tcp_timeout_last_ack", t.tcp_transitory),
-        ("tcp_timeout_time_wait", t.tcp_transitory),
         # RFC 7857 section 2.2: a reset may be forged, so what it ends is kept as long.
-        ("tcp_timeout_close", t.tcp_transitory),
+        *((f"tcp_timeout_{s}", _of_state(t, s)) for s in TCP_STATES),
         ("icmp_timeout", t.icmp),
         ("generic_timeout", t.other),
     ):
         yield f"net.netfilter.nf_conntrack_{name}", str(seconds)
+
+
+def _of_state(timeouts: Timeouts, state: str) -> int:
+    own: int | None = getattr(timeouts, f"tcp_{state}")
+    return timeouts.tcp_transitory if own is None else own
 
 
 def in_turn(ports: Sequence[int]) -> str:

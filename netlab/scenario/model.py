@@ -90,6 +90,14 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """Let a NAT change the ports of its mappings (``rebind``), or forget all of them."""
+
+    node: str
+    rebind: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Call the Python function ``function`` of the file ``file`` with the running lab.
 
@@ -145,7 +153,9 @@ class Meet:
     limit: float
 
 
-Action: TypeAlias = Send | Command | Start | Wait | Change | Links | Advance | Call | Matrix | Meet
+Action: TypeAlias = (
+    Send | Command | Start | Wait | Change | Links | Advance | Forget | Call | Matrix | Meet
+)
 
 
 @dataclass(frozen=True, slots=True)

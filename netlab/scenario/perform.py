@@ -95,6 +95,8 @@ class Performer:
                     older = step.action
                     done = [reconfigure.age(self.lab, older.node, older.seconds, older.protocol)]
                     return Performed(Observation(output="\n".join(done)))
+                case model.Forget():
+                    return Performed(self._forget(step.action))
                 case model.Call():
                     return Performed(self._call(step.action, step.timeout))
                 case model.Matrix():
@@ -226,6 +228,13 @@ class Performer:
                 reconfigure.impair(self.lab, node, interface, change)
         return Observation()
 
+    def _forget(self, forget: model.Forget) -> Observation:
+        from netlab.lab import translations
+
+        if forget.rebind:
+            return Observation(output=translations.rebind(self.lab, forget.node, self.seed))
+        return Observation(output=translations.reboot(self.lab, forget.node))
+
     def _call(self, call: model.Call, timeout: float) -> Observation:
         seed = str(self.rng.getrandbits(64))
         with tempfile.NamedTemporaryFile("r", encoding="utf-8") as rows:
@@ -300,6 +309,8 @@ def commands(step: model.Step, lab: str, directory: Path) -> Iterator[str]:
     elif isinstance(action, model.Advance):
         which = f" of protocol {action.protocol}" if action.protocol else ""
         yield f"# {action.seconds} seconds pass for the flows{which} that {action.node} knows"
+    elif isinstance(action, model.Forget):
+        yield f"netlab nat {'rebind' if action.rebind else 'reboot'} {lab}/{action.node}"
     elif isinstance(action, model.Call):
         yield f"# {action.file.name}: {action.function}"
     elif isinstance(action, model.Matrix):

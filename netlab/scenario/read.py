@@ -227,6 +227,10 @@ class _Reader:
             self._node(given.at, *at, "advance", "at")
             number = given.protocol and self._protocol(given.protocol, *at, "advance", "protocol")
             return model.Advance(given.at, given.seconds, number or None)
+        if kind in ("rebind", "reboot"):
+            node = getattr(form, kind)
+            self._node(node, *at, kind)
+            return model.Forget(node, rebind=kind == "rebind")
         if kind == "call" and form.call is not None:
             name, _, function = form.call.partition(":")
             file = self.path.parent / name

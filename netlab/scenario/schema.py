@@ -124,6 +124,8 @@ class StepForm(Form):
         None, description="By node:interface: up, down, or values as delay: 50ms."
     )
     advance: AdvanceForm | None = Field(None, description="Timeouts to advance.")
+    rebind: Word | None = Field(None, description="A NAT whose mappings get other ports.")
+    reboot: Word | None = Field(None, description="A NAT that forgets all.")
     call: Word | None = Field(None, description="`file.py:function`, beside the scenario.")
     matrix: MatrixForm | None = Field(None, description="Kinds of traffic against obstacles.")
     meet: MeetForm | None = Field(None, description="Two programs, through pairs of NATs.")
@@ -173,4 +175,7 @@ class ScenarioForm(Form):
     steps: list[StepForm] = Field(min_length=1, description="What is done, in order.")
 
 
-ACTIONS = ("send", "run", "start", "wait", "set", "link", "advance", "call", "matrix", "meet")
+ACTIONS = (
+    "send", "run", "start", "wait", "set", "link", "advance", "rebind", "reboot", "call", "matrix",
+    "meet",
+)  # fmt: skip

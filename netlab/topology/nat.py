@@ -48,6 +48,7 @@ class Timeouts:
 
     ``udp``: RFC 4787 REQ-5 (c). ``tcp_established`` and ``tcp_transitory``: RFC 5382 REQ-5.
     ``icmp``: RFC 5508 REQ-2. ``other``: protocols that the NAT does not know, Linux's own default.
+    The states of a connection, as conntrack names them, have ``tcp_transitory`` unless one is said.
     """
 
     udp: int = 300
@@ -55,6 +56,13 @@ class Timeouts:
     tcp_transitory: int = 240
     icmp: int = 60
     other: int = 600
+    tcp_syn_sent: int | None = None
+    tcp_syn_recv: int | None = None
+    tcp_fin_wait: int | None = None
+    tcp_close_wait: int | None = None
+    tcp_last_ack: int | None = None
+    tcp_time_wait: int | None = None
+    tcp_close: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +194,7 @@ def problems(nat: Translator) -> Iterator[Problem]:
         )
     for name in Timeouts.__dataclass_fields__:
         seconds = getattr(nat.timeouts, name)
-        if seconds < 1:
+        if seconds is not None and seconds < 1:
             yield Problem(
                 "timeouts",
                 f"timeout {name.replace('_', '-')} of {seconds} s",

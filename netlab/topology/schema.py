@@ -170,6 +170,27 @@ class TimeoutsForm(Form):
     tcp_transitory: Integer | None = Field(
         None, alias="tcp-transitory", description="While it opens or closes; 240."
     )
+    tcp_syn_sent: Integer | None = Field(
+        None, alias="tcp-syn-sent", description="After a SYN; else as `tcp-transitory`."
+    )
+    tcp_syn_recv: Integer | None = Field(
+        None, alias="tcp-syn-recv", description="After its answer; else as `tcp-transitory`."
+    )
+    tcp_fin_wait: Integer | None = Field(
+        None, alias="tcp-fin-wait", description="After the first FIN; else as `tcp-transitory`."
+    )
+    tcp_close_wait: Integer | None = Field(
+        None, alias="tcp-close-wait", description="After its ACK; else as `tcp-transitory`."
+    )
+    tcp_last_ack: Integer | None = Field(
+        None, alias="tcp-last-ack", description="After the second FIN; else as `tcp-transitory`."
+    )
+    tcp_time_wait: Integer | None = Field(
+        None, alias="tcp-time-wait", description="After the last ACK; else as `tcp-transitory`."
+    )
+    tcp_close: Integer | None = Field(
+        None, alias="tcp-close", description="After a reset; else as `tcp-transitory`."
+    )
     icmp: Integer | None = Field(None, description="Queries, RFC 5508 REQ-2; 60.")
     other: Integer | None = Field(None, description="All other protocols; 600.")
 

@@ -61,3 +61,24 @@ def test_what_is_wrong_is_said_at_its_place(scenario, step, code, place):
         scenario(f"  - meet: {step}\n")
     assert place in str(caught.value)
     assert f"error[{code}]" in str(caught.value)
+
+
+@pytest.mark.kernel
+def test_a_nat_changes_its_ports_between_two_steps(tmp_path):
+    (tmp_path / "lab.yaml").write_text(
+        "nodes: {a: , nat: {kind: nat, outside: wan, nat: {ports: preserve}}, b: }\n"
+        "links: [[a:eth0, nat:lan], [nat:wan, b:eth0]]\n"
+    )
+    send = "  - send: {from: a, to: b, protocol: udp}\n    expect: {packets: {1: delivered}}\n"
+    file = tmp_path / "scenario.yaml"
+    file.write_text(f"{HEAD}{send}  - rebind: nat\n{send}  - reboot: nat\n{send}")
+    run = play(read(file))
+    assert run.passed
+    assert [done.seen.output for done in run.done[1::2]] == [
+        "nat: 1 inside endpoints get other ports", "nat: rebooted, 1 flows forgotten",
+    ]  # fmt: skip
+    assert run.done[1].commands == ("netlab nat rebind scenario/nat",)
+    file.write_text(f"{HEAD}  - reboot: nut\n")
+    with pytest.raises(InputError) as caught:
+        read(file)
+    assert "did you mean `nat`?" in str(caught.value)
