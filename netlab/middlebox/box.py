@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from netlab.middlebox.packet import Packet
 
@@ -52,6 +52,11 @@ class Middlebox:
     """
 
     rng: Random = Random(0)  # noqa: S311 - a lab repeats itself
+
+    @property
+    def forgotten(self) -> Mapping[str, int]:
+        """How many connections it had to forget, by the bound that they exceeded."""
+        return {}
 
     def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterable[Verdict]:
         """What leaves the box because ``pkt`` came in at ``now`` (seconds, monotonic).

@@ -123,7 +123,7 @@ def test_one_direction_only():
 @given(st.integers(0, 2**64), st.sampled_from([0.0, 0.3]), st.sampled_from([0.0, 0.02]))
 def test_a_link_repeats_itself(seed, share, jitter):
     def run():
-        way = Impairment(0.01, jitter, 1e6, 1.0, share, share, share)
+        way = Impairment(0.01, jitter, 1e6, 1.0, 100, share, share, share)
         return traces(SimulatedLink(Link(way, way, seed)), 30)
 
     assert run() == run()

@@ -63,6 +63,14 @@ class Bump:
         """The boxes that packets meet who come in now."""
         return self._lines[-1]
 
+    def forgotten(self) -> dict[str, dict[str, int]]:
+        """By box, how many connections it had to forget, by the bound that they exceeded."""
+        return {
+            name.name: dict(box.forgotten)
+            for name, box in zip(self.line.names, self.line.boxes, strict=True)
+            if box.forgotten
+        }
+
     def use(self, line: Chain) -> None:
         """Put other boxes in; what is under way still goes the way that it began."""
         self.line.retire(line)
@@ -147,15 +155,31 @@ def main(argv: Sequence[str]) -> None:
         described = json.loads(argv[0])
         bump = Bump(a, b, make_line(described))
         print("ready", flush=True)
+        said = 0
         while True:
             ready = bump.step((control, *reports.readable()), reports.writable())
             if control in ready:
                 described = _obey(bump, control, described, a, b)
+            said = _say_forgotten(bump, said)
             were_wanted = reports.are_wanted
             if ready or were_wanted:
                 reports.turn(ready)
                 if reports.are_wanted is not were_wanted:
                     bump.report(reports.tell if reports.are_wanted else None)
+
+
+def _say_forgotten(bump: Bump, said: int) -> int:
+    """A line in the log when a box first forgets something, and each time it is ten times as much.
+
+    ``said`` is how much there was the last time; returns how much there is now, if that was said.
+    """
+    total = sum(sum(box.forgotten.values()) for box in bump.line.boxes)
+    if total < max(10 * said, 1):
+        return said
+    for box, bounds in bump.forgotten().items():
+        why = ", ".join(f"{count} by {bound}" for bound, count in bounds.items())
+        print(f"{box} forgets connections: {why}", file=sys.stderr, flush=True)
+    return total
 
 
 def _obey(bump: Bump, control: socket.socket, described: Any, a: Frames, b: Frames) -> Any:
@@ -184,6 +208,9 @@ def _obey(bump: Bump, control: socket.socket, described: Any, a: Frames, b: Fram
             "missed": a.missed + b.missed,
             "unsent": a.unsent + b.unsent,
         }
+        forgotten = bump.forgotten()
+        if forgotten:
+            answer["forgotten"] = forgotten
         if sender:
             control.sendto(json.dumps(answer).encode(), sender)
 

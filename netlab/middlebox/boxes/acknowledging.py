@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.middlebox.box import Back, Direction, Drop, Middlebox
 from netlab.middlebox.boxes.options import without
-from netlab.middlebox.boxes.sequence import MODULUS, Flow, ahead, length, reverse
+from netlab.middlebox.boxes.sequence import MODULUS, Flow, ahead, connection, length, reverse
+from netlab.middlebox.flow_table import FLOWS, IDLE, FlowTable, Timers, octets
 from netlab.middlebox.kind import Kind
 from netlab.middlebox.parameters import Parameter
 from netlab.tcp.rto import RetransmissionTimeout
@@ -15,13 +16,19 @@ from netlab.tcp.settings import DEFAULTS
 from netlab.wire import tcp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from netlab.middlebox.box import Verdict
     from netlab.middlebox.packet import Packet
 
 DUPLICATES = 3
 """ACKs of one number after which what follows it is lost (RFC 5681 section 3.2)."""
+
+EARLY = 256
+"""Segments of a direction that are kept although one before them is missing."""
+
+OVERHEAD = 512
+"""Octets that it takes to keep a segment, besides its own."""
 
 TRIES = 8
 """Retransmissions of one segment before the receiver is believed to be gone."""
@@ -75,6 +82,8 @@ class _Stream:
         self.due: float | None = None
         self._kept: deque[tuple[int, Packet]] = deque()  # each with the number behind its data
         self._beyond: dict[int, tuple[int, Packet]] = {}  # what came too early, by its number
+        self.octets = 0
+        """What it takes to keep all that it keeps."""
         self._timeout = RetransmissionTimeout(DEFAULTS)
         self._timed: tuple[int, float] | None = None  # a number, and when it went out
         self._tries = 0
@@ -96,16 +105,21 @@ class _Stream:
         """A data segment passes: keep it until the receiver has it."""
         end = (seq + len(pkt.payload)) % MODULUS
         if ahead(seq, self.taken) > 0:
-            self._beyond[seq] = end, pkt
+            if len(self._beyond) < EARLY and seq not in self._beyond:
+                self._beyond[seq] = end, pkt
+                self.octets += len(pkt) + OVERHEAD
             return
         self._keep(end, pkt, now)
         while early := next((s for s in self._beyond if ahead(s, self.taken) <= 0), None):
-            self._keep(*self._beyond.pop(early), now)
+            end, pkt = self._beyond.pop(early)
+            self.octets -= len(pkt) + OVERHEAD
+            self._keep(end, pkt, now)
 
     def _keep(self, end: int, pkt: Packet, now: float) -> None:
         if ahead(end, self.taken) <= 0:
             return
         self._kept.append((end, pkt))
+        self.octets += len(pkt) + OVERHEAD
         self.taken = end
         if self.due is None:
             self.due = now + self._timeout.value
@@ -137,7 +151,7 @@ class _Stream:
         if ahead(ack, self.taken) > 0:
             self.taken = ack  # a FIN, which is not the box's to acknowledge
         while self._kept and ahead(self._kept[0][0], ack) <= 0:
-            self._kept.popleft()
+            self.octets -= len(self._kept.popleft()[1]) + OVERHEAD
         if self._timed and ahead(ack, self._timed[0]) >= 0:
             self._timeout.sample(now - self._timed[1])
             self._timed = None
@@ -152,6 +166,7 @@ class _Stream:
         """The time for an ACK is over: the first segment again, ``None`` if that is pointless."""
         self._tries += 1
         if self.due is None or self._tries > TRIES:
+            self.octets -= sum(len(pkt) + OVERHEAD for _, pkt in self._kept)
             self._kept.clear()
             self.due = None
             return None
@@ -161,6 +176,14 @@ class _Stream:
         return self._again()
 
 
+class _Connection(NamedTuple):
+    """Both directions: their data, the window scale that each end offered, its last TSval."""
+
+    streams: dict[Flow, _Stream]
+    scales: dict[Flow, int | None]
+    clocks: dict[Flow, int]
+
+
 class ProxyAck(Middlebox):
     """Acknowledges data in the place of the receiver, and sees to it that the receiver gets it.
 
@@ -168,10 +191,19 @@ class ProxyAck(Middlebox):
     the box: they are made good from there. A FIN is left to the ends.
     """
 
-    def __init__(self) -> None:
-        self._streams: dict[Flow, _Stream] = {}
-        self._scales: dict[Flow, int | None] = {}  # what each end offered in its SYN
-        self._clocks: dict[Flow, int] = {}  # the last TSval of each end
+    def __init__(self, flows: int, idle: float, octets: int) -> None:
+        self._table: FlowTable[Flow, _Connection] = FlowTable(flows, idle, None, self._is_over)
+        self._timers: Timers[Flow] = Timers()
+        self._octets = octets
+
+    @property
+    def forgotten(self) -> Mapping[str, int]:
+        """Connections that the box leaves to their ends, and segments that it could not keep."""
+        return self._table.forgotten
+
+    def _is_over(self, both: Flow, _: _Connection) -> None:
+        for flow in (both, reverse(both)):
+            self._timers.set(flow, None)
 
     def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
         """The segment, an ACK for its sender, and again what its sender seems to lack."""
@@ -180,11 +212,13 @@ class ProxyAck(Middlebox):
             yield pkt
             return
         options = tcp.parse_options(head.options)
-        if options.timestamps:
-            self._clocks[flow] = options.timestamps[0]
         if head.flags & tcp.SYN:
-            self._begin(flow, head, options, direction)
-        own, other = self._streams.get(flow), self._streams.get(reverse(flow))
+            self._begin(flow, head, options, direction, now)
+        known = self._table.get(connection(flow), now)
+        if known and options.timestamps:
+            known.clocks[flow] = options.timestamps[0]
+        own = known.streams.get(flow) if known else None
+        other = known.streams.get(reverse(flow)) if known else None
         if head.flags & tcp.RST:
             self._forget(flow)
         if head.flags & (tcp.SYN | tcp.RST) or own is None or other is None:
@@ -199,23 +233,41 @@ class ProxyAck(Middlebox):
         else:
             yield pkt
         if pkt.payload:
-            own.take(head.seq, pkt, now)
-            yield Back(self._ack(pkt, flow, options, own))
+            both = connection(flow)
+            if len(pkt) + OVERHEAD > self._octets - self._table.octets:
+                # Its sender still has it, and the box could not keep it: it says nothing.
+                self._table.forgotten["octets"] += 1
+            else:
+                own.take(head.seq, pkt, now)
+                yield Back(self._ack(pkt, flow, options, own))
+            self._table.weigh(both, own.octets + other.octets)
+        self._timers.set(flow, own.due)
+        self._timers.set(reverse(flow), other.due)
 
     def _begin(
-        self, flow: Flow, head: tcp.Header, options: tcp.Options, direction: Direction
+        self,
+        flow: Flow,
+        head: tcp.Header,
+        options: tcp.Options,
+        direction: Direction,
+        now: float,
     ) -> None:
         start = (head.seq + 1) % MODULUS
-        known = self._streams.get(flow)
-        if known and known.start == start:
+        known = self._table.get(connection(flow), now)
+        before = known.streams.get(flow) if known else None
+        if before and before.start == start:
             return  # the same SYN again
         if not head.flags & tcp.ACK:
             self._forget(flow)
-        stream = self._streams[flow] = _Stream(direction, start)
-        self._scales[flow] = options.window_scale
-        asked = self._streams.get(reverse(flow))
+            known = None
+        if known is None:
+            known = _Connection({}, {}, {})
+            self._table.put(connection(flow), known, now)
+        stream = known.streams[flow] = _Stream(direction, start)
+        known.scales[flow] = options.window_scale
+        asked = known.streams.get(reverse(flow))
         if asked:
-            mine, theirs = self._scales[flow], self._scales[reverse(flow)]
+            mine, theirs = known.scales[flow], known.scales[reverse(flow)]
             if mine is not None and theirs is not None:  # only if both offer it
                 asked.shift, stream.shift = min(mine, 14), min(theirs, 14)
             asked.edge = (asked.start + head.window) % MODULUS  # a SYN's window is never scaled
@@ -234,7 +286,8 @@ class ProxyAck(Middlebox):
 
     def _ack(self, pkt: Packet, flow: Flow, options: tcp.Options, stream: _Stream) -> Packet:
         ack, window = stream.report()
-        clock = self._clocks.get(reverse(flow))
+        known = self._table.peek(connection(flow))
+        clock = known.clocks.get(reverse(flow)) if known else None
         stamps = (clock, options.timestamps[0]) if options.timestamps and clock else None
         head = pkt.tcp
         assert head
@@ -247,21 +300,28 @@ class ProxyAck(Middlebox):
         )
 
     def _forget(self, flow: Flow) -> None:
-        for end in (flow, reverse(flow)):
-            for known in (self._streams, self._scales, self._clocks):
-                known.pop(end, None)
+        known = self._table.pop(connection(flow))
+        if known:
+            self._is_over(flow, known)
 
     def deadline(self) -> float | None:
         """When the first ACK is overdue."""
-        return min((s.due for s in self._streams.values() if s.due is not None), default=None)
+        return self._timers.first()
 
     def wake(self, now: float) -> Iterator[tuple[Direction, Verdict]]:
         """Segments whose ACK is overdue, again."""
-        for stream in self._streams.values():
-            if stream.due is not None and stream.due <= now:
-                again = stream.expired()
-                if again:
-                    yield stream.direction, self._afresh(again)
+        for flow in self._timers.due(now):
+            known = self._table.peek(connection(flow))
+            stream = known.streams.get(flow) if known else None
+            if stream is None:
+                continue
+            again = stream.expired() if stream.due is not None and stream.due <= now else None
+            self._timers.set(flow, stream.due)
+            if again:
+                yield stream.direction, self._afresh(again)
+            elif known:
+                both = (one.octets for one in known.streams.values())
+                self._table.weigh(connection(flow), sum(both))
 
     def _afresh(self, kept: Packet) -> Packet:
         """A copy with what its sender says by now, or its receiver might think it is of the past.
@@ -271,16 +331,18 @@ class ProxyAck(Middlebox):
         head, flow = kept.tcp, kept.flow
         assert head
         assert flow
-        ack, window = self._streams[reverse(flow)].reported or (head.ack, head.window)
+        known = self._table.peek(connection(flow))
+        assert known
+        ack, window = known.streams[reverse(flow)].reported or (head.ack, head.window)
         options = tcp.parse_options(head.options)._replace(sack=())
         if options.timestamps:
-            stamps = self._clocks.get(flow, options.timestamps[0]), options.timestamps[1]
+            stamps = known.clocks.get(flow, options.timestamps[0]), options.timestamps[1]
             options = options._replace(timestamps=stamps)
         return kept.with_tcp(ack=ack, window=window, options=tcp.encode_options(options))
 
 
-def _proxy_ack(*, keep: bool) -> Middlebox:
-    return ProxyAck() if keep else ForgetfulProxy()
+def _proxy_ack(*, keep: bool, flows: int, idle: float, octets: int) -> Middlebox:
+    return ProxyAck(flows, idle, octets) if keep else ForgetfulProxy()
 
 
 KINDS = (
@@ -293,7 +355,12 @@ KINDS = (
         "RFC 3135 sections 3.1.1 and 3.1.3; Honda et al. 2011 (proxy ACK)",
         "An ACK comes back although the receiver is silent; data lost behind the box comes again"
         " though its sender sends nothing.",
-        (Parameter("keep", "truth", "whether it keeps a copy", default=True),),
+        (
+            Parameter("keep", "truth", "whether it keeps a copy", default=True),
+            FLOWS,
+            IDLE,
+            octets("kept of all connections; beyond that nothing is acknowledged"),
+        ),
         box=_proxy_ack,
     ),
 )

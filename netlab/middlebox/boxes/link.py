@@ -7,6 +7,7 @@ whether packet 17 is lost depends on the seed and on 17, not on what else the li
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ class Impairment:
 
     ``delay`` and ``jitter`` in seconds: each packet waits ``delay`` and up to ``jitter`` more, and
     none overtakes another because of it. ``rate`` in bit/s of IP packets, 0 for no limit; a packet
-    that would wait longer than ``queue`` seconds for its turn is dropped. ``loss``, ``duplicate``
+    that would wait longer than ``queue`` seconds for its turn is dropped, and so is one that would
+    be the next after ``limit`` that wait, for whatever reason. ``loss``, ``duplicate``
     and ``reorder`` are probabilities for each packet; a reordered one does not wait for the delay
     and so overtakes.
     """
@@ -37,6 +39,7 @@ class Impairment:
     jitter: float = 0.0
     rate: float = 0.0
     queue: float = 0.1
+    limit: int = 100_000
     loss: float = 0.0
     duplicate: float = 0.0
     reorder: float = 0.0
@@ -70,6 +73,7 @@ class _Way:
         self._loss, self._twice, self._early, self._late = streams
         self._free_at = 0.0
         self._last = 0.0
+        self._waiting: list[float] = []
 
     def packet(self, pkt: Packet, now: float) -> Iterator[Verdict]:
         link = self._is
@@ -82,7 +86,9 @@ class _Way:
             yield Drop("random loss")
             return
         begins = max(now, self._free_at)
-        if begins - now > link.queue:
+        while self._waiting and self._waiting[0] <= now:
+            heappop(self._waiting)
+        if begins - now > link.queue or len(self._waiting) >= link.limit:
             yield Drop("its queue is full")
             return
         if link.rate:
@@ -95,6 +101,7 @@ class _Way:
             self._last = leaves
         for _ in range(copies):
             if leaves > now:
+                heappush(self._waiting, leaves)
                 yield After(leaves - now, pkt)
             else:
                 yield pkt
@@ -122,13 +129,16 @@ def _link(
     jitter: float,
     rate: float,
     queue: float,
+    limit: int,
     loss: Fraction,
     duplicate: Fraction,
     reorder: Fraction,
     direction: str,
     seed: int,
 ) -> Link:
-    set_ = Impairment(delay, jitter, rate, queue, float(loss), float(duplicate), float(reorder))
+    set_ = Impairment(
+        delay, jitter, rate, queue, limit, float(loss), float(duplicate), float(reorder)
+    )
     none = Impairment()
     return Link(
         none if direction == "inbound" else set_, none if direction == "outbound" else set_, seed
@@ -140,6 +150,7 @@ IMPAIRMENTS = (
     Parameter("jitter", "duration", "up to this much longer, order kept", 0.0, 0, 3600),
     Parameter("rate", "rate", "bits per second of IP packets; 0 for no limit", 0.0, 0, 1e12),
     Parameter("queue", "duration", "the longest wait for the rate; beyond it, loss", 0.1, 0, 3600),
+    Parameter("limit", "integer", "packets of a direction that wait", 100_000, 1, 10_000_000),
     Parameter("loss", "share", "probability that a packet is lost", 0),
     Parameter("duplicate", "share", "probability that a packet comes twice", 0),
     Parameter("reorder", "share", "probability that a packet skips the delay", 0),

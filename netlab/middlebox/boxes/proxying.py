@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netlab.middlebox.flow_table import IDLE
 from netlab.middlebox.kind import Kind
 from netlab.middlebox.parameters import Parameter
 
@@ -11,10 +12,10 @@ if TYPE_CHECKING:
     from netlab.middlebox.box import Middlebox
 
 
-def _transparent_proxy(accept: str) -> Middlebox:
+def _transparent_proxy(accept: str, flows: int, idle: float, buffer: int) -> Middlebox:
     from netlab.middlebox.boxes.transparent import TransparentProxy
 
-    return TransparentProxy(at_once=accept == "at-once")
+    return TransparentProxy(at_once=accept == "at-once", flows=flows, idle=idle, buffer=buffer)
 
 
 KINDS = (
@@ -35,6 +36,18 @@ KINDS = (
                 "the client's SYN: at-once, or when the server has accepted the proxy's",
                 "at-once",
                 choices=("at-once", "after-server"),
+            ),
+            Parameter(
+                "flows",
+                "integer",
+                "connections; beyond that those that have not begun go, or new ones are ignored",
+                1024,
+                1,
+                1 << 20,
+            ),
+            IDLE,
+            Parameter(
+                "buffer", "integer", "octets of each direction that wait", 1 << 18, 1460, 1 << 30
             ),
         ),
         box=_transparent_proxy,

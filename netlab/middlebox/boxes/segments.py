@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from netlab.middlebox.box import Direction, Middlebox
-from netlab.middlebox.boxes.sequence import MODULUS, Flow, ahead, reverse
+from netlab.middlebox.box import Back, Direction, Middlebox
+from netlab.middlebox.boxes.sequence import MODULUS, Flow, ahead, connection, reverse
+from netlab.middlebox.flow_table import FLOWS, IDLE, FlowTable, Timers, octets
 from netlab.middlebox.kind import Kind
 from netlab.middlebox.parameters import Parameter
 from netlab.wire import tcp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from netlab.middlebox.box import Verdict
     from netlab.middlebox.packet import Packet
@@ -56,10 +57,12 @@ class Split(Middlebox):
 class Coalesce(Middlebox):
     """Holds a data segment back for a while and joins what follows it in sequence."""
 
-    def __init__(self, size: int, wait: float) -> None:
+    def __init__(self, size: int, wait: float, flows: int) -> None:
         self._size = size
         self._wait = wait
+        self._flows = flows
         self._held: dict[Flow, tuple[float, Direction, Packet]] = {}
+        self._timers: Timers[Flow] = Timers()
 
     def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
         """Nothing yet, or what was held and cannot grow any more."""
@@ -78,9 +81,20 @@ class Coalesce(Middlebox):
                 pkt, data, now = joined, joined.payload, due - self._wait
         mergeable = data and not head.flags & (tcp.SYN | tcp.FIN | tcp.RST | tcp.URG)
         if mergeable and len(data) < self._size:
-            self._held[flow] = (now + self._wait, direction, pkt)
+            due = now + self._wait
+            self._held[flow] = due, direction, pkt
+            self._timers.set(flow, due)
+            if len(self._held) > self._flows:
+                yield self._released(next(iter(self._held)), direction)
         else:
+            self._timers.set(flow, None)
             yield pkt
+
+    def _released(self, flow: Flow, now_going: Direction) -> Verdict:
+        """What is held of a connection, before its time."""
+        self._timers.set(flow, None)
+        _, direction, pkt = self._held.pop(flow)
+        return pkt if direction == now_going else Back(pkt)
 
     def _joined(self, before: Packet, pkt: Packet) -> Packet | None:
         """Both as one segment with the options of the first; ``None`` if they do not fit."""
@@ -96,11 +110,11 @@ class Coalesce(Middlebox):
 
     def deadline(self) -> float | None:
         """When the oldest held segment has waited long enough."""
-        return min((due for due, _, _ in self._held.values()), default=None)
+        return self._timers.first()
 
     def wake(self, now: float) -> Iterator[tuple[Direction, Verdict]]:
         """What has waited long enough."""
-        for flow in [f for f, (due, _, _) in self._held.items() if due <= now]:
+        for flow in self._timers.due(now):
             _, direction, pkt = self._held.pop(flow)
             yield direction, pkt
 
@@ -110,36 +124,43 @@ class _Shift:
     """How one direction's sequence numbers moved: (first number behind it, by how much) each."""
 
     points: list[tuple[int, int]] = field(default_factory=list)
+    base: int = 0
+    """By how much they moved before the first of ``points``, of which the oldest are forgotten."""
 
     def add(self, after: int, by: int) -> None:
         """``by`` octets more from ``after`` on; a retransmission adds nothing."""
         if not self.points or ahead(after, self.points[-1][0]) > 0:
             self.points.append((after, self.total + by))
+            if len(self.points) > POINTS:
+                self.base = self.points.pop(0)[1]
 
     @property
     def total(self) -> int:
-        return self.points[-1][1] if self.points else 0
+        return self.points[-1][1] if self.points else self.base
 
     def of(self, seq: int) -> int:
         """The new number of ``seq`` as its sender counts."""
-        by = 0
-        for after, total in self.points:
-            if ahead(seq, after) >= 0:
-                by = total
-        return (seq + by) % MODULUS
+        reached = (total for after, total in reversed(self.points) if ahead(seq, after) >= 0)
+        return (seq + next(reached, self.base)) % MODULUS
 
     def back(self, ack: int) -> int:
         """What the sender means by ``ack`` as the receiver counts, never beyond what it sent."""
-        result = ack
-        before = 0
-        for after, total in self.points:
+        for number in range(len(self.points) - 1, -1, -1):
+            after, total = self.points[number]
+            before = self.points[number - 1][1] if number else self.base
             if ahead(ack, (after + total) % MODULUS) >= 0:
-                result = (ack - total) % MODULUS
-            elif ahead(ack, (after + before) % MODULUS) > 0:
+                return (ack - total) % MODULUS
+            if ahead(ack, (after + before) % MODULUS) > 0:
                 # Within what the box inserted: the octet before it is acknowledged, no more.
-                result = after
-            before = total
-        return result
+                return after
+        return (ack - self.base) % MODULUS
+
+
+POINTS = 1024
+"""Replacements of one direction that are remembered: more than a window holds."""
+
+POINT = 128
+"""Octets that one of them takes, about."""
 
 
 class PayloadRewrite(Middlebox):
@@ -150,28 +171,40 @@ class PayloadRewrite(Middlebox):
     segment is found, which is what the simple ones of its kind do.
     """
 
-    def __init__(self, find: str, replace: str, port: int) -> None:
+    def __init__(
+        self, find: str, replace: str, port: int, *, flows: int, idle: float, octets: int
+    ) -> None:
         self._find = find.encode()
         self._replace = replace.encode()
         self._port = port
-        self._shifts: dict[Flow, _Shift] = {}
+        self._table: FlowTable[Flow, dict[Flow, _Shift]] = FlowTable(flows, idle, octets)
+
+    @property
+    def forgotten(self) -> Mapping[str, int]:
+        """Connections whose numbers are no longer mended."""
+        return self._table.forgotten
 
     def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
         """The segment with other data, and numbers that fit."""
-        del direction, now
+        del direction
         head, flow = pkt.tcp, pkt.flow
         if head is None or flow is None or self._port not in (0, flow[1], flow[3]):
             yield pkt
             return
+        both = connection(flow)
+        shifts = self._table.get(both, now)
+        if shifts is None:
+            shifts = {flow: _Shift(), reverse(flow): _Shift()}
+            self._table.put(both, shifts, now)
         if head.flags & tcp.SYN:
-            self._shifts[flow] = _Shift()
-        own = self._shifts.setdefault(flow, _Shift())
-        other = self._shifts.setdefault(reverse(flow), _Shift())
+            shifts[flow] = _Shift()
+        own, other = shifts[flow], shifts[reverse(flow)]
         data = pkt.payload
         changed = data.replace(self._find, self._replace)
         seq = own.of(head.seq)
         if len(changed) != len(data):
             own.add((head.seq + len(data)) % MODULUS, len(changed) - len(data))
+            self._table.weigh(both, POINT * (len(own.points) + len(other.points)))
         ack = other.back(head.ack) if head.flags & tcp.ACK else head.ack
         rewritten = pkt.with_tcp(changed, seq=seq, ack=ack)
         if len(changed) <= len(data) or len(rewritten) <= SAFE_PACKET:
@@ -196,6 +229,12 @@ class _Memory:
             # Older than what is remembered.
             return data[:-at] + (self.first(self._start, data[-at:]) if len(data) > -at else b"")
         end = at + len(data)
+        beyond = min(end - self._room, at)
+        if beyond > 0:
+            # What would not fit is forgotten now: a gap may be two gigabytes long.
+            del self._octets[:beyond], self._known[:beyond]
+            self._start = (self._start + beyond) % MODULUS
+            at, end = at - beyond, end - beyond
         missing = end - len(self._octets)
         if missing > 0:
             self._octets += bytes(missing)
@@ -212,25 +251,44 @@ class _Memory:
             self._start = (self._start + excess) % MODULUS
         return data
 
+    def __len__(self) -> int:
+        return len(self._octets) + len(self._known)
+
 
 class FirstCopy(Middlebox):
     """Remembers what it passed: a retransmission with other data leaves with the old ones."""
 
-    def __init__(self, remember: int) -> None:
+    def __init__(self, remember: int, flows: int, idle: float, octets: int) -> None:
         self._remember = remember
-        self._flows: dict[Flow, _Memory] = {}
+        self._table: FlowTable[Flow, _Memory] = FlowTable(flows, idle, octets)
+        self._begun: FlowTable[Flow, int] = FlowTable(flows, idle)
+
+    @property
+    def forgotten(self) -> Mapping[str, int]:
+        """Directions of which a retransmission with other data passes as it is."""
+        return self._table.forgotten
 
     def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
         """The segment, each octet as it was when it passed first."""
-        del direction, now
+        del direction
         head, flow = pkt.tcp, pkt.flow
-        data = pkt.payload if head else b""
-        if head is None or flow is None or not data:
+        if head is None or flow is None:
             yield pkt
             return
+        data = pkt.payload
         seq = (head.seq + bool(head.flags & tcp.SYN)) % MODULUS
-        memory = self._flows.setdefault(flow, _Memory(seq, self._remember))
+        if head.flags & tcp.SYN and self._begun.get(flow, now) != seq:
+            self._begun.put(flow, seq, now)
+            self._table.pop(flow)  # the same ports, another connection
+        if not data:
+            yield pkt
+            return
+        memory = self._table.get(flow, now)
+        if memory is None:
+            memory = _Memory(seq, self._remember)
+            self._table.put(flow, memory, now)
         first = memory.first(seq, data)
+        self._table.weigh(flow, len(memory))
         yield pkt if first == data else pkt.with_tcp(first)
 
 
@@ -251,6 +309,7 @@ KINDS = (
         (
             Parameter("size", "integer", "octets of data at most", 1448, 2, 65495),
             Parameter("wait", "duration", "how long a segment is held back", 0.002, 1e-6, 10),
+            Parameter("flows", "integer", "segments held; the oldest goes on", 4096, 1, 1 << 20),
         ),
         box=Coalesce,
     ),
@@ -264,6 +323,9 @@ KINDS = (
             Parameter("find", "text", "what to replace", required=True),
             Parameter("replace", "text", "by what", required=True),
             Parameter("port", "integer", "at either end; 0 for all", 0, 0, 65535),
+            FLOWS,
+            IDLE,
+            octets("for what was replaced, of all connections together"),
         ),
         box=PayloadRewrite,
     ),
@@ -273,7 +335,12 @@ KINDS = (
         " with other data leaves with the data of the first.",
         "Honda et al. 2011 (retransmission with other payload); Handley, Paxson, Kreibich 2001",
         "The receiver has the data of the first transmission, although the second was accepted.",
-        (Parameter("remember", "integer", "octets of each flow", 65536, 1, 1 << 24),),
+        (
+            Parameter("remember", "integer", "octets of each flow", 65536, 1, 1 << 24),
+            FLOWS,
+            IDLE,
+            octets("remembered of all connections together"),
+        ),
         box=FirstCopy,
     ),
 )

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from netlab.middlebox.box import Direction, Drop, Middlebox
+from netlab.middlebox.flow_table import FLOWS, IDLE, FlowTable
 from netlab.middlebox.kind import Kind
 from netlab.middlebox.parameters import Parameter
 from netlab.wire import tcp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from netlab.middlebox.box import Verdict
     from netlab.middlebox.packet import Packet
@@ -32,6 +33,11 @@ def ahead(a: int, b: int) -> int:
 def reverse(flow: Flow) -> Flow:
     """The same connection as the other end writes it."""
     return (flow[2], flow[3], flow[0], flow[1])
+
+
+def connection(flow: Flow) -> Flow:
+    """The same for both directions."""
+    return min(flow, reverse(flow))
 
 
 def length(head: tcp.Header, payload: bytes) -> int:
@@ -64,20 +70,27 @@ def shift_sack(options: bytes, by: int) -> bytes:
 class SequenceRewrite(Middlebox):
     """Shifts the sequence numbers of each direction of each connection by its own secret."""
 
-    def __init__(self, sack: str) -> None:
+    def __init__(self, sack: str, flows: int, idle: float) -> None:
         self._fix_sack = sack == "rewritten"
-        self._shifts: dict[Flow, int] = {}
+        self._table: FlowTable[Flow, dict[Flow, int]] = FlowTable(flows, idle)
+
+    @property
+    def forgotten(self) -> Mapping[str, int]:
+        """Connections whose numbers pass as they are from then on."""
+        return self._table.forgotten
 
     def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
         """SEG.SEQ by the sender's shift, SEG.ACK and SACK back by the receiver's."""
-        del direction, now
+        del direction
         head, flow = pkt.tcp, pkt.flow
         if head is None or flow is None:
             yield pkt
             return
-        if head.flags & tcp.SYN and flow not in self._shifts:
-            self._shifts[flow] = self.rng.randrange(MODULUS)
-        own, other = self._shifts.get(flow, 0), self._shifts.get(reverse(flow), 0)
+        shifts = self._table.get(connection(flow), now) or {}
+        if head.flags & tcp.SYN and flow not in shifts:
+            shifts[flow] = self.rng.randrange(MODULUS)
+            self._table.put(connection(flow), shifts, now)
+        own, other = shifts.get(flow, 0), shifts.get(reverse(flow), 0)
         options = head.options
         if self._fix_sack and options:
             options = shift_sack(options, -other)
@@ -91,25 +104,33 @@ class SequenceRewrite(Middlebox):
 class HoleBlocker(Middlebox):
     """Passes data only in sequence: what follows a hole is dropped until it is filled."""
 
-    def __init__(self) -> None:
-        self._next: dict[Flow, int] = {}
+    def __init__(self, flows: int, idle: float) -> None:
+        self._table: FlowTable[Flow, int] = FlowTable(flows, idle)
+
+    @property
+    def forgotten(self) -> Mapping[str, int]:
+        """Directions whose next segment passes, whatever it is."""
+        return self._table.forgotten
 
     def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
         """Old and expected data pass, later data do not."""
-        del direction, now
+        del direction
         head, flow = pkt.tcp, pkt.flow
         if head is None or flow is None:
             yield pkt
             return
         end = (head.seq + length(head, pkt.payload)) % MODULUS
-        if head.flags & tcp.SYN:
-            self._next[flow] = end
-        expected = self._next.setdefault(flow, head.seq)
+        known = self._table.get(flow, now)
+        if head.flags & tcp.SYN or known is None:
+            expected = end if head.flags & tcp.SYN else head.seq
+            self._table.put(flow, expected, now)
+        else:
+            expected = known
         if ahead(head.seq, expected) > 0 and end != head.seq:
             yield Drop("it lies behind a hole in the sequence")
             return
         if ahead(end, expected) > 0:
-            self._next[flow] = end
+            self._table.put(flow, end, now)
         yield pkt
 
 
@@ -130,6 +151,8 @@ KINDS = (
                 "rewritten",
                 choices=("rewritten", "stale"),
             ),
+            FLOWS,
+            IDLE,
         ),
         box=SequenceRewrite,
     ),
@@ -139,6 +162,7 @@ KINDS = (
         " until the lost segment comes again.",
         "Honda et al. 2011 (a hole in the sequence is not passed)",
         "One loss makes the sender repeat all that followed; the receiver never sends SACK.",
+        (FLOWS, IDLE),
         box=HoleBlocker,
     ),
 )

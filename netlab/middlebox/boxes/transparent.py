@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netlab.middlebox.box import Back, Direction, Drop, Middlebox, opposite
+from netlab.middlebox.flow_table import FlowTable, Timers
 from netlab.middlebox.packet import Packet
 from netlab.tcp.connection import Connection
 from netlab.tcp.events import PEER_CLOSED, End
@@ -25,12 +26,14 @@ from netlab.wire import Malformed
 from netlab.wire.tcp import ACK, SYN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from random import Random
 
     from netlab.middlebox.box import Verdict
 
-SETTINGS = Settings(send_buffer=1 << 20, receive_buffer=1 << 20)
+OLDEST = 64
+"""Connections, the longest silent, among which one is looked for that has not begun."""
+
 IP_AND_TCP = {4: 40, 6: 60}
 DEFAULT_MSS = {4: 536, 6: 1220}
 ENDED = frozenset({State.CLOSED, State.TIME_WAIT})
@@ -39,15 +42,17 @@ ENDED = frozenset({State.CLOSED, State.TIME_WAIT})
 class _Side:
     """One of the two connections: with the end that lies in ``direction``."""
 
-    def __init__(self, key: bytes, direction: Direction, link: bytes, rng: Random) -> None:
+    def __init__(
+        self, key: bytes, direction: Direction, link: bytes, rng: Random, settings: Settings
+    ) -> None:
         self.envelope = Envelope(key)
         self.direction = direction
         self.link = link
         version = self.envelope.version
         self.connection = Connection(
             rng.randrange(1 << 32),
-            SETTINGS,
-            mss=SETTINGS.mtu - IP_AND_TCP[version],
+            settings,
+            mss=settings.mtu - IP_AND_TCP[version],
             default_mss=DEFAULT_MSS[version],
             clock_offset=rng.randrange(1 << 32),
         )
@@ -78,6 +83,12 @@ class _Pair:
     def is_over(self) -> bool:
         """Whether a SYN of the same ports would be another connection."""
         return all(side.connection.state in ENDED for side in (self.near, self.far))
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the client has answered the proxy, or the server has."""
+        before = (State.LISTEN, State.SYN_RECEIVED, State.CLOSED)
+        return self.near.connection.state not in before
 
     @property
     def next_timer(self) -> float:
@@ -139,9 +150,21 @@ class _Pair:
 class TransparentProxy(Middlebox):
     """Ends the connections of both ends and opens others in their place."""
 
-    def __init__(self, *, at_once: bool) -> None:
+    def __init__(self, *, at_once: bool, flows: int, idle: float, buffer: int) -> None:
         self._at_once = at_once
-        self._pairs: dict[bytes, _Pair] = {}
+        self._settings = Settings(send_buffer=buffer, receive_buffer=buffer)
+        self._table: FlowTable[bytes, _Pair] = FlowTable(flows, idle, None, self._is_over)
+        self._backwards: dict[bytes, bytes] = {}
+        self._timers: Timers[bytes] = Timers()
+
+    @property
+    def forgotten(self) -> Mapping[str, int]:
+        """Connections that it gave up, and SYNs that it had no room for."""
+        return self._table.forgotten
+
+    def _is_over(self, key: bytes, pair: _Pair) -> None:
+        self._timers.set(key, None)
+        self._backwards.pop(pair.far.envelope.key, None)
 
     def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
         """What goes to either end because of a segment; other protocols pass."""
@@ -153,9 +176,15 @@ class TransparentProxy(Middlebox):
             yield pkt
             return
         key, segment = found
-        pair = self._pairs.get(key)
+        name = self._backwards.get(key, key)
+        pair = self._table.get(name, now)
         if segment.flags & (SYN | ACK) == SYN and (pair is None or pair.is_over):
-            pair = self._open(key, segment, pkt, direction)
+            if pair is None and not self._makes_room():
+                yield Drop("the proxy has no room for another connection")
+                return
+            if pair is not None:
+                self._close(name, pair)
+            name, pair = key, self._open(key, segment, pkt, direction, now)
         elif pair is None:
             yield Drop("it belongs to no connection of the proxy")
             reset = reset_for(segment)
@@ -168,15 +197,42 @@ class TransparentProxy(Middlebox):
         yield Drop("it ends at the proxy")
         for way, packet in self._out(pair, now):
             yield packet if way == direction else Back(packet)
+        self._look(name, pair)
 
-    def _open(self, key: bytes, syn: Segment, pkt: Packet, direction: Direction) -> _Pair:
+    def _makes_room(self) -> bool:
+        """Whether there is room for one more connection; one that has not begun yields to it."""
+        if not self._table.is_full():
+            return True
+        self._table.forgotten["flows"] += 1
+        for key, pair in self._table.oldest(OLDEST):
+            if not pair.has_begun:
+                self._close(key, pair)
+                return True
+        return False
+
+    def _close(self, key: bytes, pair: _Pair) -> None:
+        self._table.pop(key)
+        self._is_over(key, pair)
+
+    def _look(self, key: bytes, pair: _Pair) -> None:
+        """When it is to be woken, unless it is over."""
+        if pair.near.connection.state is pair.far.connection.state is State.CLOSED:
+            self._close(key, pair)
+        else:
+            self._timers.set(key, pair.next_timer)
+
+    def _open(
+        self, key: bytes, syn: Segment, pkt: Packet, direction: Direction, now: float
+    ) -> _Pair:
         size = len(key) // 2 - 2
         source, target, ports = key[:size], key[size : 2 * size], key[2 * size :]
         back = target + source + ports[2:] + ports[:2]
-        near = _Side(key, opposite(direction), _returned(pkt.link), self.rng)
-        far = _Side(back, direction, pkt.link, self.rng)
+        rng, settings = self.rng, self._settings
+        near = _Side(key, opposite(direction), _returned(pkt.link), rng, settings)
+        far = _Side(back, direction, pkt.link, rng, settings)
         pair = _Pair(near, far, syn, at_once=self._at_once)
-        self._pairs[key] = self._pairs[back] = pair
+        self._table.put(key, pair, now)
+        self._backwards[back] = key
         return pair
 
     def _out(self, pair: _Pair, now: float) -> Iterator[tuple[Direction, Packet]]:
@@ -189,17 +245,18 @@ class TransparentProxy(Middlebox):
 
     def deadline(self) -> float | None:
         """The first timer of all connections."""
-        first = min((pair.next_timer for pair in self._pairs.values()), default=float("inf"))
-        return None if first == float("inf") else first
+        return self._timers.first()
 
     def wake(self, now: float) -> Iterator[tuple[Direction, Verdict]]:
         """Retransmissions, late ACKs, the end of TIME-WAIT."""
-        for key, pair in list(self._pairs.items()):
+        for key in self._timers.due(now):
+            pair = self._table.peek(key)
+            if pair is None:
+                continue
             if pair.next_timer <= now:
                 pair.handle_timer(now)
                 yield from self._out(pair, now)
-            if pair.near.connection.state is pair.far.connection.state is State.CLOSED:
-                self._pairs.pop(key, None)
+            self._look(key, pair)
 
 
 def _returned(link: bytes) -> bytes:
