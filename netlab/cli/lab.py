@@ -126,12 +126,12 @@ def _table(plan: Plan) -> str:
 def _how_to_enter(plan: Plan) -> str:
     # Wires come last and have no address to be reached at.
     nodes = [node.name for node in plan.nodes if node.kind != "inline"]
-    first, last = nodes[0], nodes[-1]
-    return (
-        f"enter:  netlab shell {plan.name}/{first}\n"
-        f"try:    netlab exec {plan.name}/{first} -- ping -c1 {last}\n"
-        f"remove: netlab down {plan.name}"
-    )
+    first = nodes[0]
+    lines = [f"enter:  netlab shell {plan.name}/{first}"]
+    if plan.suggestion:
+        source, target = plan.suggestion
+        lines.append(f"try:    netlab exec {plan.name}/{source} -- ping -c1 {target}")
+    return "\n".join([*lines, f"remove: netlab down {plan.name}"])
 
 
 def down(parser: argparse.ArgumentParser) -> None:
@@ -216,11 +216,12 @@ def _described(lab: record.Lab) -> dict[str, Any]:
         "topology": lab.record.topology,
         "nodes": [
             _wire_of(lab, node)
+            | _translations(lab, plan, node)
             | {
                 "name": node.name,
                 "kind": node.kind,
                 "namespace": lab.namespace(node.name),
-                "interfaces": [_interface(plan, node, i) for i in node.interfaces],
+                "interfaces": _interfaces(lab, plan, node),
                 "processes": [
                     {"pid": p.pid, "program": p.program, "command": p.command}
                     for p in running
@@ -246,6 +247,36 @@ def _wire_of(lab: record.Lab, node: NodeSummary) -> dict[str, Any]:
     return {"inline": {"by": "userspace", "boxes": boxes}}
 
 
+def _translations(lab: record.Lab, plan: Plan, node: NodeSummary) -> dict[str, Any]:
+    """For a NAT: how full it is, and what it forwards."""
+    if node.kind != "nat":
+        return {}
+    from netlab.lab import state
+    from netlab.lab.lab import Lab
+
+    said = {"forwards": state.forwards(plan, node.name)}
+    try:
+        return {"nat": said | state.translations(Lab.attach(lab.name)[node.name])}
+    except (LabError, OSError):
+        return {"nat": said}
+
+
+def _interfaces(lab: record.Lab, plan: Plan, node: NodeSummary) -> list[dict[str, Any]]:
+    """All interfaces of a node, with their state if the node can be asked."""
+    from netlab.lab import state
+    from netlab.lab.lab import Lab
+
+    try:
+        states = state.link_states(Lab.attach(lab.name)[node.name])
+    except (LabError, OSError):
+        states = {}
+    found = []
+    for i in node.interfaces:
+        shown = _interface(plan, node, i)
+        found.append(shown | ({"state": states[i.name]} if i.name in states else {}))
+    return found
+
+
 def _stopped(plan: Plan, running: list[processes.Process]) -> list[str]:
     """The programs that should run and do not."""
     alive = {(p.node, p.program) for p in running}
@@ -268,6 +299,7 @@ def _show(described: dict[str, Any]) -> None:
     rows = [("NODE", "KIND", "ADDRESSES", "PROCESSES")]
     for node in described["nodes"]:
         addresses = [_address_cell(i) for i in node["interfaces"]]
+        addresses += _translation_cells(node.get("nat", {}))
         processes = [f"{p['pid']} {_told(p, node)}" for p in node["processes"]]
         heads = itertools.chain([(node["name"], node["kind"])], itertools.repeat(("", "")))
         cells = itertools.zip_longest(addresses or [""], processes, fillvalue="")
@@ -278,7 +310,19 @@ def _show(described: dict[str, Any]) -> None:
 def _address_cell(interface: dict[str, Any]) -> str:
     own = " ".join(interface["addresses"])
     stack = f"stack {' '.join(interface['stack'])}" if "stack" in interface else ""
-    return " ".join(word for word in (interface["name"], own, stack) if word)
+    state = interface.get("state", "up")
+    # A TUN device has a carrier while a program holds its other side.
+    bad = state != "up" and not (stack and state == "no carrier")
+    words = (interface["name"], own, stack, f"({state})" if bad else "")
+    return " ".join(word for word in words if word)
+
+
+def _translation_cells(nat: dict[str, Any]) -> list[str]:
+    cells = [f"forwards {one}" for one in nat.get("forwards", ())]
+    full = [t for t in nat.get("tables", ()) if t["elements"]]
+    words = [f"{nat['sessions']} sessions"] if nat.get("sessions") else []
+    words += [f"{t['elements']} of {t['size'] or 'any'} in {t['name']}" for t in full]
+    return [*cells, *([", ".join(words)] if words else [])]
 
 
 def _told(process: dict[str, Any], node: dict[str, Any]) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlab.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from netlab.lab.lab import Lab
+    from netlab.plan.operations import NodeSummary, Plan
 
 
 def set_(parser: argparse.ArgumentParser) -> None:
@@ -41,17 +43,18 @@ def link(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab link``."""
     parser.epilog = (
         "Values are those of a link in the file and hold both ways, or one way as in\n"
-        "outbound.loss=3%%, which is from the link's first end; they need a link that had some at\n"
-        "`up`. Without any the link's program tells its boxes and counters.\n\n"
+        "outbound.loss=3%, which is from the link's first end; they need a link that had some at\n"
+        "`up`. Without any the link says what it does, and how many frames passed.\n\n"
         "examples:\n"
         "  netlab link client:eth0 down\n"
         "  netlab link client:eth0 up\n"
-        "  netlab link mylab/client:eth0 delay=50ms outbound.loss=3%%"
+        "  netlab link mylab/client:eth0 delay=50ms outbound.loss=3%"
     )
     parser.add_argument("end", metavar="[LAB/]NODE:INTERFACE", help="one end of the link")
     parser.add_argument(
         "values", metavar="up|down|KEY=VALUE", nargs="*", help="what becomes of the link"
     )
+    parser.add_argument("--json", action="store_true", help="print the link's boxes as JSON")
     parser.set_defaults(run=_link)
 
 
@@ -69,8 +72,29 @@ def _link(arguments: argparse.Namespace) -> int:
         reconfigure.switch(lab, node, interface, up=arguments.values == ["up"])
         return 0
     state = reconfigure.impair(lab, node, interface, _pairs(arguments.values))
-    console.print_json(state)
+    if arguments.json:
+        console.print_json(state)
+    else:
+        print("\n".join(_told(lab.plan, end, state)))
     return 0
+
+
+def _told(plan: Plan, end: str, state: dict[str, Any]) -> Iterator[str]:
+    """What a link does to packets, and what became of those that came; see ``wire_state``."""
+    from netlab.middlebox.impairing import phrases
+
+    wires = [node for node in plan.nodes if node.kind == "inline"]
+    peers = next([i.peer for i in w.interfaces] for w in wires if _ends_at(w, end))
+    yield f"{peers[0]} to {peers[1]} is outbound, back is inbound"
+    yield from (f"  {phrase}" for phrase in phrases(state["boxes"]))
+    lost = state["missed"] + state["failed"] + state["unsent"]
+    yield f"  {state['received']} frames came, {state['sent']} went on" + (
+        f", {lost} were lost in the program itself" if lost else ""
+    )
+
+
+def _ends_at(wire: NodeSummary, end: str) -> bool:
+    return any(interface.peer == end for interface in wire.interfaces)
 
 
 def _attach(target: str) -> tuple[Lab, str]:

@@ -38,9 +38,11 @@ def plan_of(file: str) -> Plan:
     plan = _recall(entry, file, text) if entry and text is not None else None
     if plan is None:
         from netlab.plan.build import build
+        from netlab.predict.suggest import suggestion
         from netlab.topology import load
 
         plan = build(load(file))
+        plan = plan._replace(suggestion=suggestion(plan))
         if entry and text is not None:
             _remember(entry, file, text, plan)
     return plan

@@ -139,6 +139,28 @@ def _speaks_of(protocol: int | None, key: Any) -> bool:
     return isinstance(key, dict) and protocol in key.get("concat", ())
 
 
+class Fill(NamedTuple):
+    """A set or map that rules fill: how many elements it holds, and how many it may (0: any)."""
+
+    name: str
+    elements: int
+    size: int
+
+
+def fill(table: str) -> list[Fill]:
+    """Of the sets and maps of a table, those that packets fill."""
+    context = _context()
+    context.set_json_output(True)
+    found = []
+    for kind in ("map", "set"):
+        _, listed, _ = context.cmd(f"list {kind}s")
+        for each in json.loads(listed or '{"nftables": []}')["nftables"]:
+            one = each.get(kind, {})
+            if one.get("table") == table and "timeout" in one.get("flags", ()):
+                found.append(Fill(one["name"], len(one.get("elem", ())), one.get("size", 0)))
+    return found
+
+
 def tables() -> Sequence[str]:
     """Every table here, as ``inet netlab``; empty where nft cannot be asked."""
     try:

@@ -50,7 +50,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
             {**n._asdict(), "interfaces": [i._asdict() for i in n.interfaces]} for n in plan.nodes
         ],
         "operations": _operations(plan.operations),
-    }
+    } | ({"suggestion": list(plan.suggestion)} if plan.suggestion else {})
 
 
 def from_json(data: dict[str, Any]) -> Plan:
@@ -71,6 +71,7 @@ def from_json(data: dict[str, Any]) -> Plan:
             for n in data["nodes"]
         ),
         tuple(_decoded(data["operations"])),
+        tuple(data.get("suggestion", ())),
     )
 
 

@@ -255,3 +255,5 @@ class Plan(NamedTuple):
     """The file that it came from, as the user wrote it."""
     nodes: tuple[NodeSummary, ...]
     operations: tuple[Operation, ...]
+    suggestion: tuple[str, str] | tuple[()] = ()
+    """Two nodes of which the first can ping the second by its name, if that was asked."""

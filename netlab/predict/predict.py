@@ -371,12 +371,25 @@ def _is_all(
         return walk.is_silent
     if question.proto not in (ICMP, ICMPV6):
         return question.listens and question.proto != TCP
+    back = _reply(places, walk, packet_trace.node)
+    return back.run().arrived or back.is_silent
+
+
+def _reply(places: dict[str, Node], walk: _Walk, node: str) -> _Walk:
+    """The way of an echo's reply."""
     asked = walk.packet
     reply = asked._replace(
         source=asked.destination, destination=asked.source, ttl=64, identification=0
     )
-    back = _Walk(places, packet_trace.node, reply, walk.flow, is_reply=True)
-    return back.run().arrived or back.is_silent
+    return _Walk(places, node, reply, walk.flow, is_reply=True)
+
+
+def is_answered(places: dict[str, Node], source: str, target: str, flow: int) -> bool:
+    """Whether a ping of an address would be answered; ``flow`` is one not used before."""
+    asked = Question(source, target, ICMP if "." in target else ICMPV6)
+    walk = _Walk(places, source, _packet(asked, packed(target)), flow)
+    end = walk.run()
+    return end.arrived and _reply(places, walk, end.node).run().node == source
 
 
 def divergence(predicted: PacketTrace, observed: PacketTrace) -> str:

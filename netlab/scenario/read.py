@@ -187,13 +187,17 @@ class _Reader:
         given = [name for name in ACTIONS if getattr(form, name) is not None]
         if len(given) != 1:
             message = f"a step does one thing, not {' and '.join(given) or 'nothing'}"
-            self._wrong("E902", message, f"one of {', '.join(ACTIONS)}", *at)
+            hint = f"give it one of {', '.join(ACTIONS)}"
+            if given:
+                hint = f"make {len(given)} steps of it: {', then '.join(f'`{g}`' for g in given)}"
+            self._wrong("E902", message, hint, *at)
         if form.node:
             self._node(form.node, *at, "in")
         kind = given[0] if given else "run"
         for key, belongs in (("ready", "start"), ("until", "wait"), ("watch", "run")):
             if getattr(form, key) is not None and kind != belongs:
-                self._wrong("E902", f"`{key}` belongs to `{belongs}`", "remove it", *at, key)
+                hint = f"write it beside `{belongs}`, which this step does not have"
+                self._wrong("E902", f"`{key}` belongs to `{belongs}`", hint, *at, key)
         for needed, belongs in (("ready", "start"), ("until", "wait")):
             if kind == belongs and getattr(form, needed) is None:
                 about = StepForm.described()[needed]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from netlab.topology.fields import (
     Argv,
@@ -15,12 +15,12 @@ from netlab.topology.fields import (
     Regex,
     Text,
     Word,
-    listed,
+    one_or_more,
 )
 from netlab.topology.schema import Form
 
-Regexes = Annotated[list[Regex], BeforeValidator(listed)]
-Words = Annotated[list[Word], BeforeValidator(listed)]
+Regexes = Annotated[list[Regex], *one_or_more({"type": ["string", "number"]})]
+Words = Annotated[list[Word], *one_or_more({"type": "string"})]
 
 
 class SendForm(Form):
@@ -179,3 +179,9 @@ ACTIONS = (
     "send", "run", "start", "wait", "set", "link", "advance", "rebind", "reboot", "call", "matrix",
     "meet",
 )  # fmt: skip
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of scenario files, short forms included."""
+    schema = ScenarioForm.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -93,7 +93,10 @@ def test_status_has_the_documented_shape():
     assert [node["name"] for node in lab["nodes"]] == ["client", "nat", "router", "server"]
     client = lab["nodes"][0]
     assert client["kind"] == "host"
-    assert client["interfaces"] == [{"name": "eth0", "addresses": ["192.168.1.2/24"]}]
+    assert client["interfaces"] == [
+        {"name": "eth0", "addresses": ["192.168.1.2/24"], "state": "up"}
+    ]
+    assert lab["nodes"][1]["nat"] == {"forwards": [], "sessions": 0, "tables": []}
     [process] = lab["nodes"][3]["processes"]
     assert process["program"] == "http"
 

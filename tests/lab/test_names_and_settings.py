@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 
-from netlab.lab import reconfigure
+from netlab.lab import reconfigure, state
 from netlab.lab.lab import Lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("netlab_state")]
@@ -105,3 +106,36 @@ def test_a_node_is_what_the_file_calls_it_and_its_wires(tmp_path):
         wire = json.loads(lab["c"].run(["ip", "-j", "addr", "show", "eth0"]).stdout)[0]
         assert (wire["operstate"], wire["addr_info"]) == ("UP", [])
         assert lab["c"].run(["ip", "route"]).stdout == ""
+
+
+STATUS = """
+nodes:
+  a:
+  n: {kind: nat, nat: {preset: rfc4787, masquerade: wan, static: [{forward: tcp/8080, to: "a:80"}]}}
+  s:
+links: [[a, n], ["n:wan", s]]
+"""
+
+
+def test_status_shows_links_forwards_and_how_full_a_nat_is(tmp_path):
+    file = tmp_path / "status.yaml"
+    file.write_text(STATUS)
+    with Lab(file) as lab:
+        assert state.link_states(lab["n"]) == {"eth0": "up", "wan": "up"}
+        assert state.forwards(lab.plan, "n") == ["wan tcp/8080 to 10.0.0.1:80"]
+        before = state.translations(lab["n"])
+        with (
+            lab["a"].socket(socket.AF_INET, socket.SOCK_DGRAM) as a,
+            lab["s"].socket(socket.AF_INET, socket.SOCK_DGRAM) as s,
+        ):
+            s.bind(("10.0.1.2", 9000))
+            s.settimeout(5)
+            a.sendto(b"x", ("10.0.1.2", 9000))
+            s.recv(9)
+        after = state.translations(lab["n"])
+        assert after["sessions"] == before["sessions"] + 1
+        mapping = next(t for t in after["tables"] if t["name"] == "mapping_wan")
+        assert (mapping["elements"], mapping["size"]) == (1, 65535)
+        reconfigure.switch(lab, "s", "eth0", up=False)
+        assert state.link_states(lab["s"]) == {"eth0": "down"}
+        assert state.link_states(lab["n"])["wan"] == "no carrier"

@@ -162,6 +162,8 @@ def test_the_commands(lab, capsys):
     assert main(["link", f"{lab.name}/client:eth0", "up"]) == 0
     assert pings(lab)
     assert main(["link", f"{lab.name}/nat:wan", "delay=1ms"]) == 0
+    assert "\n  delay 1ms, seed 0\n  2 frames came, 2 went on\n" in capsys.readouterr().out
+    assert main(["link", f"{lab.name}/nat:wan", "--json"]) == 0
     assert '"delay": "1ms"' in capsys.readouterr().out
     assert main(["link", f"{lab.name}/nat:wan", "delay"]) == 2
     assert main(["link", f"{lab.name}/nat", "up"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ from netlab.lab import lab as labs
 from netlab.topology import shipped
 
 if TYPE_CHECKING:
-    import argparse
     import socket
     from collections.abc import Sequence
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from netlab.trace.explain import ProbeResult
     from netlab.trace.model import PacketTrace, Traces
 
-PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "hdp": 255}
+HDP = 255
+ICMP, ICMPV6, TCP, UDP = 1, 58, 6, 17
 
 
 def explain(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +45,7 @@ def explain(parser: argparse.ArgumentParser) -> None:
         type=_protocol,
         default=1,
         metavar="P",
-        help="IP protocol: a number, or icmp, tcp, udp, hdp (default: icmp)",
+        help="IP protocol: a number, hdp, or icmp, tcp, udp, gre, sctp, ospf … (default: icmp)",
     )
     parser.add_argument("--count", type=_positive, default=1, metavar="N", help="how many packets")
     parser.add_argument("--dport", type=_port, metavar="PORT", help="destination port (tcp, udp)")
@@ -71,11 +72,17 @@ def explain(parser: argparse.ArgumentParser) -> None:
 
 
 def _protocol(text: str) -> int:
-    number = PROTOCOLS.get(text)
-    if number is None:
-        number = int(text)
+    from netlab.wire.protocols import NUMBERS
+
+    name = text.lower()
+    number = HDP if name == "hdp" else NUMBERS.get(name, 0)
+    if name.isascii() and name.isdigit() and len(name) < 4:
+        number = int(name)
     if not 0 < number < 256:
-        raise ValueError(text)
+        known = ", ".join(["hdp", *NUMBERS])
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a number from 1 to 255 nor one of {known}"
+        )
     return number
 
 
@@ -97,6 +104,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     from netlab.io.probes import PORT, Probes, Responder
     from netlab.trace.probe_results import probed
 
+    _check(arguments)
     if arguments.predict:
         return _predict(arguments)
     lab, node = sender(arguments.source)
@@ -127,6 +135,17 @@ def _explain(arguments: argparse.Namespace) -> int:
     predicted = _prediction(lab.plan, node.name, probes, listens=arguments.listen)
     _answer(traces, results, predicted, node.name, probes, as_json=arguments.json)
     return 0 if results[-1].arrived and results[-1].is_answered else 1
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse options that would be passed over in silence."""
+    if arguments.file and not arguments.predict:
+        message = "--file is for --predict: packets are sent in a running lab only"
+        hint = f"add --predict, or `netlab up {arguments.file}` first"
+        raise InputError(Diagnostic("E515", message, hint=hint))
+    if arguments.dport and arguments.proto not in (TCP, UDP):
+        message = f"--dport: IP protocol {arguments.proto} has no ports here"
+        raise InputError(Diagnostic("E515", message, hint="--proto tcp or --proto udp"))
 
 
 def _refused(result: ProbeResult, evidence: Evidence, sender: str, target: str) -> ProbeResult:
