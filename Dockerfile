@@ -1,6 +1,6 @@
 # An image whose command is netlab: docker build -t netlab-lab .   (or buildah bud -t netlab-lab .)
-#   docker run --rm --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined \
-#       --device /dev/net/tun netlab-lab run --all
+#   docker run --rm --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW --cap-add SYSLOG \
+#       --security-opt apparmor=unconfined --device /dev/net/tun netlab-lab run --all
 # docs/containers.md says what each flag is for.
 ARG BASE=debian:12-slim
 FROM ${BASE}

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 
 from netlab.capture.collector import RECORDS
 from netlab.capture.evidence import Gap, KernelDrop
-from netlab.linux import bpf
+from netlab.linux import bpf, confinement
 from netlab.linux.bpf import FP, R0, R1, R2, R3, R4, R6, R7, R8, R9, Assembler
 from netlab.linux.btf import running_kernel
 
@@ -91,7 +91,15 @@ class Drops:
         self._offset = 0
 
     def start(self) -> None:
-        """Load and attach the program."""
+        """Load and attach the program.
+
+        Raises:
+            OSError: this process may not, or could not tell by the records which function dropped
+                a packet, without which a copy that nobody wanted looks like a death.
+        """
+        if confinement.hides_functions():
+            message = "the names of the kernel's functions are hidden (capability SYSLOG)"
+            raise OSError(errno.EPERM, message)
         with contextlib.ExitStack() as opened:
             ring = bpf.RingBuffer(BUFFER)
             opened.callback(ring.close)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netlab.errors import NetlabError
 from netlab.lab import permissions, rootless
 from netlab.lab.enter import PACKAGES, with_system_tools
-from netlab.linux import libnftables, namespaces, rtnetlink, sysctl, tun
+from netlab.linux import confinement, libnftables, namespaces, rtnetlink, sysctl, tun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,6 +165,19 @@ def _tun() -> str:
     return f"/dev/net/tun has mode {os.stat('/dev/net/tun').st_mode & 0o777:04o}"
 
 
+def _raw() -> str:
+    import socket
+
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
+    except PermissionError as error:
+        raise _Refused(
+            f"{error.strerror}: the capability NET_RAW",
+            permissions.remedy(permissions.CAPABILITIES),
+        ) from None
+    return ""
+
+
 def _nftables() -> str:
     complaints = libnftables.load(_RULES)
     if complaints:
@@ -208,6 +221,9 @@ def _bpf() -> str:
         remedy = permissions.remedy(permissions.CAPABILITIES) if lacks else ""
         raise _Refused(os.strerror(number), remedy)
     os.close(fd)
+    if confinement.hides_functions():
+        why = "the kernel hides its functions' names: the capability SYSLOG"
+        raise _Refused(why, permissions.remedy(permissions.NAMES))
     return "raw tracepoints, BTF"
 
 
@@ -284,6 +300,7 @@ PROBES = (
         "userspace TCP/IP stacks in a node",
         "modprobe tun; for ordinary users chmod 666 /dev/net/tun",
     ),
+    _Probe("raw sockets", _raw, "ping, captures, HDP: explain and trace see nothing", "use sudo"),
     _Probe(
         "nftables",
         _nftables,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TOOLS = ("docker", "podman", "GitHub Actions", "GitLab", "Kubernetes")
 
 CAPABILITIES = "capabilities"
+NAMES = "names of kernel functions"
 SECCOMP = "seccomp"
 APPARMOR = "AppArmor"
 SELINUX = "SELinux"
@@ -39,9 +40,14 @@ def _alike(option: str, runner: str, context: str, podman: str = "") -> dict[str
 
 FLAGS: dict[str, dict[str, str]] = {
     CAPABILITIES: _alike(
-        "--cap-add SYS_ADMIN --cap-add NET_ADMIN",
-        'cap_add = ["SYS_ADMIN", "NET_ADMIN"]',
-        _SECURITY.format("capabilities: {add: [SYS_ADMIN, NET_ADMIN]}"),
+        "--cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW",
+        'cap_add = ["SYS_ADMIN", "NET_ADMIN", "NET_RAW"]',
+        _SECURITY.format("capabilities: {add: [SYS_ADMIN, NET_ADMIN, NET_RAW]}"),
+    ),
+    NAMES: _alike(
+        "--cap-add SYSLOG",
+        'cap_add = ["SYSLOG"]',
+        _SECURITY.format("capabilities: {add: [SYSLOG]}"),
     ),
     SECCOMP: _alike(
         "--security-opt seccomp=unconfined",

@@ -44,6 +44,13 @@ def is_in_user_namespace() -> bool:
         return stream.read().split() != ["0", "0", "4294967295"]
 
 
+def hides_functions() -> bool:
+    """Whether /proc/kallsyms shows this process zeros for addresses: that takes CAP_SYSLOG."""
+    with open("/proc/kallsyms", "rb") as stream:
+        first = stream.read(4096).split(b"\n")[:-1]
+    return all(int(line.split()[0], 16) == 0 for line in first)
+
+
 def is_filtered() -> bool:
     """Whether a seccomp filter looks at this process's system calls."""
     return status().get("Seccomp") == "2"

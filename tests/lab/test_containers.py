@@ -10,10 +10,12 @@ from netlab.lab import permissions
 from tests.lab.containers import (
     DOCKER,
     NET_ADMIN,
+    NET_RAW,
     NO_MOUNTS,
     NO_NAMESPACES,
     NO_NETWORK_NAMESPACES,
     SYS_ADMIN,
+    SYSLOG,
     run,
 )
 
@@ -72,7 +74,7 @@ REFUSES = {
         {"keep": DOCKER, "refuse": NO_NAMESPACES, "read_only": ["/proc/sys"]},
         "E413",
         "lacks the capabilities NET_ADMIN and SYS_ADMIN",
-        "--cap-add SYS_ADMIN --cap-add NET_ADMIN",
+        "--cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW",
         "namespaces",
     ),
     "AppArmor's rule against mounting": (
@@ -114,6 +116,20 @@ def test_what_it_lacks_is_named_with_its_flag(lab, case):
     assert status == 1
     assert not found[fact]["ok"]
     assert flag in found[fact]["remedy"]
+
+
+@pytest.mark.kernel
+@pytest.mark.root
+def test_what_is_less_than_a_lab_is_named_too(netlab_state):
+    _, found = facts(keep=ADMINISTRATOR - {NET_RAW})
+    assert found["namespaces"]["ok"]
+    assert not found["raw sockets"]["ok"]
+    assert "--cap-add NET_RAW" in found["raw sockets"]["remedy"]
+    assert not found["BPF"]["ok"]
+    assert "--cap-add SYSLOG" in found["BPF"]["remedy"]
+    _, found = facts(keep=ADMINISTRATOR | {SYSLOG})
+    assert found["raw sockets"]["ok"]
+    assert found["BPF"]["ok"]
 
 
 SIGNS = {
