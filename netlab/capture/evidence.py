@@ -39,6 +39,8 @@ class Frame(NamedTuple):
     data: bytes
     length: int
     ethernet: bool = True
+    is_summed: bool = True
+    """Whether the transport's checksum is there: a sender may leave it to a device."""
 
 
 class RuleVerdict(NamedTuple):

@@ -36,6 +36,7 @@ PACKET_STATISTICS = 6
 PACKET_VERSION = 10
 PACKET_IGNORE_OUTGOING = 23
 TPACKET_V3 = 2
+TP_STATUS_CSUMNOTREADY = 1 << 3
 
 ETH_P_ALL = 3
 ARPHRD_NONE, ARPHRD_ETHER, ARPHRD_LOOPBACK = 0xFFFE, 1, 772
@@ -316,7 +317,7 @@ class _Ring:
             _, packets, at, _ = _BLOCK.unpack_from(block)
             for _ in range(packets):
                 (
-                    following, seconds, nanoseconds, kept, length, _, mac, _,
+                    following, seconds, nanoseconds, kept, length, status, mac, _,
                     _, index, kind, direction,
                 ) = _FRAME.unpack_from(block, at)  # fmt: skip
                 yield Frame(
@@ -327,5 +328,6 @@ class _Ring:
                     block[at + mac : at + mac + kept],
                     length,
                     kind in (ARPHRD_ETHER, ARPHRD_LOOPBACK),
+                    not status & TP_STATUS_CSUMNOTREADY,
                 )
                 at += following

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from netlab.trace.checksums import is_wrong
 from netlab.trace.disposition import Disposition
-from netlab.wire import Malformed, icmp, ipv4, ipv6, tcp, udp
-from netlab.wire.view import ICMP, ICMPV6, MALFORMED, TCP, UDP
+from netlab.wire import tcp
+from netlab.wire.view import ICMP, MALFORMED, TCP, UDP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -161,32 +162,7 @@ def _in_node(
 def _looks_wrong(track: Track, evidence: Evidence) -> bool:
     """Whether a checksum of the captured packet is wrong, as far as it was captured."""
     last = track.last
-    if last is None:
-        return True
-    frame = evidence.frames[last.frame]
-    octets = frame.data[14:] if frame.ethernet else frame.data
-    try:
-        return not _verified(octets)
-    except Malformed:
-        return True
-
-
-def _verified(octets: bytes) -> bool:
-    if octets[0] >> 4 == 4:
-        header = ipv4.parse(octets)
-        if not ipv4.verify(octets, header):
-            return False
-        if header.is_fragment:
-            return True
-        source, destination = header.source, header.destination
-        protocol, body = header.protocol, ipv4.payload(octets, header)
-    else:
-        six = ipv6.parse(octets)
-        upper = ipv6.upper_layer(octets, six)
-        source, destination = six.source, six.destination
-        protocol, body = upper.protocol, memoryview(octets)[upper.offset : six.total_length]
-    verify = {UDP: udp.verify, TCP: tcp.verify, ICMP: icmp.verify, ICMPV6: icmp.verify}
-    return protocol not in verify or verify[protocol](body, source, destination)
+    return last is None or is_wrong(evidence.frames[last.frame])
 
 
 def _generic(name: str) -> str:

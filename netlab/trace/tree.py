@@ -120,8 +120,13 @@ def below(sent: PacketTrace, everything: Mapping[int, PacketTrace]) -> list[Pack
 
 
 def _together(pieces: Sequence[PacketTrace]) -> PacketTrace:
-    """Of pieces that must all arrive the first that did not, else the last."""
-    return next((piece for piece in pieces if not piece.arrived), pieces[-1])
+    """Of pieces that must all arrive the first that did not, else the last.
+
+    What only waits for the others did not end by itself.
+    """
+    lost = [piece for piece in pieces if not piece.arrived]
+    died = [piece for piece in lost if piece.disposition is not Disposition.STILL_QUEUED]
+    return (died or lost or pieces[-1:])[0]
 
 
 def _best(copies: Sequence[PacketTrace]) -> PacketTrace:

@@ -19,44 +19,31 @@ counter speaks against it.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from netlab.capture.evidence import MISSED
 from netlab.trace import neighbours
 from netlab.trace.box_events import by_box, kept
+from netlab.trace.checksums import is_wrong_udp
 from netlab.trace.counters import CAUSES, SILENT, suspicions
-from netlab.trace.disposition import NO_NEIGHBOUR, REASONS, Disposition, of_kernel
+from netlab.trace.disposition import REASONS, Disposition
 from netlab.trace.icmp_errors import Answers, accepted
+from netlab.trace.kernel_reasons import NOT_OURS, End, KernelReasons
 from netlab.trace.model import Reason
 from netlab.trace.neighbours import Requests, asks_for
 from netlab.trace.pending import carried
+from netlab.trace.reassembly import datagrams
 from netlab.wire import address
+from netlab.wire.view import UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
-    from netlab.capture.evidence import Evidence, RefusingRoute, RuleVerdict
+    from netlab.capture.evidence import Evidence, RuleVerdict
     from netlab.trace.icmp_errors import IcmpError
     from netlab.trace.nat_bindings import Bindings
     from netlab.trace.program_reports import Programs
     from netlab.trace.track import Sighting, Track
-
-
-End: TypeAlias = tuple[Disposition, Reason]
-
-
-NOT_OURS = frozenset(
-    {Disposition.NOT_FORWARDING, Disposition.NO_ROUTE, Disposition.RPF_FAILED, Disposition.UNKNOWN}
-)
-"""Ends of packets that a node's kernel does not take for its own."""
-
-
-ROUTE_KINDS = {
-    "unreachable": Disposition.UNREACHABLE_ROUTE,
-    "prohibit": Disposition.PROHIBIT_ROUTE,
-    "blackhole": Disposition.BLACKHOLE_ROUTE,
-}
-ROUTES = frozenset({Disposition.NO_ROUTE, *ROUTE_KINDS.values()})
 
 
 SHORTEST_TIMEOUT = 1_000_000_000
@@ -95,11 +82,6 @@ class Judge:
         self._overrun = {c.node for c in evidence.counts if c.name == MISSED}
         blind = {node for collector, node in self._blind_at if collector == "boxes"}
         self._telling = {box_event.node for box_event in evidence.box_events} - blind
-        self._clashes = {
-            c.node
-            for c in evidence.counts
-            if c.name in ("conntrack.insert_failed", "conntrack.drop")
-        }
         self._macs = {
             (node, i.name): i.mac
             for node, place in self._places.items()
@@ -108,9 +90,6 @@ class Judge:
             and place.kind != "inline"
             and not any(one.kind == "bridge" for one in place.interfaces)
         }
-        self._refusing: dict[str, list[RefusingRoute]] = {}
-        for route in evidence.routes:
-            self._refusing.setdefault(route.node, []).append(route)
         self._flow_times: dict[tuple[object, ...], list[int]] = {}
         if evidence.flows:
             for track in tracks:
@@ -123,7 +102,8 @@ class Judge:
         self._known: dict[int, End] = {}
         doubtful = []
         self._requests = Requests(tracks, self._places)
-        answers = self._answers = Answers(tracks)
+        answers = Answers(tracks)
+        self._kernel = KernelReasons(evidence, self._requests, answers, programs)
         for track in tracks:
             end = self._certain(track)
             if end is None or (track.drop and end[0].arrived):
@@ -133,6 +113,8 @@ class Judge:
                 self._known[id(track)] = end
             else:
                 doubtful.append(track)
+        self._known = self._by_content(tracks, doubtful) | self._known
+        doubtful = [track for track in doubtful if id(track) not in self._known]
         explained = Counter(
             (track.node, self._known[id(track)][0]) for track in tracks if id(track) in self._known
         )
@@ -147,6 +129,37 @@ class Judge:
             said = suspicions(evidence, doubted, explained, self._is_at_home, causes)
             for number, what in said.items():
                 self._known[number] = what.disposition, Reason(what.source, what.text)
+
+    def _by_content(self, tracks: Sequence[Track], doubtful: Sequence[Track]) -> dict[int, End]:
+        """What follows from the packets themselves: datagrams that are not whole, or not right."""
+        found: dict[int, End] = {}
+        frames = self._evidence.frames
+        waiting = {id(track) for track in doubtful if not track.children}
+        for datagram in datagrams(t for t in tracks if self._is_collected(t, waiting)):
+            fragments = datagram.in_order()
+            if datagram.overlaps:
+                end = Disposition.REASSEMBLY_FAILED, Reason("inferred", OVERLAP)
+            elif not datagram.is_whole:
+                end = Disposition.STILL_QUEUED, Reason("inferred", "waits for other fragments")
+            elif is_wrong_udp(
+                [frames[one.sightings[-1].frame] for one in fragments], fragments[0].view
+            ):
+                end = WRONG_CHECKSUM
+            else:
+                continue
+            found |= {id(track): end for track in fragments}
+        for track in doubtful:
+            view, last = track.view, track.last
+            if view.protocol != UDP or view.is_fragment or not last or not self._is_at_home(track):
+                continue
+            if is_wrong_udp([frames[last.frame]], view):
+                found[id(track)] = WRONG_CHECKSUM
+        return found
+
+    def _is_collected(self, track: Track, waiting: Container[int]) -> bool:
+        """Whether a fragment came as far as to be put together with others."""
+        known = self._known.get(id(track))
+        return id(track) in waiting or bool(known and known[0] is Disposition.REASSEMBLY_FAILED)
 
     def verdict(self, track: Track) -> Verdict:
         """How this one ended."""
@@ -233,7 +246,7 @@ class Judge:
             target = asks_for(track.view)
             if target and not self._requests.is_for(track.node, target):
                 return neighbours.at_stranger(track.view)
-            return self._by_kernel(track)
+            return self._kernel.of(track)
         if track.last and track.last.direction == "in":
             target = asks_for(track.view)
             if target and not self._requests.is_for(track.node, target):
@@ -263,74 +276,12 @@ class Judge:
             return Disposition.ABSORBED, Reason("inferred", text)
         return None
 
-    def _by_kernel(self, track: Track) -> End:
-        drop = track.drop
-        assert drop
-        disposition, text = of_kernel(drop.reason, drop.function, track.view, drop.state)
-        said = f"{text} [{drop.reason} in {drop.function}]" if drop.function else text
-        if disposition is Disposition.NEIGHBOUR_UNREACHABLE:
-            request = self._requests.of(drop.node, track.view.destination)
-            if request and text == NO_NEIGHBOUR:
-                text = neighbours.text(request)
-            return disposition, Reason("kernel", f"{text} [{drop.reason} in {drop.function}]")
-        if disposition in ROUTES and disposition is not Disposition.PROHIBIT_ROUTE:
-            return self._by_route(track, disposition, said)
-        if disposition is Disposition.QUEUE_FULL and self._has_no_queue(track.node):
-            came = track.last and track.last.interface
-            device = self._programs.unopened(track.node, came or "")
-            text = f"no program has {device} open" if device else "the link behind it is down"
-            said = f"{text} [{drop.reason} in {drop.function}]"
-            return Disposition.LINK_DOWN, Reason("kernel", said)
-        place = self._places.get(track.node)
-        if place and place.kind == "bridge" and disposition in NOT_OURS:
-            return Disposition.IGNORED, Reason("kernel", "the switch itself has no use for it")
-        if drop.reason != "NETFILTER_DROP":
-            return disposition, Reason("kernel", said)
-        # nft's own drops happen in nft_do_chain; what passes every chain and dies all the same
-        # dies when conntrack confirms its entry, for which a counter is the only witness.
-        beyond_rules = drop.function != "nft_do_chain"
-        if beyond_rules and drop.node in self._clashes:
-            return Disposition.NAT_CLASH, Reason("conntrack", CLASH)
-        return disposition, Reason("kernel", said)
-
-    def _by_route(self, track: Track, disposition: Disposition, said: str) -> End:
-        """No route, or one that refuses: the routes say which, or what was answered."""
-        kinds = self._refusing.get(track.node, ())
-        fit = [route for route in kinds if route.covers(track.view.destination)]
-        if fit:
-            kind = max(fit, key=lambda route: route.length).kind
-            return ROUTE_KINDS[kind], Reason("kernel", article(kind))
-        if disposition is Disposition.BLACKHOLE_ROUTE:
-            answer = self._answers.of(track)
-            by_code = {"host unreachable": "unreachable", "administratively prohibited": "prohibit"}
-            kind = by_code.get(answer.text.rpartition(": ")[2], "") if answer else "blackhole"
-            if kind:
-                return ROUTE_KINDS[kind], Reason("kernel", article(kind))
-        return disposition, Reason("kernel", said)
-
     def _refused(self, track: Track) -> End | None:
         """A refusing route, of a packet that never came out of a node and that no one saw die."""
         last = track.last
         if self._sees_drops(track.node) or last is None or last.direction != "in":
             return None
-        if self._is_at_home(track):
-            return None
-        kinds = self._refusing.get(track.node, ())
-        fit = [route for route in kinds if route.covers(track.view.destination)]
-        if not fit:
-            return None
-        kind = max(fit, key=lambda route: route.length).kind
-        return ROUTE_KINDS[kind], Reason("inferred", article(kind))
-
-    def _has_no_queue(self, node: str) -> bool:
-        """Whether no queue of the node counted a drop: then the kernel had detached it."""
-        return self._sees_counters(node) and not any(
-            c.node == node and c.name.startswith("queue.") and c.name.endswith(".drops")
-            for c in self._evidence.counts
-        )
-
-    def _sees_counters(self, node: str) -> bool:
-        return "counters" not in self._blind and ("counters", node) not in self._blind_at
+        return None if self._is_at_home(track) else self._kernel.refusing(track)
 
     def _left(self, track: Track) -> End:
         last = track.last
@@ -391,12 +342,11 @@ def answered(answer: IcmpError | None) -> End | None:
     return (answer.disposition, Reason("inferred", answer.text)) if answer else None
 
 
-CLASH = "its translation is taken: conntrack could not confirm the entry (insert_failed)"
-
-
-def article(kind: str) -> str:
-    """``a blackhole route``, ``an unreachable route``."""
-    return f"{'an' if kind == 'unreachable' else 'a'} {kind} route"
+OVERLAP = "it overlaps another fragment of its datagram, or contradicts its length (RFC 5722)"
+WRONG_CHECKSUM = (
+    Disposition.BAD_CHECKSUM,
+    Reason("inferred", "the UDP checksum is wrong, so no program gets to read it"),
+)
 
 
 def by_rule(verdict: RuleVerdict) -> Reason:

@@ -33,7 +33,7 @@ class Flow(NamedTuple):
 
 
 class Crafted(NamedTuple):
-    """One packet, octet for octet, that ``netlab trace`` watches."""
+    """Packets, octet for octet, that ``netlab trace`` watches; the first is judged."""
 
     source: str
     target: str
@@ -41,13 +41,16 @@ class Crafted(NamedTuple):
     """In hexadecimal, from the IP header on."""
     six: bool = False
     packets: int = 1
+    after: tuple[str, ...] = ()
+    """Those that follow."""
 
     def words(self, lab: str) -> list[str]:
         """The command whose packets are watched, and where it runs."""
         domain = "AF_INET6" if self.six else "AF_INET"
         script = (
             f"import socket; s = socket.socket(socket.{domain}, socket.SOCK_RAW, 255);"
-            f" s.sendto(bytes.fromhex({self.octets!r}), ({self.target!r}, 0))"
+            f" [s.sendto(bytes.fromhex(octets), ({self.target!r}, 0))"
+            f" for octets in {(self.octets, *self.after)!r}]"
         )
         return [f"{lab}/{self.source}" if lab else self.source, "--", sys.executable, "-c", script]
 

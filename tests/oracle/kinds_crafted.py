@@ -10,7 +10,7 @@ from tests.oracle.traffic import reached
 from tests.oracle.truth import Cause, End, Truth
 from tests.oracle.witness import Door, Witness, accepted, counter, error, received, steady
 
-TCP, UDP, DESTINATION_OPTIONS = 6, 17, 60
+TCP, UDP, FRAGMENT, DESTINATION_OPTIONS = 6, 17, 44, 60
 FIN, SYN, RST = 1, 2, 4
 
 
@@ -51,10 +51,44 @@ def _ip(source: str, target: str, protocol: int, content: bytes, ttl: int = 64) 
     return struct.pack("!BBHHHBBH", *fields) + ends + content
 
 
-def _question(path: Path, octets: bytes, end: End, witnesses: list[Witness]) -> Question:
+def _pieces(
+    source: str, target: str, datagram: bytes, cuts: list[int], ident: int
+) -> list[tuple[int, bytes]]:
+    """The fragments of a datagram, each with its offset; ``cuts`` are multiples of eight."""
+    found = []
+    for start, end in zip([0, *cuts], [*cuts, len(datagram)], strict=True):
+        found.append((start, _piece(source, target, datagram, start, end, ident)))
+    return found
+
+
+def _piece(  # noqa: PLR0917
+    source: str, target: str, datagram: bytes, start: int, end: int, ident: int
+) -> bytes:
+    more, content = end < len(datagram), datagram[start:end]
+    if ":" in source:
+        header = struct.pack("!BBHI", UDP, 0, start | more, ident)
+        return _ip(source, target, FRAGMENT, header + content)
+    packet = bytearray(_ip(source, target, UDP, content))
+    packet[4:8] = struct.pack("!HH", ident & 0xFFFF, start >> 3 | more << 13)
+    return bytes(packet)
+
+
+def _question(
+    path: Path, octets: bytes, end: End, witnesses: list[Witness], after: tuple[bytes, ...] = ()
+) -> Question:
     family = 6 if octets[0] >> 4 == 6 else 4
-    flow = Crafted(path.sender, path.target(family), octets.hex(), six=family == 6)
+    rest = tuple(packet.hex() for packet in after)
+    flow = Crafted(path.sender, path.target(family), octets.hex(), six=family == 6, after=rest)
     return Question(flow, Truth((end,)), witnesses, predictable=False)
+
+
+def _wrong_udp(path: Path) -> Witness:
+    # What a socket finds out when it is polled, Linux counts for IPv4 in both families.
+    names = ("Udp.InCsumErrors", "Udp6InCsumErrors")
+    return Witness(
+        "a wrong checksum",
+        lambda seen: any(seen.counters[path.receiver, name] for name in names),
+    )
 
 
 @kind("wrong UDP checksum", copies=False)
@@ -63,17 +97,93 @@ def udp_checksum(draw: Draw) -> Sample:
     source, target = path.source(family), path.target(family)
     datagram = bytearray(_udp(source, target, port, draw.rng.choice((60, 200, 500, 1200))))
     datagram[-1] ^= 0x55
-    # What a socket finds out when it is polled, Linux counts for IPv4 in both families.
-    names = ("Udp.InCsumErrors", "Udp6InCsumErrors")
-    counted = Witness(
-        "a wrong checksum",
-        lambda seen: any(seen.counters[path.receiver, name] for name in names),
-    )
     question = _question(
         path,
         _ip(source, target, UDP, bytes(datagram)),
         End(path.receiver, Cause.CHECKSUM),
-        [counted, received(0)],
+        [_wrong_udp(path), received(0)],
+    )
+    question.doors = [Door(path.receiver, "udp", family, port)]
+    return Sample(path, [question])
+
+
+def _to_be_fragmented(
+    draw: Draw, path: Path, family: int, port: int
+) -> tuple[bytes, list[int], int]:
+    """A datagram, two places to cut it, and an identification."""
+    size = draw.rng.choice((300, 900, 1200))
+    first = draw.rng.randrange(8, size // 2, 8)
+    cuts = [first, draw.rng.randrange(first + 8, size, 8)]
+    datagram = _udp(path.source(family), path.target(family), port, size)
+    return datagram, cuts, draw.rng.randrange(1, 65536)
+
+
+def _reassembled(family: int, name: str) -> str:
+    return f"Ip6Reasm{name}" if family == 6 else f"Ip.Reasm{name}"
+
+
+@kind("a fragment is missing", copies=False)
+def missing_fragment(draw: Draw) -> Sample:
+    path, family, port = draw.path(), draw.family(), draw.rng.randrange(1000, 30000)
+    datagram, cuts, ident = _to_be_fragmented(draw, path, family, port)
+    pieces = _pieces(path.source(family), path.target(family), datagram, cuts, ident)
+    pieces.pop(draw.rng.randrange(3))
+    first, second = (octets for _, octets in pieces)
+    question = _question(
+        path,
+        first,
+        End(path.receiver, Cause.INCOMPLETE),
+        [
+            counter(path.receiver, _reassembled(family, "Reqds"), 2),
+            steady(path.receiver, _reassembled(family, "OKs")),
+            received(0),
+        ],
+        (second,),
+    )
+    question.doors = [Door(path.receiver, "udp", family, port)]
+    return Sample(path, [question])
+
+
+@kind("fragments overlap", copies=False)
+def overlapping_fragments(draw: Draw) -> Sample:
+    """All of them are dropped (RFC 5722; Linux does so in IPv4 too)."""
+    path, family, port = draw.path(), draw.family(), draw.rng.randrange(1000, 30000)
+    source, target = path.source(family), path.target(family)
+    datagram, cuts, ident = _to_be_fragmented(draw, path, family, port)
+    first = _piece(source, target, datagram, 0, cuts[1], ident)
+    second = _piece(source, target, datagram, cuts[0], len(datagram), ident)
+    question = _question(
+        path,
+        first,
+        End(path.receiver, Cause.REASSEMBLY),
+        [
+            counter(path.receiver, _reassembled(family, "Reqds"), 2),
+            steady(path.receiver, _reassembled(family, "OKs")),
+            received(0),
+        ],
+        (second,),
+    )
+    question.doors = [Door(path.receiver, "udp", family, port)]
+    return Sample(path, [question])
+
+
+@kind("fragments with a wrong checksum", copies=False)
+def fragments_checksum(draw: Draw) -> Sample:
+    path, family, port = draw.path(), draw.family(), draw.rng.randrange(1000, 30000)
+    source, target = path.source(family), path.target(family)
+    datagram, cuts, ident = _to_be_fragmented(draw, path, family, port)
+    spoilt = datagram[:-1] + bytes([datagram[-1] ^ 0x55])
+    first, *others = (octets for _, octets in _pieces(source, target, spoilt, cuts, ident))
+    question = _question(
+        path,
+        first,
+        End(path.receiver, Cause.CHECKSUM),
+        [
+            _wrong_udp(path),
+            counter(path.receiver, _reassembled(family, "OKs")),
+            received(0),
+        ],
+        tuple(others),
     )
     question.doors = [Door(path.receiver, "udp", family, port)]
     return Sample(path, [question])

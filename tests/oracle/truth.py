@@ -31,6 +31,7 @@ class Cause(StrEnum):
     MARTIAN = "martian"
     OPTION = "unacceptable option"
     REASSEMBLY = "reassembly failed"
+    INCOMPLETE = "waits for other fragments"
     SOCKET_REFUSES = "refused by its socket"
 
 
@@ -73,7 +74,8 @@ WORDS = {
     Cause.BOX: _words("absorbed"),
     Cause.MARTIAN: _words("martian kernel-drop", "martian|source address|invalid (source|dest)"),
     Cause.OPTION: _words("bad-option malformed kernel-drop", "option|header|source.route"),
-    Cause.REASSEMBLY: _words("reassembly-failed reassembly", "reassembl"),
+    Cause.REASSEMBLY: _words("reassembly-failed reassembly", "reassembl|overlap"),
+    Cause.INCOMPLETE: _words("still-queued reassembly-failed", "fragment"),
     Cause.SOCKET_REFUSES: _words("unacceptable", "flags"),
 }
 

@@ -280,7 +280,7 @@ CAUSES: dict[str, Cause] = {
         bad_ip_checksum, 253, "server", D.BAD_CHECKSUM, "kernel", D.BAD_CHECKSUM,
     ),
     "udp checksum": Cause(
-        bad_udp_checksum, 17, "server", D.BAD_CHECKSUM, "kernel", D.UNKNOWN, arrived=1,
+        bad_udp_checksum, 17, "server", D.BAD_CHECKSUM, "kernel", D.BAD_CHECKSUM, arrived=1,
     ),
     "socket full": Cause(
         full_socket, 17, "server", D.SOCKET_FULL, "kernel", D.UNKNOWN, number=39, arrived=1,
