@@ -109,7 +109,7 @@ def _quote(node: str, packet: View) -> _Quote:
         packet.source,
         packet.destination,
         packet.protocol,
-        packet.identification if packet.version == 4 else 0,
+        packet.identification,
         packet.fragment_offset,
         packet.transport[:8],
     )

@@ -72,6 +72,8 @@ class View(NamedTuple):
     header_length: int = 0
     options_length: int = 0
     """Octets of IPv4 options."""
+    extensions_length: int = 0
+    """Octets of IPv6 extension headers."""
 
     @property
     def is_fragment(self) -> bool:
@@ -201,7 +203,7 @@ def _ipv6(octets: bytes) -> View:
         6, octets[8:24], octets[24:40], protocol, key, length, start, *ports,
         octets[7], first >> 20 & 0xFF,
         fragment.identification if fragment else first & 0xFFFFF, True,
-        piece, fragment.more if fragment else False, *tcp_fields,
+        piece, fragment.more if fragment else False, *tcp_fields, 0, offset - ipv6.HEADER_LENGTH,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from tests.oracle.path import Path
 from tests.oracle.sample import Draw, Question, Sample, kind
 from tests.oracle.traffic import reached
 from tests.oracle.truth import Cause, End, Truth
-from tests.oracle.witness import Door, Witness, accepted, counter, error, received, steady
+from tests.oracle.witness import Door, Witness, accepted, counter, error, received, rule, steady
 
 TCP, UDP, FRAGMENT, DESTINATION_OPTIONS = 6, 17, 44, 60
 FIN, SYN, RST = 1, 2, 4
@@ -252,6 +252,26 @@ def option(draw: Draw) -> Sample:
     if number != 0x5E:
         witnesses.append(error(4, 2, target))
     return Sample(path, [_question(path, octets, End(path.receiver, Cause.OPTION), witnesses)])
+
+
+@kind("rule that meets extension headers", copies=False)
+def rule_and_extensions(draw: Draw) -> Sample:
+    """Whole, or the first fragment: nft finds the port behind the extension headers."""
+    path = draw.path(shortest=2)
+    source, target, port = path.source(6), path.target(6), draw.rng.randrange(1000, 30000)
+    router = draw.rng.choice(path.routers)
+    text = f"drop udp/{port}"
+    path.forms[router]["firewall"] = {"rules": [text]}
+    if draw.rng.random() < 0.5:
+        options = bytes((UDP, 0, 1, 4, 0, 0, 0, 0))
+        octets = _ip(source, target, DESTINATION_OPTIONS, options + _udp(source, target, port, 40))
+    else:
+        datagram, cuts, ident = _to_be_fragmented(draw, path, 6, port)
+        octets = _piece(source, target, datagram, 0, cuts[0], ident)
+    witnesses = [rule(router, text), *reached(path, router), received(0)]
+    question = _question(path, octets, End(router, Cause.RULE, text), witnesses)
+    question.doors = [Door(path.receiver, "udp", 6, port)]
+    return Sample(path, [question])
 
 
 @kind("martian source", copies=False)

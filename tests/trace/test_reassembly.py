@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +38,7 @@ def track(packet: bytes, number: int) -> Track:
 
 def pieces(cuts: list[int]) -> list[bytes]:
     places = [0, *sorted(cuts), len(BODY)]
-    return [piece(a, b) for a, b in zip(places, places[1:], strict=False)]
+    return [piece(a, b) for a, b in itertools.pairwise(places)]
 
 
 def collected(packets: list[bytes]) -> list[Datagram]:
