@@ -212,6 +212,34 @@ class RefusingRoute(NamedTuple):
         )
 
 
+class RunningRoute(NamedTuple):
+    """A route as the kernel has it: ``kind`` as in ip-route(8), the least ``metric`` goes first.
+
+    ``hops`` are (gateway, interface), none for a route that refuses; ``source`` is the address
+    that packets get by it, if it names one.
+    """
+
+    destination: bytes
+    length: int
+    kind: str
+    hops: tuple[tuple[bytes, str], ...]
+    metric: int = 0
+    table: int = 254
+    source: bytes = b""
+
+
+class NodeState(NamedTuple):
+    """A node as it runs: what a plan does not know.
+
+    ``down`` are the interfaces that carry nothing. ``flows`` are the entries of conntrack: both
+    directions, and the IPS_ bits of its status.
+    """
+
+    down: frozenset[str]
+    routes: tuple[RunningRoute, ...]
+    flows: tuple[tuple[Flow, Flow, int], ...] = ()
+
+
 class Interface(NamedTuple):
     """An interface of a node. ``peer`` is the interface at the other end of its wire.
 

@@ -63,7 +63,7 @@ class LinkBoxes:
         """The packet as it leaves the wire, or its end there."""
         if self._foreign:
             return _unknown(f"the model does not run {self._foreign}, a box of the author's own")
-        if not packet.dont_fragment:
+        if packet.is_fragment:
             return _unknown("the model does not know what the boxes make of its fragments")
         if self._line is None or not self.is_fresh:
             self._line = line(self._described)

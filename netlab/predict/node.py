@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING
 
-from netlab.nft import evaluate
+from netlab.nft import ruleset
 from netlab.plan import inline
 from netlab.plan.operations import (
     AddAddress,
@@ -23,13 +23,23 @@ from netlab.plan.operations import (
 from netlab.predict.link_boxes import LinkBoxes
 from netlab.predict.routes import Routes
 from netlab.wire.address import packed
+from netlab.wire.view import ICMP, ICMPV6, TCP, UDP, WITH_PORTS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netlab.capture.evidence import NodeState
     from netlab.plan.operations import Plan
     from netlab.wire.view import View
 
 _RP_FILTER = re.compile(r"net\.ipv4\.conf\.([^.]+)\.rp_filter")
 _FORWARDING = re.compile(r"net\.ipv4\.conf\.([^.]+)\.forwarding")
+
+SEEN_REPLY = 1 << 1
+"""IPS_SEEN_REPLY of include/uapi/linux/netfilter/nf_conntrack_common.h."""
+
+NUMBERED = WITH_PORTS | {ICMP, ICMPV6, TCP, UDP}
+"""Protocols whose flows have ports or identifiers, which a NAT may change."""
 
 
 class ConntrackEntry:
@@ -44,9 +54,9 @@ class ConntrackEntry:
         self.replied: bool | None = False
         """``None`` where it is not known whether somebody answered."""
 
-    def tracked(self, *, is_reply: bool) -> evaluate.Tracked:
+    def tracked(self, *, is_reply: bool) -> ruleset.Tracked:
         """What rules see of it."""
-        return evaluate.Tracked(
+        return ruleset.Tracked(
             is_reply,
             self.packets,
             self.replied,
@@ -83,6 +93,10 @@ class Node:
         self.routes = Routes()
         self.rp_filter = {"all": 0, "default": 0}
         self.forwards_from: dict[str, bool] = {}
+        self.settings: dict[str, str] = {}
+        """Sysctls that the plan sets, the last value of each."""
+        self.state: NodeState | None = None
+        """What is known of it as it runs."""
         self.mtu: dict[str, int] = {"lo": 65536}
         self.peers: dict[str, tuple[str, str]] = {}
         self.masters: dict[str, str] = {}
@@ -90,12 +104,12 @@ class Node:
         self.neighbours: dict[tuple[str, bytes], str] = {}
         """MAC addresses that are known from the start, by interface and address."""
         self.forwards = {4: kind in ("router", "nat", "stack"), 6: False}
-        self.chains: list[evaluate.Chain] = []
+        self.chains: list[ruleset.Chain] = []
         self.is_clear = True
         self.wire: LinkBoxes | None = None
         self.flows: dict[int, ConntrackEntry] = {}
         """Entries of conntrack, by the number that a prediction gives a flow."""
-        self.memory = evaluate.Memory()
+        self.memory = ruleset.Memory()
 
     @property
     def own(self) -> set[bytes]:
@@ -120,9 +134,77 @@ class Node:
         own = self.rp_filter.get(interface, self.rp_filter["default"])
         return max(self.rp_filter["all"], own)
 
+    def setting(self, key: str, default: str = "0") -> str:
+        """What the plan sets a sysctl to."""
+        return self.settings.get(key, default)
 
-def nodes(plan: Plan, *, is_fresh: bool) -> dict[str, Node]:
-    """The nodes by name; what has counted already in a lab that is not fresh is not known."""
+    def ttl(self, version: int, interface: str) -> int:
+        """What packets start with that are made here."""
+        if version == 4:
+            return int(self.setting("net.ipv4.ip_default_ttl", "64"))
+        by_default = self.setting("net.ipv6.conf.default.hop_limit", "64")
+        return int(self.setting(f"net.ipv6.conf.{interface}.hop_limit", by_default))
+
+    def sends_fragments(self, version: int) -> bool:
+        """Whether what it sends may be cut on the way (``ip_no_pmtu_disc``)."""
+        return version == 4 and self.setting("net.ipv4.ip_no_pmtu_disc") not in ("0", "3")
+
+    def filters_frames(self, version: int) -> bool:
+        """Whether its bridge passes frames through the hooks of IP (br_netfilter)."""
+        name = "iptables" if version == 4 else "ip6tables"
+        return self.setting(f"net.bridge.bridge-nf-call-{name}", "1") != "0"
+
+    def known_flow(self, packet: View) -> ConntrackEntry | None:
+        """The entry that a packet without ports finds in conntrack, if one was read there."""
+        if not self.state or packet.protocol in NUMBERED:
+            return None
+        ends = (packet.source, packet.destination)
+        for original, reply, status in self.state.flows:
+            ways = (original.source, original.destination), (reply.source, reply.destination)
+            if original.protocol != packet.protocol or ends not in ways:
+                continue
+            came = packet._replace(source=original.source, destination=original.destination)
+            entry = ConntrackEntry(came)
+            entry.left = packet._replace(source=reply.destination, destination=reply.source)
+            entry.nat = frozenset(
+                kind
+                for kind, is_so in (
+                    ("snat", original.source != reply.destination),
+                    ("dnat", original.destination != reply.source),
+                )
+                if is_so
+            )
+            entry.is_confirmed, entry.replied = True, bool(status & SEEN_REPLY)
+            return entry
+        return None
+
+    def has_taken(self, entry: ConntrackEntry, left: View) -> bool:
+        """Whether conntrack had another flow whose answers look like this one's, when it was read.
+
+        Then nothing tells the two apart, where there are no ports to change.
+        """
+        if not self.state or left.protocol in NUMBERED:
+            return False
+        back = (left.destination, left.source, left.protocol)
+        came = (entry.came.source, entry.came.destination)
+        return any(
+            (reply.source, reply.destination, reply.protocol) == back
+            and (original.source, original.destination) != came
+            for original, reply, _ in self.state.flows
+        )
+
+    def is_down(self, interface: str) -> bool:
+        """Whether nothing can leave by it, as far as that is known."""
+        return self.state is not None and interface in self.state.down
+
+
+def nodes(
+    plan: Plan, *, is_fresh: bool, state: Mapping[str, NodeState] | None = None
+) -> dict[str, Node]:
+    """The nodes by name; what has counted already in a lab that is not fresh is not known.
+
+    ``state`` is what was read of the nodes as they run.
+    """
     found: dict[str, Node] = {}
     for operation in plan.operations:
         match operation:
@@ -149,12 +231,16 @@ def nodes(plan: Plan, *, is_fresh: bool) -> dict[str, Node]:
             case SetSysctl():
                 _setting(found[operation.node], operation)
             case LoadRules():
-                chains, clear = evaluate.parse(operation.text)
+                chains, clear = ruleset.parse(operation.text)
                 found[operation.node].chains += chains
                 found[operation.node].is_clear &= clear
-                found[operation.node].memory.empty |= evaluate.empty_sets(operation.text)
+                found[operation.node].memory.empty |= ruleset.empty_sets(operation.text)
+                found[operation.node].memory.elements |= ruleset.known_sets(operation.text)
             case StartProgram(module=inline.MODULE):
                 found[operation.node].wire = LinkBoxes(operation.arguments)
+    for name, running in (state or {}).items():
+        found[name].state = running
+        found[name].routes.replace(running.routes)
     if not is_fresh:
         for node in found.values():
             node.doubt()
@@ -163,6 +249,7 @@ def nodes(plan: Plan, *, is_fresh: bool) -> dict[str, Node]:
 
 def _setting(node: Node, operation: SetSysctl) -> None:
     on = operation.value != "0"
+    node.settings[operation.key] = operation.value
     if operation.key in ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"):
         node.forwards[4] = on
     elif operation.key == "net.ipv6.conf.all.forwarding":

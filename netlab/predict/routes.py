@@ -10,7 +10,12 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
+from netlab.wire.address import text
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netlab.capture.evidence import RunningRoute
     from netlab.plan.operations import AddRoute, AddRoutingRule
 
 MAIN, DEFAULT = 254, 253
@@ -26,11 +31,11 @@ class Prefix(NamedTuple):
     length: int
 
     @classmethod
-    def of(cls, text: str) -> Prefix:
+    def of(cls, written: str) -> Prefix:
         """From ``10.0.0.0/24``; an empty text is every address."""
-        if not text:
+        if not written:
             return cls(0, 0, -1)
-        network = ip_network(text)
+        network = ip_network(written)
         return cls(network.version, int(network.network_address), network.prefixlen)
 
     def holds(self, address: bytes) -> bool:
@@ -103,6 +108,20 @@ class Routes:
         metric = o.metric or (IPV6_METRIC if ":" in o.destination else 0)
         route = Route(Prefix.of(o.destination), metric, o.type, hops, o.source)
         self._tables.setdefault(o.table, []).append(route)
+
+    def replace(self, running: Iterable[RunningRoute]) -> None:
+        """The routes as they are, in place of those of the plan."""
+        self._tables.clear()
+        for one in running:
+            prefix = Prefix(
+                4 if len(one.destination) == 4 else 6,
+                int.from_bytes(one.destination, "big"),
+                one.length,
+            )
+            hops = tuple((text(via) if via else "", name) for via, name in one.hops)
+            source = text(one.source) if one.source else ""
+            route = Route(prefix, one.metric, one.kind, hops, source)
+            self._tables.setdefault(one.table, []).append(route)
 
     def add_rule(self, o: AddRoutingRule) -> None:
         """A rule of the plan; a new one comes before those of its priority that there are."""

@@ -1,7 +1,7 @@
 """What the kernel's drop of a packet means, with all that qualifies it.
 
 A reason alone is ambiguous: a refusing route, a clash in conntrack, a link without carrier and a
-neighbour that does not answer are told apart by routes, counters, answers and requests.
+neighbour that does not answer are distinguished by routes, counters, answers and requests.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ MOST_ALIKE = 64
 
 
 LATER = 20
-"""Octets that nft shows of an IPv6 fragment after the first: the start of the IP header, no more."""
+"""Octets that nft shows of an IPv6 fragment after the first: the start of its IP header."""
 
 
 def as_traced(headers: bytes) -> tuple[View | None, Key | None]:

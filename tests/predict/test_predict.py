@@ -9,9 +9,10 @@ import pytest
 
 from netlab.io.probes import Probes, listener
 from netlab.lab.lab import Lab
-from netlab.nft import evaluate
+from netlab.nft import ruleset
 from netlab.plan.build import build
-from netlab.predict.predict import Question, divergence, predict, predictions
+from netlab.predict.divergence import divergence
+from netlab.predict.predict import Question, predict, predictions
 from netlab.topology import load, loads
 from netlab.trace.disposition import Disposition as End
 from netlab.trace.probe_results import probed
@@ -115,7 +116,7 @@ def test_a_prediction_rewrites_as_a_nat_does():
     "text", ['include "more.nft"\n', "flush ruleset\n", "table ip t {\n chain c {\n  drop\n }\n"]
 )
 def test_rules_in_a_form_that_is_not_read_are_not_guessed(text):
-    chains, clear = evaluate.parse(text)
+    chains, clear = ruleset.parse(text)
     assert not clear
     assert chains == []
 

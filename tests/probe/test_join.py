@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from netlab.probe.rows import Hop, Row, Sweep
-from netlab.trace.verdict import CLASH
+from netlab.trace.kernel_reasons import CLASH
 from tests.probe.imagined import imagined, joined, swept
 
 

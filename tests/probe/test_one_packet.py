@@ -13,7 +13,7 @@ from netlab.hdp import endpoint
 from netlab.io.hdp import endpoints as drive
 from netlab.linux import namespaces
 from netlab.probe import sweep as probing
-from netlab.trace import verdict
+from netlab.trace import kernel_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +126,7 @@ def header_errors(netlab: Lab, node: str) -> int:
     return int(dict(zip(names, values, strict=True))["InHdrErrors"])
 
 
-CLASH = f"in home: {verdict.CLASH}"
+CLASH = f"in home: {kernel_reasons.CLASH}"
 """Only a counter knows it where the user sees no drop reasons: then it "probably died"."""
 
 

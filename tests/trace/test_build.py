@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.capture.evidence import Count, Evidence, Frame, Gap, KernelDrop, RuleVerdict
+from netlab.capture.evidence import (
+    Count,
+    Evidence,
+    Frame,
+    Gap,
+    KernelDrop,
+    PacketReport,
+    RuleVerdict,
+)
 from netlab.trace.build import build_traces
 from netlab.trace.disposition import Disposition as End
 from netlab.wire import ipv4, tcp
@@ -403,13 +411,33 @@ drops = st.builds(
 )  # fmt: skip
 
 
-@given(st.lists(frames, max_size=12), st.lists(verdicts, max_size=8), st.lists(drops, max_size=6))
-def test_garbage_never_raises_and_every_packet_gets_an_end(seen, steps, deaths):
-    traces = build_traces(Evidence(PLACES, tuple(seen), tuple(steps), tuple(deaths)))
+octets = st.tuples(INTERFACES, st.binary(max_size=128))
+reports = st.builds(
+    PacketReport, NODES, st.just("1/x"), st.none() | octets,
+    st.sampled_from(("", "delivered", "denied", "nonsense")), st.just(""),
+    st.lists(octets, max_size=3).map(tuple),
+)  # fmt: skip
+
+
+@given(
+    st.lists(frames, max_size=12),
+    st.lists(verdicts, max_size=8),
+    st.lists(drops, max_size=6),
+    st.lists(reports, max_size=4),
+)
+def test_garbage_never_raises_and_every_packet_gets_an_end(seen, steps, deaths, said):
+    # Reports about frames that there are, too.
+    said += [
+        report._replace(node=frame.node, came=(frame.interface, frame.data[:128]))
+        for report, frame in zip(said, seen, strict=False)
+    ]
+    evidence = Evidence(PLACES, tuple(seen), tuple(steps), tuple(deaths), reports=tuple(said))
+    traces = build_traces(evidence)
     claimed = [frame for packet_trace in traces for frame in packet_trace.frames]
     assert len(claimed) == len(set(claimed)), "a frame belongs to one packet"
     assert all(isinstance(packet_trace.disposition, End) for packet_trace in traces)
-    assert traces.to_json()["complete"] is True
+    assert {gap.collector for gap in traces.gaps} <= {"programs"}
+    assert traces.to_json()["complete"] is not bool(traces.gaps)
 
 
 @given(st.data())

@@ -14,9 +14,9 @@ from netlab.topology import shipped
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from netlab.capture.evidence import Evidence
+    from netlab.capture.evidence import Evidence, NodeState
     from netlab.io.probes import Probes
     from netlab.lab.lab import Lab, LabNode
     from netlab.plan.operations import Plan
@@ -116,6 +116,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         count=arguments.count,
         size=arguments.size,
     )
+    state = _state(lab)
     responder = None
     with contextlib.ExitStack() as stack:
         if arguments.listen and other:
@@ -132,7 +133,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     if not arguments.one_way:
         answered = probes.proto in (1, 6, 58) or responder is not None
         results = [_unanswered(lab, result, due=answered) for result in results]
-    predicted = _prediction(lab.plan, node.name, probes, listens=arguments.listen)
+    predicted = _prediction(lab.plan, node.name, probes, state=state, listens=arguments.listen)
     _answer(traces, results, predicted, node.name, probes, as_json=arguments.json)
     return 0 if results[-1].arrived and results[-1].is_answered else 1
 
@@ -212,7 +213,7 @@ def _parting(
     results: Sequence[ProbeResult], predicted: Sequence[PacketTrace]
 ) -> tuple[PacketTrace | None, str]:
     """The first packet that fared otherwise than it was predicted to, and where they part."""
-    from netlab.predict.predict import divergence
+    from netlab.predict.divergence import divergence
 
     for outcome, expected in zip(results, predicted, strict=True):
         seen = outcome.decisive
@@ -238,7 +239,11 @@ def _predict(arguments: argparse.Namespace) -> int:
     port = arguments.dport or PORT
     probes = Probes(address, arguments.proto, port=port, count=arguments.count, size=arguments.size)
     traces = _prediction(
-        lab.plan, source, probes, is_fresh=bool(arguments.file), listens=arguments.listen
+        lab.plan,
+        source,
+        probes,
+        state=None if arguments.file else _state(lab),
+        listens=arguments.listen,
     )
     if arguments.json:
         console.print_json(Traces(traces).to_json())
@@ -247,9 +252,26 @@ def _predict(arguments: argparse.Namespace) -> int:
     return 0 if traces[-1].arrived else 1
 
 
+def _state(lab: Lab) -> dict[str, NodeState]:
+    """What is known of the nodes as they run."""
+    from netlab.capture.state import node_state
+
+    found = {}
+    for node in lab.nodes:
+        with contextlib.suppress(OSError):
+            found[node.name] = node.inside(node_state)
+    return found
+
+
 def _prediction(
-    plan: Plan, source: str, probes: Probes, *, is_fresh: bool = False, listens: bool = False
+    plan: Plan,
+    source: str,
+    probes: Probes,
+    *,
+    state: Mapping[str, NodeState] | None,
+    listens: bool = False,
 ) -> list[PacketTrace]:
+    """What the plan predicts, with the ``state`` of a lab that runs; without one it is fresh."""
     from netlab.predict.predict import Question, predictions
 
     header = {6: 40, 17: 8, 1: 8, 58: 8}.get(probes.proto, 0)
@@ -262,10 +284,10 @@ def _prediction(
         port,
         size,
         packets=probes.count,
-        is_fresh=is_fresh,
+        is_fresh=state is None,
         listens=listens,
     )
-    return list(predictions(plan, question))
+    return list(predictions(plan, question, state))
 
 
 def _expected(traces: Sequence[PacketTrace]) -> list[str]:

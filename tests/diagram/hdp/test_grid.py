@@ -9,7 +9,7 @@ import pytest
 
 from netlab.diagram.hdp import grid
 from netlab.probe.rows import OUTCOMES, Row
-from netlab.trace.verdict import CLASH
+from netlab.trace.kernel_reasons import CLASH
 from tests.probe.imagined import swept
 
 if TYPE_CHECKING:
