@@ -24,52 +24,138 @@ WIDTH = 96
 def verify(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab verify``."""
     parser.epilog = (
-        "Each NAT and middlebox is built once more, alone, and probed from its ends. With\n"
-        "--together the whole lab is built too, and NATs one behind the other are probed from a\n"
-        "host and servers of the lab; of a lab that runs only that is done.\n"
-        "Exit code 1 if one is not what the file says.\n\n"
+        "The file's lab is built, without its programs, and everything declared in it is\n"
+        "probed from its ends: each NAT, middlebox, link, firewall and static forward, in its\n"
+        "place. Of a lab that runs nothing is changed. What each word means is data, with its\n"
+        "source.\n"
+        "With --together NATs one behind the other are probed too, from hosts of the lab.\n"
+        "Exit code 1 if something is otherwise than declared, 3 if something declared was not\n"
+        "measured.\n\n"
         "examples:\n"
         "  netlab verify topologies/nat-behaviours.yaml\n"
         "  netlab verify --together topologies/carrier-grade.yaml\n"
-        "  netlab verify carrier-grade                       # a lab that runs"
+        "  netlab verify --allow-unmeasured carrier-grade    # a lab that runs\n"
+        "  netlab verify --sabotage topologies/nat.yaml"
     )
     parser.add_argument(
         "target", metavar="FILE|LAB", help="a topology file, one that ships, or a running lab"
     )
     parser.add_argument("--together", action="store_true", help="probe the lab as a whole, too")
+    parser.add_argument(
+        "--allow-unmeasured",
+        action="store_true",
+        help="exit with 0 although something declared was not measured",
+    )
+    parser.add_argument(
+        "--sabotage",
+        action="store_true",
+        help="test the test: switch off or move each declared behaviour behind the lab's back, "
+        "one at a time, and see whether it is noticed",
+    )
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
     parser.set_defaults(run=_verify)
 
 
+NOT_MEASURED = 3
+"""Exit code where something declared was not measured."""
+
+
 def _verify(arguments: argparse.Namespace) -> int:
+    if arguments.sabotage:
+        return _sabotage(arguments)
     checks = _checks(arguments)
-    good = all(check.ok for check in checks)
+    wrong = sum(c.is_otherwise for c in checks)
+    unmeasured = 0 if arguments.allow_unmeasured else sum(bool(c.why) for c in checks)
+    code = 1 if wrong else NOT_MEASURED if unmeasured else 0
     if arguments.json:
-        found = [
-            {
-                "node": c.node,
-                "property": c.name,
-                "declared": c.declared,
-                "measured": c.measured,
-                "ok": c.ok,
-            }
-            for c in checks
-        ]
-        console.print_json({"ok": good, "checks": found})
-        return 0 if good else 1
+        console.print_json({"ok": not code, "checks": [as_json(c) for c in checks]})
+        return code
     if not checks:
-        print(f"{arguments.target}: no NAT and no middlebox")
+        print(f"{arguments.target}: nothing that it declares could be otherwise")
         return 0
-    rows = [("", "WHERE", "PROPERTY", "DECLARED", "MEASURED")]
+    rows = [("", "WHERE", "PROPERTY", "DECLARED", "MEASURED", "HOW")]
     rows += [
-        ("ok" if c.ok else "NO", c.node, c.name, _shown(c.declared), _shown(c.measured))
+        (
+            "ok" if c.ok else "-" if c.why else "NO",
+            c.node,
+            c.name,
+            _shown(c.declared),
+            c.verdict if c.why else _shown(c.measured),
+            c.how,
+        )
         for c in checks
     ]
     print(console.columns(rows))
-    wrong = sum(not c.ok for c in checks)
-    print(f"{len(checks)} checks, {wrong} of them not as declared" if wrong else
-          f"{len(checks)} checks, all as declared")  # fmt: skip
-    return 0 if good else 1
+    print(_summary(checks))
+    return code
+
+
+def _sabotage(arguments: argparse.Namespace) -> int:
+    from netlab.topology import load
+    from netlab.verify.sabotage import sabotage
+
+    if _is_lab(arguments.target):
+        message = f"--sabotage is for a file: {arguments.target} is a lab, and others may use it"
+        hint = "name its topology file: a lab of its own is built from it"
+        raise InputError(Diagnostic("E302", message, hint=hint))
+    report = sabotage(load(shipped.find(arguments.target)))
+    if arguments.json:
+        found = [
+            {
+                "what": r.what,
+                "where": r.where,
+                "noticed": r.noticed,
+                "row": as_json(r.row) if r.row else {},
+            }
+            for r in report.results
+        ]
+        alarms = len(report.alarms)
+        console.print_json({"ok": report.ok, "sabotages": found, "false_alarms": alarms})
+        return 0 if report.ok else 1
+    if not report.results:
+        print(f"{arguments.target}: declares nothing that could be sabotaged")
+        return 0
+    rows = [("", "WHERE", "SABOTAGE", "NOTICED BY", "MEASURED")]
+    rows += [
+        ("ok", r.where, r.what, r.row.name, _shown(r.row.measured))
+        if r.row
+        else ("NO", r.where, r.what, "no row", "")
+        for r in report.results
+    ]
+    print(console.columns(rows))
+    for row in report.alarms:
+        print(f"false alarm: {row.node}: {row.name}: {_shown(row.measured)}")
+    missed = sum(not r.noticed for r in report.results)
+    print(
+        f"{len(report.results)} sabotages, "
+        + (f"{missed} of them not noticed" if missed else "all noticed")
+        + f"; {len(report.alarms)} false alarms"
+    )
+    return 0 if report.ok else 1
+
+
+def _summary(checks: list[Check]) -> str:
+    wrong = sum(c.is_otherwise for c in checks)
+    left = sum(bool(c.why) for c in checks)
+    said = f"{len(checks)} checks, " + (
+        f"{wrong} of them not as declared" if wrong else "all as declared"
+        if not left else "none otherwise than declared"
+    )  # fmt: skip
+    return said + (f", {left} not measured" if left else "")
+
+
+def as_json(check: Check) -> dict[str, Any]:
+    """A row for programs."""
+    return {
+        "node": check.node,
+        "property": check.name,
+        "declared": check.declared,
+        "measured": check.measured,
+        "how": check.how,
+        "verdict": check.verdict,
+        "source": check.source,
+        "ok": check.ok,
+    }
 
 
 def _checks(arguments: argparse.Namespace) -> list[Check]:

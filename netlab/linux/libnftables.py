@@ -76,7 +76,10 @@ def age(seconds: int, protocol: int | None = None) -> tuple[int, int]:
                 older += 1
                 gone += not left
                 if left:
-                    aged = {"elem": timed | {"expires": left}}
+                    # A rule that updates an element moves its end, beyond its timeout too; nft
+                    # takes an element back only if its end lies within.
+                    timeout = max(timed.get("timeout", 0), left)
+                    aged = {"elem": timed | {"timeout": timeout, "expires": left}}
                     again = [[aged, *value]] if value else [aged]
                     commands.append({"add": {"element": at | {"elem": again}}})
     if commands:

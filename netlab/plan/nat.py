@@ -241,7 +241,12 @@ class _Rules:
         if self.remembers:
             kept("map", "mapping", f"{key}{self.remote_type} : {endpoint}")
         if self.owns:
-            kept("set", "bindings", f"{key} . {endpoint}{self.remote_type}")
+            if self.remote:
+                # nft can list keys of five parts, no more, so the protocol is in the set's name.
+                for protocol in (UDP, TCP):
+                    kept("set", self.bindings(protocol), f"{endpoint} . {endpoint} . {ADDRESS}")
+            else:
+                kept("set", "bindings", f"{key} . {endpoint}")
             kept("set", "occupied", key)
         if self.keeps:
             kept("set", "taken", f"{PROTOCOL} . {PORT}")
@@ -349,12 +354,14 @@ class _Rules:
             # Linux lets two mappings share a port while their destinations differ; RFC 4787 REQ-3
             # forbids it. A port range that is used up shows here.
             flow = OUTBOUND
-            self.rule(
-                "record",
-                f"{first} {MAPPED} {flow.outside} {self.at('occupied')}"
-                f" {self.binding(flow)} != {self.at('bindings')} counter drop",
-                "no port left",
-            )
+            for which, protocol in ((UDP, UDP), (TCP, TCP)) if self.remote else ((MAPPED, UDP),):
+                match = which if which == MAPPED else f"meta l4proto {which}"
+                self.rule(
+                    "record",
+                    f"{first} {match} {flow.outside} {self.at('occupied')}"
+                    f" {self.binding(flow)} != {self.at(self.bindings(protocol))} counter drop",
+                    "no port left",
+                )
         self.remember(first, OUTBOUND, "outbound")
         # RFC 4787 REQ-6: what goes out refreshes, in a flow that began outside too.
         self.remember(f"{self.leaving} ct direction reply ct status dnat", INBOUND, "outbound")
@@ -374,7 +381,7 @@ class _Rules:
         # state, and the time that it gives shows it; before it is confirmed it has none yet.
         opening = f"ct expiration <= {transitory}s"
         for which, seconds in (
-            (str(UDP), times.udp),
+            (f"{UDP}", times.udp),
             (f"{TCP} ct status & confirmed == 0", transitory),
             (f"{TCP} ct status & confirmed != 0 {opening}", transitory),
             (
@@ -382,17 +389,23 @@ class _Rules:
                 times.tcp_established,
             ),
         ):
-            updates = " ".join(self.updates(flow, f"timeout {seconds}s"))
+            protocol = int(which.split()[0])
+            updates = " ".join(self.updates(flow, protocol, f"timeout {seconds}s"))
             if updates:
                 self.rule(
                     "record", f"{match} meta l4proto {which} counter {updates}", f"keeps {label}"
                 )
 
-    def binding(self, flow: _Flow) -> str:
-        remote = f" . {flow.remote}" if self.remote else ""
-        return f"{flow.outside} . {flow.inside}{remote}"
+    def bindings(self, protocol: int) -> str:
+        return f"bindings_{protocol}" if self.remote else "bindings"
 
-    def updates(self, flow: _Flow, timeout: str) -> Iterator[str]:
+    def binding(self, flow: _Flow) -> str:
+        if self.remote:
+            outside = flow.outside.replace(" . meta l4proto", "")
+            return f"{outside} . {flow.inside} . {flow.remote}"
+        return f"{flow.outside} . {flow.inside}"
+
+    def updates(self, flow: _Flow, protocol: int, timeout: str) -> Iterator[str]:
         if self.remembers:
             remote = f" . {flow.remote}" if self.remote else ""
             address, _, port = flow.inside.partition(" . ")
@@ -400,7 +413,8 @@ class _Rules:
             target = flow.outside.replace(" . meta l4proto", "")
             yield f"update {self.at('mapping')} {{ {key} {timeout} : {target} }}"
         if self.owns:
-            yield f"update {self.at('bindings')} {{ {self.binding(flow)} {timeout} }}"
+            bindings = self.at(self.bindings(protocol))
+            yield f"update {bindings} {{ {self.binding(flow)} {timeout} }}"
             yield f"update {self.at('occupied')} {{ {flow.outside} {timeout} }}"
         if self.keeps:
             key = flow.outside.partition(" . ")[2]

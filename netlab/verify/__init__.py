@@ -1,51 +1,44 @@
-"""Whether NATs and middleboxes do what the topology says: measured from their ends.
+"""Whether NATs, boxes, links and firewalls do what the topology says, as seen from their ends.
 
-Each NAT and each box is built once more, alone, between hosts of our own, so that nothing else in
-the lab gets in the way and nothing of a running lab is touched. What they do together is asked of
-the whole lab.
+tap, bench, scene     userspace hosts at the interfaces of a node, or at the ends of a link
+crafted, seen         packets as probes, and what of them can be seen
+expected/             what each declared thing shows to its ends: data, from RFCs and studies
+nat_*, box_rows, ...  what is asked of each kind of thing, in its place in the lab
+together              chains of translations, from the lab's own hosts
+sabotage              the test of the test: each behaviour switched off behind the lab's back
+requirements          the table of docs/nat.md
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
+
+from netlab.verify.check import Check
 
 if TYPE_CHECKING:
     from netlab.lab.lab import Lab
     from netlab.topology.model import Topology
 
-
-class Check(NamedTuple):
-    """One property of a node or link: what the topology says and what was measured."""
-
-    node: str
-    name: str
-    declared: Any
-    measured: Any
-
-    @property
-    def ok(self) -> bool:
-        """Whether the two agree."""
-        return bool(self.declared == self.measured)
+__all__ = ["Check", "verify", "verify_running", "verify_together"]
 
 
 def verify(topology: Topology) -> list[Check]:
-    """Measure every NAT and every box, in the topology's order; ``LabError`` if one cannot be."""
-    from netlab.verify.nat import check_nat
-    from netlab.verify.nat64 import check_nat64
-    from netlab.verify.nptv6 import check_nptv6
-    from netlab.verify.path import check_link, check_node
-    from netlab.verify.timeouts import check_timeouts
+    """Build the file's lab and measure everything declared in it, in the topology's order.
 
-    checks: list[Check] = []
-    for node in topology.nodes:
-        checks += check_nat(node)
-        checks += check_timeouts(node)
-        checks += check_nat64(node)
-        checks += check_nptv6(node)
-        checks += check_node(node)
-    for link in topology.links:
-        checks += check_link(link)
-    return checks
+    What shares its place with other boxes is measured once more alone. ``LabError`` if the lab
+    cannot be built.
+    """
+    from netlab.lab.lab import Lab
+    from netlab.verify.alone import check_alone
+    from netlab.verify.measure import declares, measured, quiet
+    from netlab.verify.probe import one_cpu
+
+    if not declares(topology):
+        return []
+    own = quiet(topology)
+    with one_cpu(), Lab(own, name=f"{topology.name[:40]}-verify") as lab:
+        checks = list(measured(lab, own, own=True))
+    return list(check_alone(topology, checks))
 
 
 def verify_together(topology: Topology) -> list[Check]:
@@ -61,8 +54,21 @@ def verify_together(topology: Topology) -> list[Check]:
 
 
 def verify_running(lab: Lab) -> list[Check]:
-    """The same of a lab that runs, with the settings that it has now."""
+    """The same of a lab that runs, with the settings that it has now; nothing in it is changed.
+
+    Its NATs get new flows, from hosts that are not the lab's.
+    """
+    import time
+
     from netlab.lab.reconfigure import topology_now
+    from netlab.verify.bench import begin_ports_at
+    from netlab.verify.measure import measured
+    from netlab.verify.probe import one_cpu
     from netlab.verify.together import check_together
 
-    return list(check_together(lab, topology_now(lab), is_fresh=False))
+    topology = topology_now(lab)
+    begin_ports_at(time.monotonic_ns() // 20_000_000)
+    with one_cpu():
+        checks = list(measured(lab, topology, own=False))
+        checks += check_together(lab, topology, is_fresh=False)
+    return checks

@@ -1,4 +1,4 @@
-"""A NAT alone: what it is declared to be, what it does.
+"""A NAT alone, asked by sockets: for the table of requirements and for NAT64.
 
 ::
 
@@ -20,13 +20,13 @@ from netlab.lab.lab import Lab
 from netlab.topology import loads
 from netlab.topology.model import Masquerade, Nat64
 from netlab.topology.nat import Translator, blocks
-from netlab.verify import Check, allocation
+from netlab.verify import allocation
 from netlab.verify.probe import Probe, answer, drain, one_cpu
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from netlab.topology.model import Node, Topology
+    from netlab.topology.model import Topology
 
 A, B, INSIDE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 MANY, ONE = "10.0.0.111", "10.0.0.112"
@@ -55,21 +55,6 @@ FEW = 100
 
 SILENCE = 0.5
 """Seconds without an answer that count as none."""
-
-
-def check_nat(node: Node) -> Iterator[Check]:
-    """All properties of all NATs of a node."""
-    for nat in node.nat:
-        if isinstance(nat, Masquerade):
-            measured = measure(nat)
-            declared = stock()
-        elif isinstance(nat, Translator):
-            measured = measure(nat)
-            declared = declaration(nat)
-        else:
-            continue
-        for name, value in declared.items():
-            yield Check(node.name, name, value, measured[name])
 
 
 def declaration(nat: Translator) -> dict[str, Any]:

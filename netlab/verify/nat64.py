@@ -62,13 +62,13 @@ _IPV6_MTU_DISCOVER, _IPV6_PMTUDISC_DO, _IPV6_MTU = 23, 2, 24  # linux/in6.h
 LONGEST = 4000
 
 
-def check_nat64(node: Node) -> Iterator[Check]:
+def check_nat64(node: Node, tamper: Callable[[Lab], object] | None = None) -> Iterator[Check]:
     """The translator of a node, behind the first of the node's NATs."""
     between = next((n for n in node.nat if isinstance(n, Nat64)), None)
     nat = next((n for n in node.nat if isinstance(n, (Masquerade, Translator))), None)
     if between is None or nat is None:
         return
-    measured = measure(nat, between)
+    measured = measure(nat, between, tamper)
     for name, value in declared(nat).items():
         yield Check(node.name, f"nat64 {name}", value, measured[name])
 
@@ -89,12 +89,18 @@ def declared(nat: Masquerade | Translator) -> dict[str, Any]:
     }
 
 
-def measure(nat: Masquerade | Translator, between: Nat64) -> dict[str, Any]:
+def measure(
+    nat: Masquerade | Translator,
+    between: Nat64,
+    tamper: Callable[[Lab], object] | None = None,
+) -> dict[str, Any]:
     """Build the two alone and ask them everything."""
     text = LAB.format(prefix=between.prefix, lan=LAN_MTU, wan=WAN_MTU)
     measured: dict[str, Any] = {}
     with one_cpu(), Lab(alone(nat, text)) as lab:
         lab["server"].run(["ip", "address", "add", f"{OTHER}/24", "dev", "eth0"], check=True)
+        if tamper:
+            tamper(lab)
         for name, ask in _PROBES.items():
             with Probe(lab) as probe:
                 measured[name] = answer(ask, _Ends(probe, between))

@@ -45,16 +45,16 @@ WANS = (IPv6Network("3fff:ff::/64"), IPv6Network("2001:db8:ffff:ffff::/64"))
 """Subnets for examples (RFC 9637, RFC 3849), of which one is not the NAT's own."""
 
 
-def check_nptv6(node: Node) -> Iterator[Check]:
+def check_nptv6(node: Node, tamper: Callable[[Lab], object] | None = None) -> Iterator[Check]:
     """The prefix translation of a node."""
     for nat in node.nat:
         if isinstance(nat, Nptv6):
-            measured = measure(nat)
+            measured = measure(nat, tamper)
             for name, value in dict.fromkeys(_PROBES, True).items():
                 yield Check(node.name, f"nptv6 {name}", value, measured[name])
 
 
-def measure(nat: Nptv6) -> dict[str, Any]:
+def measure(nat: Nptv6, tamper: Callable[[Lab], object] | None = None) -> dict[str, Any]:
     """Build it alone and ask it everything."""
     (block, _), *_ = nat.blocks
     subnet = IPv6Network((int(block.network_address), 64), strict=False)
@@ -63,6 +63,8 @@ def measure(nat: Nptv6) -> dict[str, Any]:
     text = LAB.format(subnet=subnet, inside=nat.inside, outside=nat.outside, wan=wan)
     measured: dict[str, Any] = {}
     with one_cpu(), Lab(loads(text, "verify")) as lab:
+        if tamper:
+            tamper(lab)
         for name, ask in _PROBES.items():
             with Probe(lab) as probe:
                 ends = _Ends(probe, nat, subnet[1], subnet[2], wan[2])

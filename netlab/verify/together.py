@@ -15,7 +15,6 @@ from netlab.topology.model import Masquerade
 from netlab.topology.nat import DEPENDENCES, Translator
 from netlab.verify import Check
 from netlab.verify.nat import SILENCE, declaration, stock
-from netlab.verify.path import COUNT
 from netlab.verify.probe import Probe, answer
 
 if TYPE_CHECKING:
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 
 LONGEST = 64
 """Hops after which a way that has not ended is a loop."""
+
+COUNT = 20
+"""Numbered datagrams, of which a box may keep some."""
 
 BY_PORT = DEPENDENCES[2]
 NOT_BY_PORT = "not by port"
@@ -71,7 +73,7 @@ def chains(topology: Topology) -> list[Chain]:
             ):
                 continue
             boxes = tuple(box for n, _ in way for box in n.middleboxes)
-            key = tuple(name for name, _ in nats)
+            key = tuple(f"{name}:{nat.outside}" for name, nat in nats)
             known = reached.get(key)
             servers = (*(known.servers if known else ()), (server.name, str(address)))[:2]
             reached[key] = Chain(client.name, servers, nats, known.boxes if known else boxes)
@@ -217,8 +219,14 @@ def measure(probe: Probe, chain: Chain) -> dict[str, str]:
     elsewhere = [probe.udp(*other) for other in others]
     client = _client(probe, chain)
     outside = _seen(client, known)
-    let_in = [_comes(each, outside, client) for each in (other_port, *elsewhere)]
     same = [_seen(client, each) == outside for each in (other_port, *elsewhere)]
+    # What was sent to may answer: the filter is asked of a mapping that knows one endpoint only.
+    client = _client(probe, chain)
+    outside = _seen(client, known)
+    let_in = [_comes(each, outside, client) for each in (other_port, *elsewhere)]
+    known.sendto(b"known", outside)
+    if client.recv(9) != b"known":
+        raise TimeoutError("what the known peer sends does not arrive")
     return {"mapping udp": _class(same), "filtering udp": _class(let_in)}
 
 

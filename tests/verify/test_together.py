@@ -105,7 +105,9 @@ def test_what_stands_in_a_running_lab_is_asked_as_it_is_now(netlab_state, tmp_pa
     path.write_text(file())
     with one_cpu(), Lab(path) as lab:
         reconfigure.change(lab, {"carrier.nat.filtering": "address-dependent"})
-        checks = verify_running(lab)
+        every = verify_running(lab)
+        assert [c for c in every if c.is_otherwise] == []
+        checks = [c for c in every if ">" in c.node]
         assert [(c.declared, c.ok) for c in checks] == [
             ("endpoint-independent", True),
             ("address-dependent", True),
@@ -122,8 +124,9 @@ def test_verify_takes_a_file_or_the_name_of_a_lab(netlab_state, capsys):
     nodes = [c["node"] for c in told["checks"]]
     assert {"nat", "client > nat > server"} <= set(nodes)
     with Lab(CARRIER, name="for-verify"):
-        assert main(["verify", "for-verify"]) == 0
-    assert "4 checks, all as declared" in capsys.readouterr().out
+        assert main(["verify", "for-verify"]) == 3
+        assert "none otherwise than declared, 12 not measured" in capsys.readouterr().out
+        assert main(["verify", "--allow-unmeasured", "for-verify"]) == 0
 
 
 def test_a_lab_that_does_not_run_is_told_of(netlab_state, capsys):

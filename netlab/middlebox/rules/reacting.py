@@ -120,7 +120,14 @@ KINDS = (
         "A SYN to a server that is down is answered all the same; no timestamps are negotiated.",
         (
             Parameter("mss", "integer", "what the box offers", 1460, 88, 65495),
-            Parameter("window-scale", "integer", "what the box offers", 7, 0, 14),
+            Parameter(
+                "window-scale",
+                "integer",
+                "of the server; the client is offered none, as that would need timestamps",
+                7,
+                0,
+                14,
+            ),
             PORTS,
         ),
         rules=syn_proxy,
