@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from netlab.lab import lab as labs
+from netlab.plan.operations import own_variables
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -52,4 +53,4 @@ def _become(target: str, command: list[str]) -> NoReturn:
     lab, node = labs.find_node(target)
     rootless.join(lab)
     summary = next(n for n in labs.plan_of(lab).nodes if n.name == node)
-    enter.execute(lab, node, command, dict(summary.environment))
+    enter.execute(lab, node, command, own_variables(summary.environment))

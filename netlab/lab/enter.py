@@ -18,7 +18,7 @@ from netlab.linux import namespaces
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from netlab.lab.record import Lab
 
@@ -67,9 +67,13 @@ INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ
 """What programs of a topology get of the environment of ``netlab up``, besides ``LC_*``."""
 
 
-def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+def inherited(
+    environment: Mapping[str, str], more: Collection[str] = frozenset()
+) -> dict[str, str]:
     """The part of an environment that programs get which outlive who started them."""
-    return {k: v for k, v in environment.items() if k in INHERITED or k.startswith("LC_")}
+    return {
+        k: v for k, v in environment.items() if k in INHERITED or k.startswith("LC_") or k in more
+    }
 
 
 def variables(

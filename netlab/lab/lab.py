@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from netlab.errors import Diagnostic, InputError, LabError
 from netlab.plan import codec
-from netlab.plan.operations import Plan, StartProgram
+from netlab.plan.operations import Plan, StartProgram, own_variables
 
 if TYPE_CHECKING:
     import subprocess
@@ -216,24 +216,21 @@ class LabNode:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end and keep what it prints.
 
-        After ``timeout`` seconds the command and all that it started are killed, and
-        ``subprocess.TimeoutExpired`` carries what it printed. With ``check`` an exit code other
-        than 0 raises ``subprocess.CalledProcessError``.
+        What it leaves behind is not waited for; that ends with the lab. After ``timeout`` seconds
+        the command and all that it started are killed, and ``subprocess.TimeoutExpired`` carries
+        what it printed. With ``check`` an exit code other than 0 raises
+        ``subprocess.CalledProcessError``.
         """
-        import signal
         import subprocess
 
-        pipe = subprocess.PIPE
-        stdin = subprocess.DEVNULL if input is None else pipe
-        process = self.popen(argv, env=env, stdin=stdin, stdout=pipe, stderr=pipe, text=True)
-        with process:
-            try:
-                output, errors = process.communicate(input, timeout)
-            except BaseException:
-                # The command leads a session of its own, so its children go with it.
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
-        ran = subprocess.CompletedProcess(list(argv), process.returncode, output, errors)
+        from netlab.lab import to_end
+
+        output, errors, code = to_end.run(
+            lambda **files: self.popen(argv, env=env, text=True, **files), input, timeout
+        )
+        if code is None:
+            raise subprocess.TimeoutExpired(list(argv), timeout, output, errors)
+        ran = subprocess.CompletedProcess(list(argv), code, output, errors)
         if check:
             ran.check_returncode()
         return ran
@@ -247,7 +244,7 @@ class LabNode:
         """
         from netlab.lab import enter
 
-        extra = {**dict(self.summary.environment), **(env or {})}
+        extra = {**own_variables(self.summary.environment), **(env or {})}
         return enter.spawn(self.lab.running, self.name, argv, extra, **options)
 
     def inside(self, action: Callable[[], T], /) -> T:

@@ -14,9 +14,10 @@ import time
 from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, LabError
-from netlab.lab import enter, processes
+from netlab.lab import enter, patterns, processes
 from netlab.linux import descriptors, namespaces, sock_diag
 from netlab.plan.commands import command_line
+from netlab.plan.operations import inherited_variables, own_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,10 @@ LONGEST_PAUSE = 0.02
 """Seconds between two looks at what cannot be waited for: a listening port, a log."""
 
 _LOG_TAIL = 2000
+
+_PART = 1 << 20
+_OVERLAP = 1 << 16
+"""Octets of a log that are searched at a time, and those that are searched with the next, too."""
 
 
 class Program:
@@ -78,8 +83,9 @@ def start(lab: Lab, operation: StartProgram) -> Program:
     path = lab.log(node, name)
     argv = command_line(operation, [sys.executable])
     own = {"NETLAB_PROGRAM": name} | ({"PYTHONPATH": HOME} if operation.module else {})
-    extra = {**dict(operation.environment), **own}
-    environment = enter.variables(lab, node, extra, enter.inherited(os.environ))
+    extra = {**own_variables(operation.environment), **own}
+    more = inherited_variables(operation.environment)
+    environment = enter.variables(lab, node, extra, enter.inherited(os.environ, more))
 
     def spawn() -> int:
         enter.enter(lab, node, name)
@@ -140,14 +146,18 @@ def wait_ready(
     kind, _, detail = ready.partition(" ")
     if not kind:
         return
-    is_ready = _CONDITIONS[kind]
     deadline = time.monotonic() + timeout
+    is_ready = _condition(kind, detail, program, deadline)
     pause = SHORTEST_PAUSE
     while not stopped():
         # The exit is looked at first: what the program did before it ended still counts.
         code = program.poll()
-        if is_ready(lab, program, detail):
-            return
+        try:
+            if is_ready(lab):
+                return
+        except patterns.TookTooLong:
+            what = f"was not ready after {timeout:g} s, and its log took too long to search"
+            raise _not_ready(program, what, ready) from None
         if code is not None and not (code == 0 and _left_a_daemon(lab, program)):
             raise _not_ready(program, f"ended with exit code {code} before it was ready", ready)
         if time.monotonic() >= deadline:
@@ -164,29 +174,58 @@ def _left_a_daemon(lab: Lab, program: Program) -> bool:
 
 def _not_ready(program: Program, what: str, ready: str) -> LabError:
     with open(program.log, "rb") as stream:
-        text = stream.read().decode(errors="replace")[-_LOG_TAIL:].strip()
+        stream.seek(max(os.fstat(stream.fileno()).st_size - 4 * _LOG_TAIL, 0))
+        text = stream.read(8 * _LOG_TAIL).decode(errors="replace")[-_LOG_TAIL:].strip()
     message = f"program {program.name} in {program.node} {what} ({ready})"
     if text:
         message += "\n  it printed:\n" + "\n".join(f"    {line}" for line in text.splitlines())
     return LabError(Diagnostic("E410", message))
 
 
-def _exited(_: Lab, program: Program, code: str) -> bool:
-    return program.returncode == int(code)
+def _condition(kind: str, detail: str, program: Program, deadline: float) -> Callable[[Lab], bool]:
+    """What is looked at, again and again, until it is true."""
+    match kind:
+        case "exit":
+            return lambda _: program.returncode == int(detail)
+        case "log":
+            searched = _Log(program.log, detail, deadline)
+            return lambda _: searched.matches()
+        case "port":
+            protocol, port = detail.split()
+            return lambda lab: namespaces.inside(
+                lab.namespace(program.node), lambda: sock_diag.is_open(protocol, int(port))
+            )
+    raise AssertionError(kind)
 
 
-def _logged(_: Lab, program: Program, pattern: str) -> bool:
-    import re
+class _Log:
+    """A log in which a pattern is looked for; each part of it is read once.
 
-    with open(program.log, encoding="utf-8", errors="replace") as stream:
-        return re.search(pattern, stream.read(), re.MULTILINE) is not None
+    A match may span lines, of ``_OVERLAP`` octets together.
+    """
 
+    def __init__(self, path: str, pattern: str, deadline: float) -> None:
+        self._path = path
+        self._pattern = pattern
+        self._deadline = deadline
+        self._read = 0
+        self._tail = b""
 
-def _listening(lab: Lab, program: Program, endpoint: str) -> bool:
-    protocol, port = endpoint.split()
-    return namespaces.inside(
-        lab.namespace(program.node), lambda: sock_diag.is_open(protocol, int(port))
-    )
-
-
-_CONDITIONS = {"exit": _exited, "log": _logged, "port": _listening}
+    def matches(self) -> bool:
+        """Whether it is there by now."""
+        while True:
+            with open(self._path, "rb") as stream:
+                stream.seek(self._read)
+                more = stream.read(_PART)
+            if not more and self._read:
+                return False
+            self._read += len(more)
+            text = self._tail + more
+            # From the start of a line on, or `^` would match where there is none.
+            start = max(len(text) - _OVERLAP, 0)
+            self._tail = text[text.find(b"\n", start) + 1 if start else 0 :]
+            left = self._deadline - time.monotonic() + LONGEST_PAUSE
+            if patterns.found(self._pattern, text.decode(errors="replace"), left):
+                return True
+            if len(more) < _PART:
+                return False

@@ -9,6 +9,7 @@ They are NamedTuples, not dataclasses: a stored plan is read back without import
 postponed, since a NamedTuple compiles each one that is a string.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 
@@ -183,6 +184,20 @@ class WriteFile(NamedTuple):
     path: str
     content: str
     reason: str = ""
+
+
+INHERIT = "inherit"
+"""Not a variable: those that its value names are inherited from who starts the lab."""
+
+
+def own_variables(environment: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The variables that the topology itself sets."""
+    return {name: value for name, value in environment if name != INHERIT}
+
+
+def inherited_variables(environment: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The variables that are inherited besides those that always are."""
+    return frozenset(w for name, value in environment if name == INHERIT for w in value.split())
 
 
 class StartProgram(NamedTuple):

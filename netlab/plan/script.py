@@ -139,7 +139,7 @@ def _shown(plan: op.Plan, node: str) -> list[str]:
 
 def _program(plan: op.Plan, start: op.StartProgram, python: Sequence[str]) -> Iterator[str]:
     namespace = _namespace(plan, start.node)
-    environment = [f"{key}={value}" for key, value in start.environment]
+    environment = [f"{key}={value}" for key, value in op.own_variables(start.environment).items()]
     argv = command_line(start, python)
     if environment:
         argv = ["env", *environment, *argv]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from netlab.errors import Diagnostic, LabError, Unavailable
+from netlab.lab import patterns, to_end
 from netlab.scenario import model, packets
 from netlab.scenario.call import UNAVAILABLE
 from netlab.scenario.judge import Observation, rows_of
@@ -156,20 +156,15 @@ class Performer:
         return Performed(seen._replace(packets=numbered), traces, numbers)
 
     def _run(self, command: model.Command, timeout: float, table: bool) -> Observation:  # noqa: FBT001
-        process = self._popen(command.argv, command.node, stdin=subprocess.PIPE)
-        failure = ""
-        with process:
-            try:
-                output, errors = process.communicate(command.input, timeout)
-            except subprocess.TimeoutExpired:
-                _kill(process)
-                output, errors = process.communicate()
-                failure = f"it did not end within {timeout:g} seconds"
-            except BaseException:
-                _kill(process)
-                raise
+        output, errors, code = to_end.run(
+            lambda **files: self._popen(command.argv, command.node, **files),
+            command.input or "",
+            timeout,
+        )
+        failure = f"it did not end within {timeout:g} seconds" if code is None else ""
         rows = rows_of(output) if table else None
-        return Observation(output, errors, process.returncode, table=rows, failure=failure)
+        exit_code = -signal.SIGKILL if code is None else code
+        return Observation(output, errors, exit_code, table=rows, failure=failure)
 
     def _popen(self, argv: Sequence[str], node: str, **options: Any) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
@@ -196,8 +191,12 @@ class Performer:
             ended = process.poll() is not None
             log.seek(0)
             output = log.read()
-            if re.search(start.ready, output, re.MULTILINE):
-                return Observation(output)
+            try:
+                if patterns.found(start.ready, output, deadline - time.monotonic() + AGAIN):
+                    return Observation(output)
+            except patterns.TookTooLong:
+                failure = f"looking for {start.ready!r} took longer than {timeout:g} seconds"
+                return Observation(output, failure=failure)
             if ended:
                 failure = f"it ended with {process.returncode} before it was ready"
                 return Observation(output, failure=failure)
@@ -210,8 +209,14 @@ class Performer:
         command = model.Command(wait.argv, wait.node)
         while True:
             seen = self._run(command, timeout, table=False)
-            if seen.failure or re.search(wait.until, seen.output, re.MULTILINE):
-                return seen
+            try:
+                if seen.failure or patterns.found(
+                    wait.until, seen.output, deadline - time.monotonic() + AGAIN
+                ):
+                    return seen
+            except patterns.TookTooLong:
+                failure = f"looking for {wait.until!r} took longer than {timeout:g} seconds"
+                return seen._replace(failure=failure)
             if time.monotonic() > deadline:
                 failure = f"condition not met within {timeout:g} seconds: {wait.until}"
                 return seen._replace(failure=failure)

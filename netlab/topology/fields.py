@@ -264,6 +264,19 @@ def nothing_is_empty(value: object) -> object:
     return value
 
 
+def environment(value: object) -> object:
+    """Variables; those that ``inherit`` lists come from who starts the lab."""
+    value = nothing_is_empty(value)
+    if not isinstance(value, dict) or "inherit" not in value:
+        return value
+    listed_names = value["inherit"]
+    names_ = listed_names if isinstance(listed_names, list) else [listed_names]
+    words = [_environment_name(name) for name in names_]
+    if not all(isinstance(word, str) for word in words):
+        raise wrong("E202", "expected names of variables in `inherit`", "inherit: [SSH_AUTH_SOCK]")
+    return {**value, "inherit": " ".join(map(str, words))}
+
+
 def _argv(value: object) -> object:
     """A command: a list of words, or one line split as a shell would, without a shell."""
     if isinstance(value, str) and not isinstance(value, Plain):

@@ -34,6 +34,7 @@ from netlab.topology.fields import (
     SysctlName,
     Text,
     Word,
+    environment,
     listed,
     none_or,
     nothing_is_empty,
@@ -72,7 +73,18 @@ PortRange = Annotated[
 Quantity = Annotated[
     Any, BeforeValidator(plain_value), WithJsonSchema({"type": ["string", "number"]})
 ]
-Environment = Annotated[dict[EnvironmentName, Text], BeforeValidator(nothing_is_empty), NULL]
+Environment = Annotated[
+    dict[EnvironmentName, Text],
+    BeforeValidator(environment),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {"inherit": {"type": ["array", "string"], "items": STRING}},
+            "additionalProperties": {"type": ["string", "number"]},
+        }
+    ),
+    NULL,
+]
 
 
 EndAddresses = Annotated[

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from netlab.topology.source import Tree
 
 
+MOST_PORTS = 1023
+"""A port's number has ten bits, and 0 is none (BR_PORT_BITS, net/bridge/br_private.h)."""
+
+
 def mentions(tree: Mapping) -> Counter[str]:
     """How many ends of links each name has in the file, whatever else is wrong with them."""
     links, nodes = (tree.entries.get(key, (None, None))[1] for key in ("links", "nodes"))
@@ -74,6 +78,14 @@ def wire(builder: TopologyBuilder) -> Wiring:
         wiring.links[index] = ends
         for each in ends:
             wiring.by_node[each.node].append(each)
+    for name, ports in wiring.by_node.items():
+        if form.nodes[name].kind == "bridge" and len(ports) > MOST_PORTS:
+            problems.add(
+                "E205",
+                f"bridge `{name}` has {len(ports)} ports; Linux allows {MOST_PORTS}",
+                builder.at("nodes", name),
+                "join several bridges by links",
+            )
     _give_macs(builder, wiring)
     _find_segments(builder, wiring)
     return wiring

@@ -189,6 +189,31 @@ def test_programs_wait_and_end_with_the_run(write):
     assert play(read(write(steps))).passed
 
 
+def test_a_command_ends_although_what_it_left_goes_on(write):
+    """With pipes the step took as long as whatever held their other end."""
+    left = "setsid sleep 98 & setsid sleep 97 >&2 & echo started"
+    steps = f"  - {{run: [sh, -c, '{left}'], in: a, timeout: 30, expect: {{output: ^started$}}}}\n"
+    run = play(read(write(steps)))
+    assert run.passed, run.verdicts
+
+
+def test_a_command_that_takes_too_long_ends_in_time_with_all_that_it_left(write):
+    left = "setsid sleep 96 & echo begun; sleep 95"
+    run = play(read(write(f"  - {{run: [sh, -c, '{left}'], in: a, timeout: 1}}\n")))
+    assert "within 1 seconds" in run.verdicts[0].observed
+    assert not run.passed
+
+
+@pytest.mark.parametrize("step", ["start", "wait"])
+def test_a_pattern_that_backtracks_ends_in_time(write, step):
+    text = "a" * 64
+    word = "ready" if step == "start" else "until"
+    what = f"[sh, -c, 'echo {text}!; sleep 94']" if step == "start" else f"[echo, {text}!]"
+    steps = f"  - {{{step}: {what}, {word}: '^(a+)+$', in: a, timeout: 1}}\n"
+    run = play(read(write(steps)))
+    assert "longer than 1 seconds" in run.verdicts[0].observed
+
+
 def test_a_program_that_ends_before_it_is_ready(write):
     run = play(read(write("  - {start: [sh, -c, 'echo no; exit 4'], in: b, ready: up}\n")))
     assert "ended with 4" in run.verdicts[0].observed

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from netlab.errors import InputError
 from netlab.topology import loads
 from netlab.topology.routing import FULL_MESH, SUM_UP
 from tests.topology.test_properties import Forwarding
@@ -65,3 +66,12 @@ def test_a_lan_outgrows_a_24_and_the_full_mesh():
     ]
     assert len(topology.node("r").neighbours) == 1000
     assert len(loads(lan(FULL_MESH - 1)).node("h0").neighbours) == FULL_MESH - 1
+
+
+def test_a_bridge_has_as_many_ports_as_linux_allows():
+    assert len(loads(lan(1022)).nodes) == 1024
+    with pytest.raises(InputError) as failed:
+        loads(lan(1023))
+    [problem] = failed.value.diagnostics
+    assert problem.code == "E205"
+    assert "1024 ports; Linux allows 1023" in problem.message
