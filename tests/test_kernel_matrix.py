@@ -2,12 +2,12 @@
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from netlab.scenario import bundled
+from tests.helpers.waiting import wait_for
 
 VM = Path(__file__).parents[1] / "scripts" / "vm"
 
@@ -62,10 +62,7 @@ def test_a_job_ends_with_its_time_and_all_that_it_started(vm, tmp_path, monkeypa
     record = guest.run({"name": "a", "command": command, "timeout": 1}, None)
     assert record["exit"] is None
     started = Path("/proc", record["out"].strip(), "stat")
-    deadline = time.monotonic() + 10
-    while started.exists() and ") Z " not in started.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: not started.exists() or ") Z " in started.read_text())
 
 
 def outcome(name: str, digest: str, code: int = 0) -> str:

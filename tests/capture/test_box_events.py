@@ -14,7 +14,7 @@ from netlab.lab.lab import Lab
 from netlab.lab.reconfigure import impair, wire_state
 from netlab.linux import namespaces
 from netlab.topology import loads
-from tests.middlebox.path import until
+from tests.helpers.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def test_a_program_that_dies_meanwhile_is_a_gap(lab):
 def test_one_that_was_dead_before_is_a_gap_and_no_obstacle(lab):
     pid = wire_process(lab)
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not Path(f"/proc/{pid}/ns/net").exists())  # a zombie has none
+    wait_for(lambda: not Path(f"/proc/{pid}/ns/net").exists())  # a zombie has none
     with lab.observe(KINDS) as watch:
         pass
     [gap] = [gap for gap in watch.evidence.gaps if gap.node == "client~server"]

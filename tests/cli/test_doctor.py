@@ -2,15 +2,16 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
+
+from tests.helpers.commands import NETLAB
 
 pytestmark = pytest.mark.kernel
 
 
 def doctor(*argv: str, **options):
-    command = [sys.executable, "-m", "netlab", "doctor", *argv]
+    command = [*NETLAB, "doctor", *argv]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, check=False, **options
     )
@@ -36,7 +37,7 @@ def test_where_no_lab_can_be_built_the_exit_code_says_so():
         [
             *("unshare", "--user", "--map-root-user", "sh", "-c"),
             'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"',
-            *("sh", sys.executable, "-m", "netlab", "doctor"),
+            *("sh", *NETLAB, "doctor"),
         ],
         capture_output=True,
         text=True,

@@ -7,7 +7,7 @@ import pytest
 
 from netlab.lab.lab import Lab
 from netlab.scenario import bundled
-from tests.cli.test_labs import netlab
+from tests.helpers.commands import printed as netlab
 
 
 def test_list_names_the_exercises():

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from netlab.cli.packets.trace import split
-from tests.cli.test_labs import ROOT, netlab
+from tests.cli.test_labs import ROOT
+from tests.helpers.commands import NETLAB
+from tests.helpers.commands import printed as netlab
 
 pytestmark = [
     pytest.mark.kernel,
@@ -67,7 +69,7 @@ def following(*argv: str) -> AbstractContextManager[subprocess.Popen[str]]:
 def watching(*argv: str) -> Iterator[subprocess.Popen[str]]:
     """A command that says when it watches."""
     with subprocess.Popen(
-        [sys.executable, "-m", "netlab", *argv],
+        [*NETLAB, *argv],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -96,7 +98,7 @@ def test_explain_names_the_rule_and_its_line():
         (["client", "server", "--proto", "tcp", "--dport", "80"], 0, "1 sent, 1 arrived."),
         (["client", "server", "--proto", "tcp", "--dport", "81"], 1, "died in server: no socket"),
         (["client", "server", "--proto", "udp", "--listen"], 0, "1 sent, 1 arrived."),
-        (["client", "server", "--proto", "hdp", "--count", "2"], 1, "nobody listens for this"),
+        (["client", "server", "--proto", "hdp", "--count", "2"], 1, "no socket takes this"),
         (["client", "server", "--proto", "hdp", "--listen"], 0, "1 sent, 1 arrived."),
         (["client", "server", "--size", "4000", "--proto", "hdp", "--listen"], 0, "1 arrived"),
         (["asked/client", "192.0.2.1"], 1, "died in nat: no route to the destination"),

@@ -6,7 +6,6 @@ import json
 import signal
 import struct
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +15,11 @@ from netlab.cli import main
 from netlab.hdp import table
 from netlab.wire import hdp, ipv4
 from netlab.wire.address import packed
+from tests.helpers.commands import NETLAB
 
 if TYPE_CHECKING:
     from netlab.lab.lab import Lab
 
-NETLAB = [sys.executable, "-m", "netlab"]
 DATA = Path(__file__).parents[1] / "data" / "hdp"
 
 

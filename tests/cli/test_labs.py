@@ -9,26 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.commands import NETLAB
+from tests.helpers.commands import printed as netlab
+
 ROOT = Path(__file__).parents[2]
 NAT = "topologies/nat.yaml"
 
 pytestmark = pytest.mark.kernel
-
-
-def netlab(*argv: str, code: int = 0, **options) -> str:
-    """What ``netlab ARGV`` prints, which must end with ``code``; with stderr if that is not 0."""
-    ran: subprocess.CompletedProcess[str] = subprocess.run(
-        [sys.executable, "-m", "netlab", *argv],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        **options,
-    )
-    assert ran.returncode == code, ran.stdout + ran.stderr
-    assert "Traceback" not in ran.stderr
-    return ran.stdout if code == 0 else ran.stdout + ran.stderr
 
 
 @pytest.fixture
@@ -187,7 +174,7 @@ def test_labs_of_one_file_live_side_by_side():
 
 
 def test_two_at_once_give_one_lab_and_one_error():
-    argv = [sys.executable, "-m", "netlab", "up", NAT, "--name", "once"]
+    argv = [*NETLAB, "up", NAT, "--name", "once"]
     racers = [
         subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)

@@ -3,13 +3,14 @@
 import os
 import select
 import subprocess
-import sys
 import time
 
 import pytest
 
 from netlab.cli.logs import _visible
-from tests.cli.test_labs import ROOT, netlab
+from tests.cli.test_labs import ROOT
+from tests.helpers.commands import NETLAB
+from tests.helpers.commands import printed as netlab
 
 TEXT = """\
 name: {name}
@@ -74,7 +75,7 @@ def test_a_node_without_programs_says_so(lab):
 
 
 def test_followed_logs_grow_and_end_with_the_lab(lab, tmp_path):
-    argv = [sys.executable, "-m", "netlab", "logs", f"{lab}/talker/one", "-f"]
+    argv = [*NETLAB, "logs", f"{lab}/talker/one", "-f"]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE) as following:
         try:
             assert _line(following) == b"first of one\n"

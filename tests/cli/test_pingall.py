@@ -6,7 +6,7 @@ import os
 import pytest
 
 from netlab.lab.lab import Lab
-from tests.cli.test_labs import netlab
+from tests.helpers.commands import printed as netlab
 
 pytestmark = pytest.mark.kernel
 

@@ -8,7 +8,6 @@ import pty
 import re
 import select
 import subprocess
-import sys
 import termios
 import time
 
@@ -17,6 +16,7 @@ import pytest
 from netlab.cli import main
 from netlab.scenario import bundled
 from netlab.scenario.read import read
+from tests.helpers.commands import NETLAB
 
 
 def test_list_names_them_all(capsys):
@@ -103,7 +103,7 @@ class Terminal:
         self.shown = ""
         self._own, terminal = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "netlab", *argv],
+            [*NETLAB, *argv],
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,

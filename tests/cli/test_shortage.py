@@ -3,25 +3,12 @@
 import errno
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-NETLAB = [sys.executable, "-m", "netlab"]
-
-
-def run(*argv: str, **options: object) -> subprocess.CompletedProcess[str]:
-    ran: subprocess.CompletedProcess[str] = subprocess.run(  # type: ignore[call-overload]
-        [*NETLAB, *argv],
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=False,
-        **{"stdout": subprocess.PIPE, **options},
-    )
-    assert "Traceback" not in ran.stderr
-    return ran
+from tests.helpers.commands import NETLAB
+from tests.helpers.commands import ran as run
 
 
 @pytest.mark.parametrize("command", ["boxes", "schema", "completion bash"])

@@ -6,13 +6,13 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.helpers.commands import NETLAB
 from tests.programs import needs
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def _own_place(tmp_path, monkeypatch):
 
 
 def argv(*words: str) -> list[str]:
-    return [sys.executable, "-m", "netlab", "tcp", *words]
+    return [*NETLAB, "tcp", *words]
 
 
 def tcp(*words: str, code: int = 0, **options) -> subprocess.CompletedProcess[bytes]:
@@ -61,7 +61,7 @@ def where(netlab) -> str:
 
 
 def test_status_shows_the_stacks_own_address(netlab):
-    command = [sys.executable, "-m", "netlab", "status", netlab.name]
+    command = [*NETLAB, "status", netlab.name]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert f"tun0 stack {ADDRESS}" in said
     said = subprocess.run(
@@ -139,7 +139,7 @@ def test_connect_asks_through_the_nat_and_shows_each_segment(netlab, tmp_path):
 
 @needs("nc")
 def test_inside_a_node_it_finds_its_address_itself(netlab):
-    command = [sys.executable, "-m", "netlab", "tcp", "echo", "--count", "1", "--plain"]
+    command = [*NETLAB, "tcp", "echo", "--count", "1", "--plain"]
     with netlab["probe"].popen(
         command, env={"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
     ) as server:

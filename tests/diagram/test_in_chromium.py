@@ -1,7 +1,6 @@
 """Pages as a reader has them: in a browser, on a phone and a projector, dark and light, by keys."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from netlab.scenario import pages as chronicle
 from netlab.scenario.read import read
 from netlab.scenario.run import repeat
 from tests.diagram.chromium import Chromium
+from tests.helpers.commands import NETLAB
 from tests.programs import needs
 
 PROBE = (Path(__file__).parent / "probe.js").read_text()
@@ -84,7 +84,7 @@ def test_the_probe_sees_what_is_wrong(browser, tmp_path):
 @pytest.mark.soak
 def test_every_scenario_s_page_can_be_read_on_every_screen(browser, tmp_path):
     subprocess.run(
-        [sys.executable, "-m", "netlab", "run", "--all", "-j", "2", "--report", str(tmp_path)],
+        [*NETLAB, "run", "--all", "-j", "2", "--report", str(tmp_path)],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     pages = sorted(tmp_path.glob("*.html"))

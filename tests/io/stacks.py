@@ -68,11 +68,6 @@ async def output(node: LabNode, *argv: str, text: str | None = None) -> str:
     return ran.stdout
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - the core changes without telling anyone
-        await asyncio.sleep(0.01)
-
-
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 

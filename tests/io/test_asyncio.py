@@ -21,6 +21,7 @@ from netlab.io.tcp.blocking import BlockingStack
 from netlab.io.tcp.tun import Tun
 from netlab.linux import namespaces
 from netlab.tcp.state import State
+from tests.helpers.waiting import eventually
 from tests.io.stacks import (
     ADDRESS,
     DEADLINE,
@@ -33,7 +34,6 @@ from tests.io.stacks import (
     run,
     serving,
     stack_in,
-    until,
 )
 from tests.programs import needs
 
@@ -226,7 +226,7 @@ def test_a_peer_that_resets_in_the_middle(netlab: Lab) -> None:
             await connection.write(bytes(1000))
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             peer.close()
-            await until(lambda: connection.core.state is State.CLOSED)
+            await eventually(lambda: connection.core.state is State.CLOSED)
             with pytest.raises(ConnectionResetError):
                 await connection.read()
             with pytest.raises(ConnectionResetError):
@@ -255,7 +255,7 @@ def test_a_peer_that_never_reads_and_then_does(netlab: Lab) -> None:
             peer, connection = await opened(tcp, netlab["host"])
             writing = asyncio.create_task(connection.write(bytes(size)))
             sender = connection.core.sender
-            await until(lambda: sender.wnd == 0)
+            await eventually(lambda: sender.wnd == 0)
             assert not writing.done()
             count, loop = 0, asyncio.get_running_loop()
             with peer:
@@ -300,7 +300,7 @@ def test_a_thousand_connections_of_apache_bench(netlab: Lab, tmp_path: Path) -> 
             assert re.search(r"Complete requests:\s+3000\b", printed)
             assert re.search(r"Failed requests:\s+0\b", printed)
             places = tcp.driver.stack.places
-            await until(lambda: all(p.connection.state is State.TIME_WAIT for p in places()))
+            await eventually(lambda: all(p.connection.state is State.TIME_WAIT for p in places()))
 
     run(test())
 

@@ -10,13 +10,13 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.commands import NETLAB
 from tests.io.stacks import ADDRESS, DEADLINE, HOST, URL, digest, output, run, serving, stack_in
 from tests.programs import find, needs
 
@@ -146,7 +146,7 @@ def test_ssh_goes_out_by_way_of_netlab_tcp_connect(netlab: Lab, tmp_path: Path) 
     """As a user would: our netcat is the ProxyCommand."""
     ssh = Ssh(tmp_path)
     data = random.Random(8).randbytes(3_000_000)
-    words = [sys.executable, "-m", "netlab", "tcp", "connect", "--node", f"{netlab.name}/stack"]
+    words = [*NETLAB, "tcp", "connect", "--node", f"{netlab.name}/stack"]
     proxy = f"{shlex.join(words)} %h %p"
     command = ssh.client("-o", f"ProxyCommand={proxy}", "-p", "2200", HOST[4], "sha256sum")
     with netlab["host"].popen(ssh.server("-D", "-p", "2200"), stderr=subprocess.PIPE) as server:

@@ -14,7 +14,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +30,7 @@ from netlab.tcp.seq import MASK
 from netlab.wire import icmp, ipv4
 from netlab.wire.address import packed
 from netlab.wire.tcp import ACK, FIN, PSH, RST, SYN, Options
+from tests.helpers.commands import NETLAB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -549,7 +549,7 @@ PLAYS = [
 @contextlib.contextmanager
 def driven(path: Path) -> Iterator[Driven]:
     words = ["tcp", "drive", "--socket", str(path), "--local", "10.1.0.0/24"]
-    command = [sys.executable, "-m", "netlab", *words]
+    command = [*NETLAB, *words]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         try:

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from netlab.errors import LabError
 from netlab.lab import build, processes, remove, rootless
 from netlab.lab.record import Claim
 from netlab.plan.operations import CreateNamespace, Plan, SetUp, StartProgram, WriteFile
+from tests.helpers.waiting import wait_for
 from tests.programs import find, missing
 
 from .plans import plan
@@ -142,13 +142,6 @@ def up(state: str) -> Iterator[Callable[[Plan], Claim]]:
     for claim in claims:
         if Path(claim.lab.directory).exists():  # the test failed
             remove.remove(claim)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def sleeps_alone(claim: Claim) -> bool:

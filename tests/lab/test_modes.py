@@ -11,6 +11,7 @@ import pytest
 
 from netlab.lab import build, enter, remove
 from netlab.plan.operations import CreateNamespace, StartProgram, WriteFile
+from tests.helpers.commands import NETLAB
 
 from .plans import plan
 
@@ -87,7 +88,7 @@ def test_who_waits_for_the_descriptors_of_up_does_not_wait_for_the_lab(
 ) -> None:
     file = tmp_path / "kfds.yaml"
     file.write_text("nodes: {a: {programs: {it: {run: sleep 60}}}}\n")
-    command = [sys.executable, "-m", "netlab", "up", str(file)]
+    command = [*NETLAB, "up", str(file)]
     read, write = os.pipe()
     with subprocess.Popen(command, pass_fds=[write], stdout=subprocess.DEVNULL) as up:
         os.close(write)
@@ -95,4 +96,4 @@ def test_who_waits_for_the_descriptors_of_up_does_not_wait_for_the_lab(
             assert stream.read() == b""  # ends when nobody has the other end any more
     assert up.returncode == 0
     assert Path(state, "kfds").exists()
-    subprocess.run([sys.executable, "-m", "netlab", "down", "kfds"], check=True)
+    subprocess.run([*NETLAB, "down", "kfds"], check=True)

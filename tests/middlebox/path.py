@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from typing import TYPE_CHECKING, Any
 
 from netlab.io.inline.bridge import CONTROL
@@ -146,14 +145,6 @@ def drain(receiver: socket.socket) -> list[tuple[bytes, Any]]:
             found.append(receiver.recvfrom(65535))
         except BlockingIOError:
             return found
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition; fail if it does not come."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "waited for nothing"
-        time.sleep(0.01)
 
 
 def build() -> Lab:

@@ -16,7 +16,7 @@ from netlab.topology.model import Masquerade
 from netlab.topology.nat import Timeouts, Translator
 from netlab.verify.nat import INSIDE, OTHER, SERVER, UNKNOWN, A, B, alone
 from netlab.verify.probe import Probe, drain, one_cpu
-from tests.middlebox.path import until
+from tests.helpers.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -230,4 +230,4 @@ def test_a_subscriber_with_too_many_sessions_is_told_and_others_are_not_touched(
     assert behind.outside("b", 5000) is not None
     assert arrives(clients[1]), "what is under way goes on"
     behind.lab["nat"].run(["conntrack", "-D", "-p", "udp", "--sport", "5001"], check=True)
-    until(lambda: arrives(clients[4]))  # Linux forgets a session that was refused within 8 ms
+    wait_for(lambda: arrives(clients[4]))  # Linux forgets a session that was refused within 8 ms

@@ -18,7 +18,7 @@ from netlab.plan import firewall, nat
 from netlab.topology.model import Node
 from netlab.topology.nat import DEPENDENCES, Dependence, Translator
 from netlab.verify.nat import OTHER, SERVER, alone
-from tests.middlebox.path import until
+from tests.helpers.waiting import wait_for
 from tests.programs import needs
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def serve(lab: Lab, argv: list[str], *endpoints: str) -> subprocess.Popen[str]:
         listed = lab["server"].run(["ss", "-Huln"], check=True).stdout
         return all(e in listed for e in endpoints)
 
-    until(listens)
+    wait_for(listens)
     return started
 
 

@@ -16,6 +16,7 @@ from netlab.verify.nat import SERVER, A
 from netlab.verify.probe import Probe, drain, one_cpu
 from netlab.wire import ipv4, tcp
 from netlab.wire.address import packed
+from tests.helpers.waiting import wait_for
 from tests.middlebox.test_nat_behaviour import BASE, behind, behind_a
 
 pytestmark = pytest.mark.kernel
@@ -105,9 +106,7 @@ def test_a_mapping_follows_the_state_of_its_connection(behind):
     assert _left(behind) > 1000
     for each in (client, accepted):
         each.close()
-    deadline = time.monotonic() + 5
-    while _left(behind) > 100 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: _left(behind) <= 100)
     assert 0 < _left(behind) <= 100
 
 

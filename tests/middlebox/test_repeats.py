@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +16,9 @@ from netlab.middlebox import Packet
 from netlab.middlebox.catalogue import CATALOGUE
 from netlab.topology import loads
 from netlab.wire import tcp
+from tests.helpers.waiting import wait_for
 from tests.middlebox.packets import datagram, error, segment, segment6
-from tests.middlebox.path import UDP_PORT, Path, build, fill, until
+from tests.middlebox.path import UDP_PORT, Path, build, fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,9 +105,14 @@ def test_programs(kind: str) -> None:
                 before = wire_state(lab, "client~server")["received"]
                 client.send(frames)
                 # What a wire has taken in it has sent on before it answers.
-                until(lambda: wire_state(lab, "client~server")["received"] - before >= len(frames))  # noqa: B023
+                wait_for(partial(_has_received, lab, before + len(frames)))
                 traces.add((everything(client, kind), everything(server, kind)))
     assert len(traces) == 1
+
+
+def _has_received(lab: Lab, packets: int) -> bool:
+    received: int = wire_state(lab, "client~server")["received"]
+    return received >= packets
 
 
 def everything(end: Frames, kind: str) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ import pytest
 from netlab.middlebox.catalogue import CATALOGUE
 from netlab.topology.model import Node
 from netlab.wire import tcp
+from tests.helpers.waiting import wait_for
 from tests.middlebox.path import (
     CLIENT,
     CLOSED_PORT,
@@ -22,7 +23,6 @@ from tests.middlebox.path import (
     Path,
     build,
     drain,
-    until,
 )
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def test_idle_timeout(path):
         server.sendto(b"answer", (CLIENT, 4001))
         assert client.recv(99) == b"answer"
     command = ["nft", "list", "set", "inet", "netlab", "idle_flows"]
-    until(lambda: "elements" not in path.lab["router"].run(command, check=True).stdout)
+    wait_for(lambda: "elements" not in path.lab["router"].run(command, check=True).stdout)
     client.sendto(b"late", (SERVER, UDP_PORT))
     path.settle()
     assert drain(server) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from netlab.lab.lab import Lab
+from tests.helpers.commands import NETLAB
 from tests.oracle import ask
 
 CASES = Path(__file__).parent / "cases"
@@ -46,7 +47,7 @@ def test_what_a_switch_floods_arrives():
 
 def test_a_scenario_may_flood():
     ran = subprocess.run(
-        [sys.executable, "-m", "netlab", "run", str(CASES / "flood-scenario.yaml")],
+        [*NETLAB, "run", str(CASES / "flood-scenario.yaml")],
         capture_output=True,
         text=True,
         check=False,
@@ -150,7 +151,7 @@ def test_a_full_cone_forwards_from_inside_too(before):
 def test_a_userspace_stack_refuses_by_itself():
     with lab("stack-closed-port") as running:
         server = running["probe"].popen(
-            [sys.executable, "-m", "netlab", "tcp", "http", "--port", "80"],
+            [*NETLAB, "tcp", "http", "--port", "80"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from netlab.cli import whose
+from tests.helpers.commands import NETLAB
 
 OURS = "#!{python}\nimport sys\nfrom netlab.cli import entry\nsys.exit(entry())\n"
 """A start script as pip writes it."""
@@ -66,7 +67,7 @@ def test_none_in_path_is_said_too(tmp_path, monkeypatch):
 def test_the_version_says_it(command, tmp_path):
     command(NETSIM)
     ran = subprocess.run(
-        [sys.executable, "-m", "netlab", "--version"],
+        [*NETLAB, "--version"],
         cwd=Path(whose.__file__).parents[2],
         env={"PATH": str(tmp_path)},
         capture_output=True,

@@ -7,7 +7,6 @@ import resource
 import select
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from netlab.io.hdp import sweep as drive
 from netlab.linux import namespaces, raw_socket
 from netlab.probe import compare
 from netlab.probe import sweep as probing
+from tests.helpers.commands import NETLAB
 
 if TYPE_CHECKING:
     from netlab.lab.lab import Lab
@@ -135,7 +135,7 @@ def test_ctrl_c_prints_the_table_so_far(netlab: Lab) -> None:
     with (
         namespaces.inside(netlab["server"].namespace, raw_socket.Tap) as tap,
         subprocess.Popen(
-            [sys.executable, "-m", "netlab", *command, "--lab", netlab.name],
+            [*NETLAB, *command, "--lab", netlab.name],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         ) as running,
     ):  # fmt: skip

@@ -4,9 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -19,6 +16,8 @@ from netlab.scenario.judge import judge
 from netlab.scenario.outcome import Run
 from netlab.scenario.read import read
 from netlab.scenario.run import check_needs, play, repeat
+from tests.helpers.commands import started as netlab
+from tests.helpers.waiting import wait_for
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("netlab_leaves_no_trace")]
 
@@ -219,16 +218,6 @@ def test_a_program_that_ends_before_it_is_ready(write):
     assert "ended with 4" in run.verdicts[0].observed
 
 
-def netlab(*argv: str, **options) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "netlab", *argv],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing(write, netlab_state, number):
     fifo = write("").parent / "begun"
@@ -252,10 +241,7 @@ def test_a_killed_run_leaves_nothing(write, netlab_state):
     assert leaks.take().left_since(before)
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 60
-    while (left := leaks.take().left_since(before)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
+    wait_for(lambda: leaks.take().left_since(before) == [], "nothing left")
 
 
 def test_two_runs_at_once_do_not_disturb_each_other(write, netlab_state):

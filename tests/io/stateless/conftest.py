@@ -7,11 +7,12 @@ import json
 import select
 import signal
 import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.helpers.commands import NETLAB
+from tests.helpers.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ class Served:
 
     def __init__(self, node: LabNode, *argv: str) -> None:
         self.process = node.popen(
-            [sys.executable, "-m", "netlab", "stateless", *argv, "--stats"],
+            [*NETLAB, "stateless", *argv, "--stats"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -84,13 +85,6 @@ def backend(netlab) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 def listens(node: LabNode, port: int) -> bool:
     with node.socket(2, 1) as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0 or probe.connect_ex((OWN, port)) == 0
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.01)
 
 
 class Capture:

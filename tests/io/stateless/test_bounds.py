@@ -12,7 +12,8 @@ import pytest
 
 from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment, encode, parse
 from netlab.wire import tcp
-from tests.io.stateless.conftest import UNOWNED, wait_for
+from tests.helpers.waiting import wait_for
+from tests.io.stateless.conftest import UNOWNED
 
 # Root for SO_RCVBUFFORCE: what comes back from a flood must not be lost to a small buffer.
 pytestmark = [

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from netlab.lab.lab import Lab
+from tests.helpers.commands import NETLAB
+from tests.helpers.waiting import wait_for
 from tests.io.stateless.conftest import (
     OWN,
     OWN_6,
     UNOWNED,
     UNOWNED_6,
     finish_on_the_wire,
-    wait_for,
 )
 from tests.programs import needs
 
@@ -256,7 +257,7 @@ class TestTheKernelsResets:
         assert self.rules(netlab) == ""
 
     def test_a_node_that_forwards_is_refused(self, netlab) -> None:
-        argv = [sys.executable, "-m", "netlab", "stateless", "echo", "--interface", "east"]
+        argv = [*NETLAB, "stateless", "echo", "--interface", "east"]
         ran = netlab["router"].run([*argv, *listen(UNOWNED, 7)])
         assert ran.returncode == 1
         assert "E802" in ran.stderr
@@ -268,7 +269,7 @@ def test_boxes_that_follow_the_numbers_pass_it_on(netlab_state, tmp_path, box: s
     file = tmp_path / "lab.yaml"
     text = Path("topologies/stateless.yaml").read_text(encoding="utf-8")
     file.write_text(text.replace("kind: router\n", f"kind: router\n    middleboxes: [{box}]\n"))
-    argv = [sys.executable, "-m", "netlab", "stateless", "http", "--text", "x" * 5000]
+    argv = [*NETLAB, "stateless", "http", "--text", "x" * 5000]
     with Lab(file, name="boxed") as lab:
         server = lab["server"].popen([*argv, *listen(UNOWNED, 80)], stdout=subprocess.PIPE)
         assert server.stdout

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.io.stateless.conftest import wait_for
+from tests.helpers.waiting import wait_for
 from tests.programs import needs
 
 pytestmark = [

@@ -16,7 +16,8 @@ from netlab.stateless.framing import Echo
 from netlab.stateless.http import Http, response
 from netlab.stateless.interfaces import Kind, Rules
 from netlab.stateless.segment import ACK, FIN, PSH, SEQ_MASK, encode
-from tests.io.stateless.test_server import FakePort, play, until
+from tests.helpers.waiting import eventually
+from tests.io.stateless.test_server import FakePort, play
 from tests.stateless.peers import syn
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def test_no_crash_no_growth_and_counters_that_add_up(count: int, framing, core) 
     async def story(port: FakePort, server: Server) -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context))
         port.arrive(syn(7))
-        await until(lambda: port.sent)
+        await eventually(lambda: port.sent)
         isn = port.answers()[0].seq
         fed = 1
         batch: list[bytes] = []
@@ -107,7 +108,7 @@ def test_no_crash_no_growth_and_counters_that_add_up(count: int, framing, core) 
                 port.trusted = not port.trusted
                 port.arrive_raw(*batch)
                 fed += len(batch)
-                await until(lambda: server.statistics()["received"] == fed)  # noqa: B023
+                await eventually(lambda: server.statistics()["received"] == fed)  # noqa: B023
                 assert sum(map(len, port.sent)) < BATCH * 5000
                 port.sent.clear()
                 batch.clear()

@@ -17,6 +17,7 @@ from netlab.stateless.framing import Echo
 from netlab.stateless.http import Http
 from netlab.stateless.interfaces import Rules
 from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment, encode, parse
+from tests.helpers.waiting import eventually
 from tests.stateless.peers import CLIENT, SECRET, SERVER, syn
 
 if TYPE_CHECKING:
@@ -113,18 +114,12 @@ def play(
     return asyncio.run(main())
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.001)
-
-
 async def request(port: FakePort, number: int = 0, payload: bytes = GET) -> Segment:
     """Open a connection of its own; its request, not sent yet."""
     first = syn(1000 * number, source_port=40_000 + number)
     before = len(port.sent)
     port.arrive(first)
-    await until(lambda: len(port.sent) > before)
+    await eventually(lambda: len(port.sent) > before)
     isn = port.answers()[-1].seq
     return first._replace(
         seq=first.seq + 1, ack=isn + 1 & 0xFFFFFFFF, flags=ACK | PSH, payload=payload, options=b""
@@ -140,7 +135,7 @@ def test_what_finds_no_room_is_sent_later_and_in_order(refusal: int) -> None:
     async def story(port: FakePort, server: Server) -> None:
         port.refusals = [refusal, refusal, refusal]
         port.arrive(*(syn(number) for number in range(5)))
-        await until(lambda: len(port.sent) == 5)
+        await eventually(lambda: len(port.sent) == 5)
         assert [answer.ack for answer in port.answers()] == [1, 2, 3, 4, 5]
 
     statistics = play(story)
@@ -152,8 +147,8 @@ def test_the_outbox_is_bounded() -> None:
     async def story(port: FakePort, server: Server) -> None:
         port.refusals = [errno.ENOBUFS] * 10
         port.arrive(*(syn(number) for number in range(drive.OUTBOX + 100)))
-        await until(lambda: server.statistics()["received"] == drive.OUTBOX + 100)
-        await until(lambda: not server.statistics()["outbox"])
+        await eventually(lambda: server.statistics()["received"] == drive.OUTBOX + 100)
+        await eventually(lambda: not server.statistics()["outbox"])
 
     statistics = play(story)
     assert statistics["sent"] + statistics["lost"] == drive.OUTBOX + 100
@@ -164,7 +159,7 @@ def test_a_device_that_is_gone_costs_the_packet_only(caplog: pytest.LogCaptureFi
     async def story(port: FakePort, server: Server) -> None:
         port.refusals = [errno.ENETDOWN]
         port.arrive(syn(1), syn(2))
-        await until(lambda: port.sent)
+        await eventually(lambda: port.sent)
 
     assert of(play(story), "sent", "lost") == {"sent": 1, "lost": 1}
     assert "Network is down" in caplog.text
@@ -179,7 +174,7 @@ def test_an_answer_that_exceeds_the_window_is_told(
         asks = [await request(port, number) for number in range(3)]
         windows = (4000, 5200, 4000)
         port.arrive(*(ask._replace(window=w) for ask, w in zip(asks, windows, strict=True)))
-        await until(lambda: len(port.sent) == 6)
+        await eventually(lambda: len(port.sent) == 6)
         excuse, page, again = port.answers()[3:]
         assert again.payload == excuse.payload
         assert b"exceeds the client's window" in excuse.payload
@@ -196,7 +191,7 @@ def test_without_offload_every_piece_is_cut_and_summed_here() -> None:
     async def story(port: FakePort, server: Server) -> None:
         port.trusted = False
         port.arrive(await request(port))
-        await until(lambda: len(port.sent) == 4)
+        await eventually(lambda: len(port.sent) == 4)
 
     async def page(_: bytes, __: Client) -> bytes:
         return bytes(3000)
@@ -216,7 +211,7 @@ class TestAnswers:
     def test_octets_or_pieces(self, answer: object, expected: bytes) -> None:
         async def story(port: FakePort, server: Server) -> None:
             port.arrive(await request(port))
-            await until(lambda: len(port.sent) == 2)
+            await eventually(lambda: len(port.sent) == 2)
             assert port.answers()[-1].payload == expected
             assert port.answers()[-1].flags == ACK | PSH | FIN
 
@@ -229,7 +224,7 @@ class TestAnswers:
 
         async def story(port: FakePort, server: Server) -> None:
             port.arrive(await request(port))
-            await until(lambda: len(port.sent) == 2)
+            await eventually(lambda: len(port.sent) == 2)
             assert port.answers()[-1].payload == b"192.168.1.2 port 40000"
 
         play(story, application)
@@ -238,13 +233,13 @@ class TestAnswers:
     def test_what_is_no_octets_is_a_failure(self, wrong: object) -> None:
         async def story(port: FakePort, server: Server) -> None:
             port.arrive(await request(port))
-            await until(lambda: len(port.sent) == 2)
+            await eventually(lambda: len(port.sent) == 2)
             assert port.answers()[-1].flags == RST
             soon = asyncio.get_running_loop().create_future()
             soon.set_result(wrong)
             answers[0] = soon
             port.arrive(await request(port, 1))
-            await until(lambda: len(port.sent) == 4)
+            await eventually(lambda: len(port.sent) == 4)
             assert port.answers()[-1].flags == RST
 
         answers = [wrong]
@@ -266,9 +261,9 @@ class TestAnswers:
 
         async def story(port: FakePort, server: Server) -> None:
             port.arrive(await request(port, 0))
-            await until(lambda: len(port.sent) == 2)
+            await eventually(lambda: len(port.sent) == 2)
             port.arrive(await request(port, 1))
-            await until(lambda: len(port.sent) == 4)
+            await eventually(lambda: len(port.sent) == 4)
             assert [answer.flags for answer in port.answers()] == [
                 SYN | ACK, RST, SYN | ACK, ACK | PSH | FIN,
             ]  # fmt: skip
@@ -288,10 +283,10 @@ class TestInFlight:
         async def story(port: FakePort, server: Server) -> None:
             ask = await request(port)
             port.arrive(ask, ask, ask)
-            await until(lambda: server.statistics()["received"] == 4)
+            await eventually(lambda: server.statistics()["received"] == 4)
             assert server.statistics()["in flight"] == 1
             asked[0].set_result(b"page")
-            await until(lambda: len(port.sent) == 2)
+            await eventually(lambda: len(port.sent) == 2)
 
         statistics = play(story, application)
         assert len(asked) == 1
@@ -309,14 +304,14 @@ class TestInFlight:
         async def story(port: FakePort, server: Server) -> None:
             asks = [await request(port, number) for number in range(3)]
             port.arrive(*asks)
-            await until(lambda: server.statistics().get("busy") == 1)
+            await eventually(lambda: server.statistics().get("busy") == 1)
             for future in asked:
                 future.set_result(b"page")
-            await until(lambda: len(port.sent) == 5)
+            await eventually(lambda: len(port.sent) == 5)
             port.arrive(asks[2])
-            await until(lambda: len(asked) == 3)
+            await eventually(lambda: len(asked) == 3)
             asked[2].set_result(b"page")
-            await until(lambda: len(port.sent) == 6)
+            await eventually(lambda: len(port.sent) == 6)
 
         assert play(story, application, limit=2)["in flight"] == 0
 
@@ -327,7 +322,7 @@ class TestInFlight:
 
         async def story(port: FakePort, server: Server) -> None:
             port.arrive(await request(port))
-            await until(lambda: len(port.sent) == 2)
+            await eventually(lambda: len(port.sent) == 2)
             assert port.answers()[-1].flags == RST
 
         statistics = play(story, never, timeout=0.05)
@@ -346,10 +341,10 @@ class TestInFlight:
 
         async def story(port: FakePort, server: Server) -> None:
             port.arrive(await request(port))
-            await until(lambda: server.statistics()["in flight"])
+            await eventually(lambda: server.statistics()["in flight"])
             await asyncio.sleep(0)
             server.stop()
-            await until(lambda: cancelled)
+            await eventually(lambda: cancelled)
             assert len(port.sent) == 1
 
         play(story, never)
@@ -363,7 +358,7 @@ def test_what_is_not_for_us_is_counted_and_left() -> None:
         broken = bytearray(encode(syn(4)))
         broken[-1] ^= 1
         port.arrive_raw(bytes(broken))
-        await until(lambda: server.statistics()["received"] == 5)
+        await eventually(lambda: server.statistics()["received"] == 5)
 
     statistics = play(story)
     assert of(statistics, "express", "elsewhere", "malformed", "checksum", "sent") == {
@@ -375,7 +370,7 @@ def test_the_published_server_answers_in_pieces() -> None:
     async def story(port: FakePort, server: Server) -> None:
         first = syn(source_port=1)
         port.arrive(first, first._replace(flags=ACK | PSH, payload=bytes(600), options=b""))
-        await until(lambda: len(port.sent) == 5)
+        await eventually(lambda: len(port.sent) == 5)
         assert [len(a.payload) for a in port.answers()] == [0, 0, 512, 88, 0]
 
     play(story, giving(bytes(600)), core=reference, rules=Rules(Echo()))

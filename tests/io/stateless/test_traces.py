@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.io.stateless.conftest import OWN, UNOWNED, Capture, wait_for
+from tests.helpers.waiting import wait_for
+from tests.io.stateless.conftest import OWN, UNOWNED, Capture
 from tests.programs import needs
 
 pytestmark = [

@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 
+from tests.helpers.commands import NETLAB
 from tests.programs import needs
 
 pytestmark = [
@@ -38,9 +39,8 @@ def test_a_body_of_many_windows(netlab, serve, tmp_path, mode: list[str]) -> Non
 
 
 def test_one_worker_only(netlab) -> None:
-    import sys
 
-    argv = [sys.executable, "-m", "netlab", "stateless", "echo", "--listen", "198.51.100.80:7"]
+    argv = [*NETLAB, "stateless", "echo", "--listen", "198.51.100.80:7"]
     ran = netlab["server"].run([*argv, "--tun", "tun0", "--workers", "2"])
     assert ran.returncode == 2
     assert "E808" in ran.stderr

@@ -5,7 +5,6 @@ import multiprocessing
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -19,6 +18,9 @@ from netlab.scenario.matrix.perform import perform
 from netlab.scenario.matrix.run import part
 from netlab.scenario.matrix.select import select
 from netlab.scenario.run import play, repeat
+from tests.helpers.commands import NETLAB
+from tests.helpers.commands import started as netlab
+from tests.helpers.waiting import wait_for
 
 pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("netlab_leaves_no_trace")]
 
@@ -27,19 +29,6 @@ FEW = "udp,hdp x *cone,cloud,linux"
 
 PATIENCE = 300
 """Seconds for what takes two on a machine that has nothing else to do."""
-
-
-def netlab(*argv, **options):
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-m", "netlab", *argv]
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options)
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def test_a_part_of_it_passes_and_comes_to_the_same_again(scenario):
@@ -144,7 +133,7 @@ def test_a_worker_that_is_killed_is_told(scenario):
 
     run = play(scenario, how=MatrixOptions(only=FEW, jobs=1, progress=kill))
     assert "E917" in run.verdicts[0].observed
-    subprocess.run([sys.executable, "-m", "netlab", "gc"], check=True, capture_output=True)
+    subprocess.run([*NETLAB, "gc"], check=True, capture_output=True)
 
 
 def test_a_scheduler_and_workers_of_dask_in_processes_of_their_own(tmp_path, netlab_state):
