@@ -70,8 +70,8 @@ README = tests("README", "-n", "0", "-k", "readme", "tests/test_docs.py")
 
 def rooms() -> list[Job]:
     """The kernel tests of each room, and of no room."""
-    places = sorted(path.parent for path in (root.CHECKOUT / "tests").glob("*/__init__.py"))
-    names = [f"tests/{place.name}" for place in places]
+    places = {path.parent for path in (root.CHECKOUT / "tests").glob("*/test_*.py")}
+    names = sorted(f"tests/{place.name}" for place in places)
     return [
         *(tests(name, name) for name in names),
         tests("tests", "tests", *(f"--ignore={name}" for name in names)),
