@@ -9,7 +9,8 @@ import pytest
 from netlab.scenario.exercise import grade
 from netlab.scenario.exercise.work import Part, Work, markdown
 from netlab.scenario.judge import Verdict
-from tests.cli.test_labs import ROOT, netlab
+from tests.cli.test_labs import ROOT
+from tests.helpers.commands import printed as netlab
 
 GIVEN = ROOT / "topologies/exercises/missing-gateway.yaml"
 SOLUTION = ROOT / "scenarios/exercises/solutions/missing-gateway.yaml"
