@@ -12,7 +12,7 @@ BIN    := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test test-user soak vm vm-short docs check check-vagrant bench clean \
+.PHONY: help install install-dev demo test test-user soak vm vm-short docs site check check-vagrant bench clean \
 	dist
 
 help: ## what can be made
@@ -55,11 +55,21 @@ vm: ## all of it on Debian's kernels, in QEMU; KERNEL=6.1, 6.12 or running (this
 vm-short: ## the same in minutes: the demo, six scenarios, the README's examples
 	$(SUDO) $$(scripts/find-python $(PYTHON)) scripts/vm $(KERNEL) --short
 
-docs: install-dev ## write what the program makes of docs/: reference, catalogue, pictures
+$(VENV)/.installed-docs: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.installed-docs ## write what the program makes of docs/: reference, catalogue, pictures
 	$(BIN)/python scripts/reference.py > docs/commands.md
 	$(BIN)/python scripts/architecture.py > docs/architecture.md.new && mv docs/architecture.md.new docs/architecture.md
 	$(BIN)/python scripts/middleboxes.py > docs/middleboxes.md
 	$(SUDO) $(BIN)/python scripts/pictures.py
+	$(SUDO) $(BIN)/python scripts/recording.py docs/pictures/recording.cast
+	$(BIN)/termtosvg render docs/pictures/recording.cast docs/pictures/recording.svg -t window_frame -D 4000
+	$(SUDO) rm docs/pictures/recording.cast
+
+site: $(VENV)/.installed-docs ## docs/ as a site in build/site: a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 check: install-dev ## ruff, mypy, the import contract
 	$(BIN)/ruff check .
