@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
@@ -87,7 +88,7 @@ def answer(ask: Callable[..., Any], *about: object) -> Any:
     """The result of a probe; ``None`` if there is none, which no declaration matches."""
     try:
         return ask(*about)
-    except OSError:
+    except (OSError, subprocess.CalledProcessError):
         return None
 
 
