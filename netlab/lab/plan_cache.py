@@ -34,7 +34,7 @@ _OURS = re.compile(r"[0-9a-f]{8}\.json(\.[0-9]+)?")
 def plan_of(file: str) -> Plan:
     """The plan of a topology file; ``InputError`` with every problem of the file."""
     text = _read(file)
-    entry = _entry(file, text) if text is not None else None
+    entry = _entry(file, text) if text is not None and not _names_presets(text) else None
     plan = _recall(entry, file, text) if entry and text is not None else None
     if plan is None:
         from netlab.plan.build import build
@@ -46,6 +46,11 @@ def plan_of(file: str) -> Plan:
         if entry and text is not None:
             _remember(entry, file, text, plan)
     return plan
+
+
+def _names_presets(text: str) -> bool:
+    """Whether a file with a NAT's preset may be named; what is in it is not looked at here."""
+    return "preset" in text and (".yaml" in text or ".yml" in text)
 
 
 def _read(file: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlab.topology import presets
@@ -41,21 +42,17 @@ def translator(
     path = ("nodes", name, "nat")
     given: dict[str, Any] = {}
     if form.preset is not None:
-        known = presets.names()
-        if form.preset not in known:
-            builder.problems.add(
-                "E266",
-                f"unknown preset `{form.preset}`",
-                builder.at(*path, "preset"),
-                nearest(form.preset, known),
-            )
+        preset = _preset(builder, form.preset, (*path, "preset"))
+        if preset is None:
             return None
-        given = behaviour(presets.load(form.preset).nat)
+        given = behaviour(preset.nat)
     own = behaviour(form)
     if "timeouts" in given and "timeouts" in own:
         own["timeouts"] = given["timeouts"] | own["timeouts"]
+    symmetric = "address-and-port-dependent"
+    is_chosen = "ports" in own or (given.get("mapping") == symmetric and "ports" in given)
     given |= own
-    if given.get("mapping") == "address-and-port-dependent" and "ports" not in own:
+    if given.get("mapping") == symmetric and not is_chosen:
         # The one assignment that such a mapping can have: whoever names the mapping means it.
         given["ports"] = "random"
     given["timeouts"] = Timeouts(**given.get("timeouts", {}))
@@ -72,6 +69,26 @@ def translator(
     for problem in problems(made):
         builder.problems.add("E265", problem.message, builder.at(*path, problem.key), problem.hint)
     return None if len(builder.problems) > before else made
+
+
+def _preset(
+    builder: TopologyBuilder, name: str, path: tuple[str | int, ...]
+) -> presets.Preset | None:
+    """A preset that ships, or that of a file, seen from the topology's directory."""
+    known = presets.names()
+    if name in known:
+        return presets.load(name)
+    if presets.is_file(name):
+        try:
+            return presets.load_file(Path(builder.problems.file).parent / name)
+        except ValueError as error:
+            hint = "`netlab preset home-router` prints such a file, `netlab nat probe` writes one"
+            builder.problems.add("E266", f"preset file {name}: {error}", builder.at(*path), hint)
+            return None
+    builder.problems.add(
+        "E266", f"unknown preset `{name}`", builder.at(*path), nearest(name, known)
+    )
+    return None
 
 
 def behaviour(form: NatForm) -> dict[str, Any]:

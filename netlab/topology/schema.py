@@ -226,7 +226,9 @@ class NatForm(Form):
     )
     static: list[StaticNatForm] = Field([], description="Fixed translations.")
     preset: Word | None = Field(
-        None, description="A known behaviour, see `netlab preset`; other keys win over it."
+        None,
+        description="A known behaviour, see `netlab preset`, or a file as `./my-router.yaml`; "
+        "other keys win over it.",
     )
     mapping: Dependence | None = Field(
         None, description="Whether a mapping serves all destinations (RFC 4787 section 4.1)."

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 EXCHANGE_PORT = 7000
+UNKNOWN = 253
+"""An IP protocol for experiments (RFC 3692) that no NAT knows."""
+ASKS = b"netlab?"
+
 MOST_CLIENTS = 64
 MOST_OCTETS = 1 << 20
 """What the exchange keeps of lines; a client that sends more is cut off."""
@@ -75,6 +79,41 @@ class StunServer:
     def close(self) -> None:
         """Close all sockets."""
         for made in self._sockets.values():
+            made.close()
+
+
+class Echo:
+    """Sends packets of a protocol that no NAT knows back to where they seem to come from.
+
+    Needs the right to open raw sockets; without it, there is none.
+    """
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self._sockets: list[socket.socket] = []
+        for host in addresses:
+            if ":" not in host:
+                try:
+                    made = socket.socket(socket.AF_INET, socket.SOCK_RAW, UNKNOWN)
+                except PermissionError:
+                    return
+                self._sockets.append(made)
+                made.bind((host, 0))
+
+    def register(self, selector: selectors.BaseSelector) -> None:
+        """Have the selector call back for each socket."""
+        for made in self._sockets:
+            selector.register(made, selectors.EVENT_READ, lambda s=made: self._serve(s))
+
+    @staticmethod
+    def _serve(made: socket.socket) -> None:
+        octets, source = made.recvfrom(65_535)
+        sent = octets[(octets[0] & 15) * 4 :]
+        if sent.startswith(ASKS):
+            made.sendto(b"netlab!" + sent[len(ASKS) :], source)
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for made in self._sockets:
             made.close()
 
 
@@ -153,6 +192,9 @@ def serve(
         server = StunServer(addresses, ports)
         stack.callback(server.close)
         server.register(selector)
+        echo = Echo(addresses)
+        stack.callback(echo.close)
+        echo.register(selector)
         if exchange is not None:
             lines = Exchange(exchange)
             stack.callback(lines.close)

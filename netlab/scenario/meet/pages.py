@@ -67,7 +67,7 @@ def compose(table: Table) -> Page:
 
 
 def _target(pair: Played) -> str:
-    return f"fates/{pair.a}~{pair.b}.html"
+    return f"fates/{pair.a.replace('/', '_')}~{pair.b.replace('/', '_')}.html"
 
 
 def _square(table: Table) -> Grid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netlab.errors import Diagnostic, InputError
@@ -94,6 +95,8 @@ def _sides(word: str, option: str) -> list[str]:
     names = presets.names()
     if not found and IN_FRONT in word and all(n in names for n in word.split(IN_FRONT, 1)):
         found = [word]
+    if not found and all(presets.is_file(n) or n in names for n in word.split(IN_FRONT, 1)):
+        found = [word]
     if not found:
         near = nearest(word, [*known, *ALIASES])
         hint = near if near.startswith("did you") else f"{_HINT}; sides: {' '.join(known)}"
@@ -150,7 +153,8 @@ def side(name: str, host: str, letter: str, number: int) -> Side:
 
 
 def _nat(preset: str) -> dict[str, Any]:
-    return {"kind": "nat", "outside": "wan", "nat": {"preset": preset}}
+    name = str(Path(preset).resolve()) if presets.is_file(preset) else preset
+    return {"kind": "nat", "outside": "wan", "nat": {"preset": name}}
 
 
 def _chain(
@@ -166,7 +170,7 @@ def topology(pair: Pair) -> dict[str, Any]:
     """The topology file of a pair, as data."""
     a, b = side(pair.a, ANNA, "a", 1), side(pair.b, BORIS, "b", 2)
     return {
-        "name": f"meet-{pair.a}-{pair.b}".replace(IN_FRONT, "-"),
+        "name": "meet",
         "description": f"anna behind {pair.a}, boris behind {pair.b}, and a server in public.",
         "nodes": {**a.nodes, **b.nodes, "internet": {"kind": "router"}, SERVER: None},
         "links": [

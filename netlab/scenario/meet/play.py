@@ -68,10 +68,19 @@ def _attempt(cell: Cell, number: int) -> Attempt:
     ):
         _start_server(lab, cell, stack)
         with lab.observe() as watch:
-            commands = [_command(cell, host, number) for host in read.HOSTS]
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="netlab-meet-", ignore_cleanup_errors=True)
+            )
+            given = {
+                host: _environment(cell, host, number) | {"MEET_TMP": f"{folder}/{host}"}
+                for host in read.HOSTS
+            }
+            commands = [_command(cell, host, given[host]) for host in read.HOSTS]
+            for host in read.HOSTS:
+                os.mkdir(given[host]["MEET_TMP"])  # noqa: PTH102
             began = time.monotonic()
             peers = [
-                stack.enter_context(_Program(lab[host], argv, _environment(cell, host, number)))
+                stack.enter_context(_Program(lab[host], argv, given[host]))
                 for host, argv in zip(read.HOSTS, commands, strict=True)
             ]
             met, seconds = _wait(cell, watch, peers, began)
@@ -145,7 +154,8 @@ def _start_server(lab: Lab, cell: Cell, stack: contextlib.ExitStack) -> None:
         ours = stack.enter_context(_Program(server, argv))
         _await(ours, lambda: "ready" in ours.output)
     if programs.turn:
-        coturn = stack.enter_context(_Program(server, _coturn()))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="netlab-coturn-"))
+        coturn = stack.enter_context(_Program(server, _coturn(folder)))
         _await(coturn, lambda: stun.PORT in server.inside(_ports))
     if programs.rendezvous:
         before = server.inside(_ports)
@@ -179,20 +189,21 @@ def _await(program: _Program, is_ready: Callable[[], bool]) -> None:
         time.sleep(AGAIN)
 
 
-def _coturn() -> list[str]:
+def _coturn(folder: str) -> list[str]:
+    """TURN and STUN on both IPv4 addresses; what it writes is in ``folder``."""
     four = [each for each in SERVER_ADDRESSES if ":" not in each]
     return [
-        "turnserver", "-n", "--no-tls", "--no-dtls", "--no-cli", "--lt-cred-mech", "--rfc5780",
+        "turnserver", "-n", "--no-tls", "--no-dtls", "--no-cli", "--lt-cred-mech",
         f"--user={USER}:{PASSWORD}", f"--realm={REALM}", "--allow-loopback-peers",
-        "--log-file=stdout", "--pidfile=/dev/null", "--min-port=50000", "--max-port=50999",
+        "--log-file=stdout", f"--userdb={folder}/db", f"--pidfile={folder}/pid",
+        "--min-port=50000", "--max-port=50999",
         *(f"--listening-ip={each}" for each in four), f"--relay-ip={four[0]}",
     ]  # fmt: skip
 
 
-def _command(cell: Cell, host: str, number: int) -> list[str]:
+def _command(cell: Cell, host: str, variables: Mapping[str, str]) -> list[str]:
     """What a host runs; our own program where nothing else is asked for."""
     given = cell.programs.a if host == ANNA else cell.programs.b
-    variables = _environment(cell, host, number)
     if given:
         return _filled(given, variables)
     argv = [sys.executable, "-m", "netlab.io.meet.peer"]

@@ -48,7 +48,7 @@ class Table:
 
     def file(self, pair: Played) -> Path:
         """The file with the fates of a pair's packets."""
-        return self.fates / f"{pair.a}~{pair.b}.json"
+        return self.fates / f"{pair.a}~{pair.b}.json".replace("/", "_")
 
     def to_json(self) -> dict[str, Any]:
         """The form that ``netlab meet --json`` prints."""
