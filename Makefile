@@ -3,7 +3,7 @@
 # installed only where missing.
 DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping busybox curl bind9-dnsutils
 DEBIAN_TESTS := apache2-utils bind9 chromium conntrack coturn dnsmasq-base dnsperf ethtool fish git graphviz \
-	knot-dnsutils man-db netcat-openbsd nginx-light openssh-client openssh-server postgresql procps socat \
+	iperf3 knot-dnsutils man-db netcat-openbsd nginx-light openssh-client openssh-server postgresql procps socat \
 	stun-client stun-server tcpdump tshark unbound util-linux wget wrk zsh
 
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)

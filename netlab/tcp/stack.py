@@ -152,7 +152,9 @@ class Stack:
         backlog: int = 128,
         settings: Settings | None = None,
     ) -> Listener:
-        """A passive OPEN; it touches no connection that exists (MUST-41)."""
+        """A passive OPEN; it touches no connection that exists (MUST-41). Port 0: any one."""
+        if not port:
+            port = self._free_port()
         if (address, port) in self._listeners:
             raise UserError("connection already exists")
         listener = Listener(address, port, backlog, settings or self.settings)
@@ -200,6 +202,18 @@ class Stack:
         for step in range(EPHEMERAL_PORTS):
             candidate = FIRST_EPHEMERAL + (start + step) % EPHEMERAL_PORTS
             if remote + local + struct.pack("!HH", port, candidate) not in self._places:
+                self._next_port += step + 1
+                return candidate
+        raise UserError("insufficient resources")
+
+    def _free_port(self) -> int:
+        """A port that nothing of this stack uses."""
+        taken = {port for _, port in self._listeners}
+        taken |= {place.envelope.local_port for place in self._places.values()}
+        start = isn.first_port(self._key, b"") + self._next_port
+        for step in range(EPHEMERAL_PORTS):
+            candidate = FIRST_EPHEMERAL + (start + step) % EPHEMERAL_PORTS
+            if candidate not in taken:
                 self._next_port += step + 1
                 return candidate
         raise UserError("insufficient resources")

@@ -21,7 +21,7 @@ from tests.io.stacks import ADDRESS, DEADLINE, HOST, URL, digest, output, run, s
 from tests.programs import find, needs
 
 if TYPE_CHECKING:
-    from netlab.io.tcp.asyncio import TcpConnection
+    from netlab.io.tcp.streams import Stream
     from netlab.lab.lab import Lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.netlab(topology="tcp_stack.yaml")]
@@ -35,10 +35,10 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + bytes(100)
 
 @needs("wrk")
 def test_a_thousand_connections_of_wrk(netlab: Lab) -> None:
-    answered: Counter[TcpConnection] = Counter()
+    answered: Counter[Stream] = Counter()
     over = asyncio.Event()
 
-    async def one(connection: TcpConnection) -> None:
+    async def one(connection: Stream) -> None:
         while await connection.read():
             await connection.write(ANSWER)
             answered[connection] += 1
@@ -102,7 +102,7 @@ def test_ssh_tunnels_to_a_server_behind_our_stack(netlab: Lab, tmp_path: Path) -
     host, far = netlab["host"], netlab["far"]
     over = asyncio.Event()
 
-    async def shell(connection: TcpConnection) -> None:
+    async def shell(connection: Stream) -> None:
         ours, theirs = socket.socketpair()
         server = far.popen(ssh.server("-i"), stdin=theirs, stdout=theirs)
         theirs.close()
@@ -118,7 +118,7 @@ def test_ssh_tunnels_to_a_server_behind_our_stack(netlab: Lab, tmp_path: Path) -
         await asyncio.to_thread(server.wait, DEADLINE)
         over.set()
 
-    async def pour(reader: asyncio.StreamReader, connection: TcpConnection) -> None:
+    async def pour(reader: asyncio.StreamReader, connection: Stream) -> None:
         while data := await reader.read(1 << 16):
             await connection.write(data)
         await connection.write_eof()
@@ -138,6 +138,37 @@ def test_ssh_tunnels_to_a_server_behind_our_stack(netlab: Lab, tmp_path: Path) -
             assert summed.split()[0] == digest(page)
 
     run(test())
+
+
+@needs_ssh
+@needs("nc")
+@pytest.mark.root
+def test_ssh_goes_out_by_way_of_the_relay(netlab: Lab, tmp_path: Path) -> None:
+    """OpenSSH, netcat as its ProxyCommand, SOCKS 5, our TCP, and a real sshd."""
+    ssh = Ssh(tmp_path)
+    data = random.Random(9).randbytes(3_000_000)
+    words = [*NETLAB, "tcp", "relay", "--node", f"{netlab.name}/stack"]
+    proxy = "nc -X 5 -x 127.0.0.1:1080 %h %p"
+    command = ssh.client("-o", f"ProxyCommand={proxy}", "-p", "2200", HOST[4], "sha256sum")
+    with (
+        netlab["host"].popen(ssh.server("-D", "-p", "2200"), stderr=subprocess.PIPE) as server,
+        subprocess.Popen([*words, "--socks"], cwd=ROOT, stderr=subprocess.PIPE) as relay,
+    ):
+        assert server.stderr
+        assert relay.stderr
+        try:
+            assert b"listening on" in server.stderr.readline()
+            assert b"listening" in relay.stderr.readline()
+            client = netlab["stack"].popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            said, errors = client.communicate(data, timeout=DEADLINE)
+        finally:
+            relay.terminate()
+            server.terminate()
+            server.stderr.read()
+    assert errors == b""
+    assert said.split()[0].decode() == digest(data)
 
 
 @needs_ssh

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def tcp(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab tcp`` and what comes below it."""
-    from netlab.cli.tcp import drive, netcat, services, states
+    from netlab.cli.tcp import drive, netcat, relay, services, states
 
     parser.epilog = (
         "examples:\n"
@@ -33,5 +33,6 @@ def tcp(parser: argparse.ArgumentParser) -> None:
     add("discard", "throw away what comes (RFC 863)", services.discard)
     add("chargen", "send characters without end (RFC 864)", services.chargen)
     add("http", "serve the files of a directory", services.http)
+    add("relay", "let any program speak through the stack: SOCKS 5, forwarded ports", relay.relay)
     add("drive", "let an outside tester drive the stack by messages", drive.drive)
     add("states", "show the live connections, as `ss -i` does", states.states)

@@ -13,7 +13,7 @@ from netlab.errors import Diagnostic, InputError
 if TYPE_CHECKING:
     import argparse
 
-    from netlab.io.tcp.asyncio import TcpConnection
+    from netlab.io.tcp.streams import Stream
 
 PIECE = 1 << 18
 
@@ -57,7 +57,7 @@ async def _connect(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _join(connection: TcpConnection) -> None:
+async def _join(connection: Stream) -> None:
     """Copy both ways; the end of stdin closes one half, the peer's FIN ends the other."""
     async with connection:
         sending = asyncio.create_task(_send(connection))
@@ -69,7 +69,7 @@ async def _join(connection: TcpConnection) -> None:
     await connection.closed()
 
 
-async def _send(connection: TcpConnection) -> None:
+async def _send(connection: Stream) -> None:
     # A thread that reads: files and terminals cannot be waited for as sockets can. It is a daemon,
     # so that a read that never returns does not keep the program.
     loop = asyncio.get_running_loop()
@@ -90,7 +90,7 @@ async def _send(connection: TcpConnection) -> None:
     await connection.write_eof()
 
 
-async def _receive(connection: TcpConnection) -> None:
+async def _receive(connection: Stream) -> None:
     loop = asyncio.get_running_loop()
     while data := await connection.read():
         view = memoryview(data)

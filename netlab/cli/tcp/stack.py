@@ -5,21 +5,24 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from netlab.errors import Diagnostic, InputError, LabError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator, Coroutine
+    import socket
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from typing import Any
 
-    from netlab.io.tcp.asyncio import TcpStack
     from netlab.io.tcp.driver import Device
+    from netlab.io.tcp.streams import Streams
     from netlab.io.tcp.tun import Tun
     from netlab.tcp.settings import Settings
 
 ALGORITHMS = ("cubic", "reno")
+PATIENCE = 40  # twentieths of a second
+T = TypeVar("T")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -59,14 +62,50 @@ def settings(arguments: argparse.Namespace) -> Settings:
 
 
 @contextlib.asynccontextmanager
-async def stack(arguments: argparse.Namespace) -> AsyncIterator[TcpStack]:
-    """The stack that the options mean, running and to be found by ``netlab tcp states``."""
-    from netlab.io.tcp import log, states
+async def stack(arguments: argparse.Namespace) -> AsyncIterator[Streams]:
+    """The stack that the options mean; of a node where one runs already, that one.
+
+    The first command of a node has the device, and serves those that come later, to their end.
+    """
+    place = Place(arguments)
+    tun = await _tun_or_owner(arguments, place)
+    if tun is None:
+        async with _guest(arguments, place) as guest:
+            yield guest
+        return
+    async with _own(arguments, place, tun) as own:
+        yield own
+
+
+@contextlib.asynccontextmanager
+async def _guest(arguments: argparse.Namespace, place: Place) -> AsyncIterator[Streams]:
+    from netlab.io.tcp.guest import GuestStack
+
+    for given, option in (
+        (arguments.plain, "--plain"),
+        (arguments.verbose, "--verbose"),
+        (arguments.trace, "--trace"),
+        (arguments.address, "--address"),
+    ):
+        if given:
+            text = (
+                f"another program runs the stack of {arguments.tun}, and {option} is its to choose"
+            )
+            hint = "give it to the command that starts the stack: the first one in this node"
+            raise LabError(Diagnostic("E709", text, hint=hint))
+    guest = GuestStack(place.dial, settings(arguments))
+    await guest.begin()
+    yield guest
+
+
+@contextlib.asynccontextmanager
+async def _own(arguments: argparse.Namespace, place: Place, tun: Tun) -> AsyncIterator[Streams]:
+    from netlab.io.tcp import log, sharing, states
     from netlab.io.tcp.asyncio import TcpStack
 
-    tun, addresses = _open(arguments)
     with contextlib.ExitStack() as held:
         held.callback(tun.close)
+        addresses = _addresses(arguments, tun)
         device: Device = tun
         if arguments.trace:
             file = held.enter_context(_create(arguments.trace))
@@ -76,8 +115,93 @@ async def stack(arguments: argparse.Namespace) -> AsyncIterator[TcpStack]:
         tcp = TcpStack(device, addresses, settings(arguments))
         if arguments.verbose:
             tcp.on_state = lambda local, remote, state: tell(f"   {local} {remote} {state}")
-        async with tcp, states.published(tcp):
+        async with (
+            tcp,
+            states.published(tcp),
+            sharing.shared(tcp, place.listening()) as guests,
+        ):
             yield tcp
+            if guests.guests:
+                tell(f"{guests.guests} connections of other programs go on in this one's stack")
+                await guests.alone.wait()
+
+
+class Place:
+    """Where the stack is: in a node of a lab, or where this process is."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._namespace: str | None = None
+        self._tun = arguments.tun
+        if arguments.node:
+            from netlab.lab import rootless
+            from netlab.lab.lab import find_node
+
+            lab, node = find_node(arguments.node)
+            rootless.join(lab)
+            self._namespace = lab.namespace(node)
+
+    def inside(self, action: Callable[[], T]) -> T:
+        """Do something in its network namespace."""
+        from netlab.linux import namespaces
+
+        return action() if self._namespace is None else namespaces.inside(self._namespace, action)
+
+    def _address(self) -> str:
+        from netlab.io.tcp import frames
+
+        return frames.name(self._tun)
+
+    def listening(self) -> socket.socket:
+        """Where the process that has the device serves others."""
+
+        def there() -> socket.socket:
+            import socket
+
+            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            made.bind(self._address())
+            return made
+
+        return self.inside(there)
+
+    def dial(self) -> socket.socket:
+        """A connection to that process; ``OSError`` if there is none."""
+
+        def there() -> socket.socket:
+            import socket
+
+            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                made.connect(self._address())
+            except BaseException:
+                made.close()
+                raise
+            return made
+
+        return self.inside(there)
+
+
+async def _tun_or_owner(arguments: argparse.Namespace, place: Place) -> Tun | None:
+    """The device, or ``None`` if another process of ours has it and serves it.
+
+    Between opening the device and serving others it has to do only little, so little is waited.
+    """
+    import asyncio
+
+    from netlab.io.tcp.tun import Busy, Tun
+
+    for patience in range(PATIENCE, -1, -1):
+        try:
+            return place.inside(lambda: Tun(arguments.tun, offload=not arguments.plain))
+        except Busy:
+            try:
+                place.dial().close()
+            except OSError:
+                if not patience:
+                    raise
+                await asyncio.sleep(0.05)
+            else:
+                return None
+    raise AssertionError
 
 
 def tell(line: str) -> None:
@@ -92,34 +216,17 @@ def _create(path: str) -> Any:
         raise InputError(Diagnostic("E703", f"{path}: {error.strerror}")) from None
 
 
-def _open(arguments: argparse.Namespace) -> tuple[Tun, list[str]]:
-    from netlab.io.tcp.tun import Tun
-
-    def there() -> Tun:
-        return Tun(arguments.tun, offload=not arguments.plain)
-
-    if arguments.node:
-        from netlab.lab import rootless
-        from netlab.lab.lab import find_node
-        from netlab.linux import namespaces
-
-        lab, node = find_node(arguments.node)
-        rootless.join(lab)
-        tun = namespaces.inside(lab.namespace(node), there)
-    else:
-        tun = there()
-    addresses = arguments.address or tun.addresses
-    try:
-        for address in addresses:
+def _addresses(arguments: argparse.Namespace, tun: Tun) -> list[str]:
+    addresses: list[str] = arguments.address or tun.addresses
+    for address in addresses:
+        try:
             ipaddress.ip_address(address)
-    except ValueError:
-        tun.close()
-        raise InputError(Diagnostic("E704", f"{address} is not an IP address")) from None
+        except ValueError:
+            raise InputError(Diagnostic("E704", f"{address} is not an IP address")) from None
     if not addresses:
-        tun.close()
         hint = "--address IP, or a route: ip route add IP/32 dev " + arguments.tun
         raise LabError(Diagnostic("E705", f"no address is routed to {arguments.tun}", hint=hint))
-    return tun, addresses
+    return addresses
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:

@@ -217,6 +217,11 @@ class TcpListener:
         self._listener = listener
         self._waiting: list[asyncio.Future[None]] = []
 
+    @property
+    def port(self) -> int:
+        """The port, which the stack has chosen if it was asked for port 0."""
+        return self._listener.port
+
     async def accept(self) -> TcpConnection:
         """The next connection."""
         while (place := self._listener.accept()) is None:

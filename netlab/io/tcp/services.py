@@ -14,30 +14,30 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from netlab.io.tcp.asyncio import TcpConnection, TcpListener
+    from netlab.io.tcp.streams import Stream, StreamListener
     from netlab.wire import Buffer
 
-    Service = Callable[[TcpConnection], Awaitable[None]]
+    Service = Callable[[Stream], Awaitable[None]]
 
 LONGEST_REQUEST = 16384
 _LINE = bytes(range(33, 127))
 _TEXT = b"".join((_LINE * 2)[n : n + 72] + b"\r\n" for n in range(95)) * 9
 
 
-async def echo(connection: TcpConnection) -> None:
+async def echo(connection: Stream) -> None:
     """RFC 862: what comes goes back."""
     while pieces := await connection.read_pieces():
         for piece in pieces:
             await connection.write(piece)
 
 
-async def discard(connection: TcpConnection) -> None:
+async def discard(connection: Stream) -> None:
     """RFC 863: what comes is thrown away."""
     while await connection.read_pieces():
         pass
 
 
-async def chargen(connection: TcpConnection) -> None:
+async def chargen(connection: Stream) -> None:
     """RFC 864: lines of characters until the peer has enough."""
     while True:
         await connection.write(_TEXT)
@@ -47,7 +47,7 @@ def http(directory: Path) -> Service:
     """GET and HEAD of the files below ``directory``, with persistent connections (RFC 9112)."""
     root = directory.resolve()
 
-    async def serve(connection: TcpConnection) -> None:
+    async def serve(connection: Stream) -> None:
         waiting = b""
         while True:
             while (end := waiting.find(b"\r\n\r\n")) < 0:
@@ -65,7 +65,7 @@ def http(directory: Path) -> Service:
     return serve
 
 
-async def _answer(connection: TcpConnection, root: Path, request: bytes) -> bool:
+async def _answer(connection: Stream, root: Path, request: bytes) -> bool:
     """Answer one request; True if the connection is to stay open."""
     lines = request.decode("latin-1").split("\r\n")
     words = lines[0].split(" ")
@@ -141,7 +141,7 @@ def _head(status: int, length: int, kind: str, *, keep: bool) -> bytes:
     ).encode()
 
 
-async def serve(listener: TcpListener, service: Service, count: int | None = None) -> None:
+async def serve(listener: StreamListener, service: Service, count: int | None = None) -> None:
     """Run ``service`` for each connection, all at once; after ``count`` connections, end.
 
     A peer that goes away ends its own connection only.
@@ -158,7 +158,7 @@ async def serve(listener: TcpListener, service: Service, count: int | None = Non
         await asyncio.wait(running)
 
 
-async def _one(connection: TcpConnection, service: Service) -> None:
+async def _one(connection: Stream, service: Service) -> None:
     with contextlib.suppress(OSError):
         async with connection:
             await service(connection)

@@ -10,6 +10,7 @@ have been 45 packets, and no octet of data is looked at on the way. Source: virt
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -46,6 +47,10 @@ _MAXIMUM_PIECES = 1000  # IOV_MAX is 1024
 _SMALL = 4096
 _MAXIMUM_FREE = 64
 _UNUSED = 2  # references to a buffer from its local name and from the call that counts them
+
+
+class Busy(LabError):
+    """Another program has the device."""
 
 
 class Arrival(NamedTuple):
@@ -117,7 +122,8 @@ class Tun:
             self.addresses = addresses_behind(name)
         except OSError as error:
             os.close(self.fd)
-            raise LabError(
+            kind = Busy if error.errno == errno.EBUSY else LabError
+            raise kind(
                 Diagnostic(
                     "E702",
                     f"TUN device {name}: {error.strerror}",
