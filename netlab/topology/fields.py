@@ -372,7 +372,7 @@ Number = Annotated[float, BeforeValidator(_number)]
 NodeName = Annotated[
     str,
     BeforeValidator(_node_name),
-    WithJsonSchema({**_STRING, "pattern": names.SAFE_PATTERN, "maxLength": names.MAX_NODE}),
+    WithJsonSchema({**_STRING, "pattern": names.RANGE_PATTERN, "maxLength": names.MAX_NODE}),
 ]
 Label = Annotated[
     str,

@@ -20,6 +20,8 @@ INTERFACE_HINT = "at most 15 letters, digits, `-` and `_`, as in `eth0`"
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 SAFE_PATTERN = rf"^{_SAFE.pattern}$"
+RANGE_PATTERN = rf"^{_SAFE.pattern}(\[[0-9]+-[0-9]+\])?$"
+"""With a range of numbers, as a file may have it."""
 
 TAKEN_INTERFACES = frozenset(
     {

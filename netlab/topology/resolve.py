@@ -17,6 +17,7 @@ from netlab.topology.hosts import HostsFiles
 from netlab.topology.model import Interface, Link, Node, Program, Ready, Topology
 from netlab.topology.overrides import apply_overrides
 from netlab.topology.problems import Problems
+from netlab.topology.ranges import expand_ranges
 from netlab.topology.reachability import check_reachable
 from netlab.topology.routing import Routing
 from netlab.topology.routing_rules import routing_rules
@@ -77,6 +78,7 @@ def _resolve(
 
 def resolve(tree: source.Mapping, problems: Problems, stem: str) -> Topology:
     """The topology in a tree, which is changed on the way; ``stem`` names a lab without a name."""
+    expand_ranges(tree, problems)
     expand(tree, problems)
     nodes = tree.entries.get("nodes")
     written = frozenset(nodes[1].entries if nodes and isinstance(nodes[1], source.Mapping) else ())
@@ -87,6 +89,7 @@ def resolve(tree: source.Mapping, problems: Problems, stem: str) -> Topology:
         raise AssertionError("unreachable: a form is lost only with a problem")
     builder = TopologyBuilder(form, tree, problems, written - form.nodes.keys())
     _check_uplink(builder)
+    _check_counts(builder)
     for name, node in form.nodes.items():
         _check_kind(builder, name, node)
     wiring = wire(builder)
@@ -121,6 +124,18 @@ def _check_uplink(builder: TopologyBuilder) -> None:
             builder.at_key("uplink"),
             "leave it out",
         )
+
+
+def _check_counts(builder: TopologyBuilder) -> None:
+    """What is left of `count` did not come from a node itself."""
+    for name, node in builder.form.nodes.items():
+        if node.count is not None:
+            builder.problems.add(
+                "E231",
+                "`count` has no meaning in a template or in defaults",
+                builder.at_key("nodes", name, "count"),
+                "write it at the node",
+            )
 
 
 def _check_kind(builder: TopologyBuilder, name: str, node: NodeForm) -> None:

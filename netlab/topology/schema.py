@@ -490,6 +490,9 @@ class NodeForm(Form):
     template: Annotated[list[Label], *one_or_more(STRING)] = Field(
         [], description="Templates that this node builds on; its own keys win, then the last."
     )
+    count: Annotated[Integer, Field(ge=1, le=4096)] | None = Field(
+        None, description="So many nodes: of `pc` become `pc1`, `pc2`, …; links to `pc` as well."
+    )
     description: Text = Field("", description="A line for people.")
     isolated: Boolean = Field(
         False, description="`true` says that no path to the other nodes is meant."

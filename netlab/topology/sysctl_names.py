@@ -14,6 +14,22 @@ from typing import NamedTuple
 TABLE = """\
 net.core integer
     xfrm_acq_expires xfrm_larval_drop
+net.ipv4 0..2147483647
+    ipfrag_high_thresh ipfrag_low_thresh
+net.ipv6 0..2147483647
+    ip6frag_high_thresh ip6frag_low_thresh
+net.netfilter 0..2147483647
+    nf_conntrack_frag6_high_thresh nf_conntrack_frag6_low_thresh
+net.ipv4 0..16777216
+    tcp_child_ehash_entries
+net.ipv4 0..65536
+    udp_child_hash_entries
+net.ipv4.neigh.* 0..1027504
+    unres_qlen
+net.ipv6.neigh.* 0..1027504
+    unres_qlen
+net.ipv6.conf.* 1280..65535
+    mtu
 net.core 0..1
     tstamp_allow_data txrehash
 net.core 0..2147483647
@@ -21,10 +37,10 @@ net.core 0..2147483647
 net.core text
     rps_default_mask
 net.ipv4 integer
-    icmp_ratemask igmp_max_memberships igmp_max_msf ip_forward ipfrag_high_thresh
-    ipfrag_low_thresh tcp_base_mss tcp_challenge_ack_limit tcp_child_ehash_entries
+    icmp_ratemask igmp_max_memberships igmp_max_msf ip_forward
+    tcp_base_mss tcp_challenge_ack_limit
     tcp_fastopen tcp_limit_output_bytes tcp_max_syn_backlog tcp_max_tw_buckets
-    tcp_probe_threshold udp_child_hash_entries xfrm4_gc_thresh
+    tcp_probe_threshold xfrm4_gc_thresh
 net.ipv4 -31..31
     tcp_adv_win_scale
 net.ipv4 -8589934..8589934
@@ -100,7 +116,7 @@ net.ipv4.conf.* integer
     promote_secondaries proxy_arp proxy_arp_pvlan route_localnet rp_filter secure_redirects
     send_redirects shared_media src_valid_mark tag
 net.ipv4.neigh.* integer
-    anycast_delay locktime proxy_delay retrans_time unres_qlen
+    anycast_delay locktime proxy_delay retrans_time
 net.ipv4.neigh.* -8589934..8589934
     base_reachable_time delay_first_probe_time gc_stale_time
 net.ipv4.neigh.* 0..2147483647
@@ -115,8 +131,8 @@ net.ipv4.route -8589934..8589934
 net.ipv4.route 68..2147483647
     min_pmtu
 net.ipv6 integer
-    calipso_cache_bucket_size calipso_cache_enable idgen_retries ip6frag_high_thresh
-    ip6frag_low_thresh max_dst_opts_length max_dst_opts_number max_hbh_length
+    calipso_cache_bucket_size calipso_cache_enable idgen_retries
+    max_dst_opts_length max_dst_opts_number max_hbh_length
     max_hbh_opts_number seg6_flowlabel xfrm6_gc_thresh
 net.ipv6 -8589934..8589934
     idgen_delay ip6frag_time
@@ -141,7 +157,7 @@ net.ipv6.conf.* integer
     accept_ra_rt_info_min_plen accept_ra_rtr_pref accept_redirects accept_source_route
     autoconf dad_transmits disable_ipv6 disable_policy drop_unicast_in_l2_multicast
     drop_unsolicited_na enhanced_dad force_mld_version force_tllao forwarding
-    ignore_routes_with_linkdown keep_addr_on_down max_addresses max_desync_factor mtu
+    ignore_routes_with_linkdown keep_addr_on_down max_addresses max_desync_factor
     ndisc_notify optimistic_dad proxy_ndp regen_max_retry regen_min_advance seg6_enabled
     seg6_require_hmac suppress_frag_ndisc temp_prefered_lft temp_valid_lft use_oif_addrs_only
     use_optimistic use_tempaddr
@@ -178,7 +194,7 @@ net.ipv6.icmp 0..255
 net.ipv6.icmp text
     ratemask
 net.ipv6.neigh.* integer
-    anycast_delay locktime proxy_delay retrans_time unres_qlen
+    anycast_delay locktime proxy_delay retrans_time
 net.ipv6.neigh.* -8589934..8589934
     base_reachable_time delay_first_probe_time gc_stale_time
 net.ipv6.neigh.* 0..2147483647
@@ -195,7 +211,7 @@ net.ipv6.route 0..1
 net.ipv6.route 0..2147483647
     gc_min_interval_ms
 net.netfilter integer
-    nf_conntrack_dccp_loose nf_conntrack_frag6_high_thresh nf_conntrack_frag6_low_thresh
+    nf_conntrack_dccp_loose
     nf_conntrack_helper nf_flowtable_tcp_timeout nf_flowtable_udp_timeout
 net.netfilter -8589934..8589934
     nf_conntrack_frag6_timeout nf_conntrack_generic_timeout nf_conntrack_gre_timeout

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def check_sysctls(builder: TopologyBuilder, name: str, interfaces: Iterable[str]) -> None:
     """Note what of a node's sysctls the kernel would refuse; ``interfaces`` are the node's."""
     devices = ["lo", *interfaces]
+    written: dict[str, str] = {}
     for key, value in builder.form.nodes[name].sysctls.items():
         path = ("nodes", name, "sysctls", key)
         message, hint = _name_problem(key)
@@ -29,7 +30,7 @@ def check_sysctls(builder: TopologyBuilder, name: str, interfaces: Iterable[str]
         if message:
             builder.problems.add("E206", message, builder.at_key(*path), hint)
             continue
-        if problem := _value_problem(key, value):
+        if problem := _value_problem(key, value) or _threshold_problem(key, value, written):
             builder.problems.add(
                 "E206",
                 f"{key} {problem}",
@@ -77,4 +78,17 @@ def _value_problem(key: str, value: str) -> str:
         return f"takes one number, not {len(words)}"
     if not what.low <= int(words[0]) <= what.high:
         return f"takes {what.low} to {what.high}, not {words[0]}"
+    return ""
+
+
+def _threshold_problem(key: str, value: str, before: dict[str, str]) -> str:
+    """Of reassembly the kernel keeps the low threshold below the high one at every moment."""
+    before[key] = value
+    for side, other, default in (("low", "high", 4_194_304), ("high", "low", 3_145_728)):
+        if not key.endswith(f"_{side}_thresh"):
+            continue
+        limit = int(before.get(key.replace(f"_{side}_", f"_{other}_"), default))
+        if (int(value) > limit) if side == "low" else (int(value) < limit):
+            most = "at most" if side == "low" else "at least"
+            return f"must be {most} {limit}, the {other} threshold (write that one before it)"
     return ""
