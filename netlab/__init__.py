@@ -12,9 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netlab.lab.lab import Lab, LabNode
     from netlab.scenario.meet.meet import meet
+    from netlab.topology.python import Topology
 
 __version__ = "0.1.0"
-__all__ = ["Lab", "LabNode", "__version__", "meet"]
+__all__ = ["Lab", "LabNode", "Topology", "__version__", "meet"]
 
 
 def __getattr__(name: str) -> object:
@@ -23,6 +24,10 @@ def __getattr__(name: str) -> object:
         from netlab.lab import lab
 
         return getattr(lab, name)
+    if name == "Topology":
+        from netlab.topology.python import Topology
+
+        return Topology
     if name == "meet":
         from netlab.scenario.meet.meet import meet
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from netlab.lab.programs import Program
     from netlab.plan.operations import InterfaceSummary, NodeSummary
     from netlab.topology.model import Topology
+    from netlab.topology.python import Topology as Written
     from netlab.trace.watch import Watch
 
 T = TypeVar("T")
@@ -48,7 +49,10 @@ class Lab:
     """
 
     def __init__(
-        self, topology: str | os.PathLike[str] | Topology | Plan, *, name: str | None = None
+        self,
+        topology: str | os.PathLike[str] | Topology | Written | Plan,
+        *,
+        name: str | None = None,
     ) -> None:
         plan = _plan(topology)
         self.plan = plan._replace(name=check_name(plan.name if name is None else name))
@@ -270,7 +274,7 @@ class LabNode:
         return f"<{self.kind} {self.lab.name}/{self.name}>"
 
 
-def _plan(topology: str | os.PathLike[str] | Topology | Plan) -> Plan:
+def _plan(topology: str | os.PathLike[str] | Topology | Written | Plan) -> Plan:
     if isinstance(topology, Plan):
         return topology
     if isinstance(topology, str | os.PathLike):
@@ -278,8 +282,9 @@ def _plan(topology: str | os.PathLike[str] | Topology | Plan) -> Plan:
 
         return plan_of_file(os.fspath(topology))
     from netlab.plan.build import build
+    from netlab.topology import python
 
-    return build(topology)
+    return build(topology.resolve() if isinstance(topology, python.Topology) else topology)
 
 
 def check_name(name: str) -> str:
