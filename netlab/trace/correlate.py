@@ -346,6 +346,7 @@ class _Follower:
             parent.covered += amount
             if parent.covered >= whole:
                 self._leave_rooms(parent)
+                parent.node = seen.node  # which may have done it as it came in
         return track
 
     def _overlapping(

@@ -86,6 +86,7 @@ class Programs:
         }
         self._reporting = {(r.node, r.came[0]): r.program for r in evidence.reports if r.came}
         self._silent: dict[tuple[str, str], None] = {}
+        self._leading_out: dict[tuple[str, str], None] = {}
         self._strange = sorted(
             {(r.node, r.end) for r in evidence.reports if r.end and r.end not in _WORDS}
         )
@@ -127,16 +128,31 @@ class Programs:
         text = f"handed to {self._who(node, interface)}, which {fault}"
         return Disposition.UNKNOWN, Reason("inferred", text, program=program)
 
+    def lead_out(self, node: str, interface: str) -> None:
+        """A packet left by an interface of which nobody knows where it leads."""
+        self._leading_out[node, interface] = None
+
     def gaps(self) -> list[Gap]:
-        """The programs that said nothing of a packet, or what cannot be, once ends are known."""
+        """What was out of sight, once all ends are known: where packets went that no one reports.
+
+        Programs that said nothing of a packet, or what cannot be, and interfaces that lead out.
+        """
+        out = [
+            Gap("capture", f"{interface} leads out of the lab", node)
+            for node, interface in self._leading_out
+        ]
         silent = [
             Gap("programs", f"the program behind {interface} does not report all packets", node)
             for node, interface in self._silent
         ]
-        return silent + [
-            Gap("programs", f"a program reports the end `{word}`, which is none", node)
-            for node, word in self._strange
-        ]
+        return (
+            out
+            + silent
+            + [
+                Gap("programs", f"a program reports the end `{word}`, which is none", node)
+                for node, word in self._strange
+            ]
+        )
 
     def _who(self, node: str, interface: str) -> str:
         is_wired = (node, interface) in self._wired

@@ -106,7 +106,7 @@ class Judge:
         self._kernel = KernelReasons(evidence, self._requests, answers, programs)
         for track in tracks:
             end = self._certain(track)
-            if end is None or (track.drop and end[0].arrived):
+            if end is None or (track.drop and end[0] is Disposition.DELIVERED):
                 # What TIME-WAIT takes it may still refuse.
                 end = self._refused(track) or answered(answers.of(track)) or end
             if end:
@@ -298,6 +298,7 @@ class Judge:
             return Disposition.LOST_ON_LINK, Reason("inferred", text)
         if self._programs.is_behind(self._evidence.frames[last.frame]):
             return self._programs.without_report(last.node, last.interface)
+        self._programs.lead_out(last.node, last.interface)
         text = f"left by {last.interface}, whose other end is not part of the lab"
         return Disposition.UNKNOWN, Reason("inferred", text)
 

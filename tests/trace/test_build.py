@@ -436,7 +436,7 @@ def test_garbage_never_raises_and_every_packet_gets_an_end(seen, steps, deaths, 
     claimed = [frame for packet_trace in traces for frame in packet_trace.frames]
     assert len(claimed) == len(set(claimed)), "a frame belongs to one packet"
     assert all(isinstance(packet_trace.disposition, End) for packet_trace in traces)
-    assert {gap.collector for gap in traces.gaps} <= {"programs"}
+    assert {gap.collector for gap in traces.gaps} <= {"programs", "capture"}
     assert traces.to_json()["complete"] is not bool(traces.gaps)
 
 
