@@ -13,7 +13,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo test test-user soak vm vm-short docs site check check-vagrant bench clean \
-	dist
+	deb dist
 
 help: ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -88,6 +88,12 @@ check-vagrant: ## the Vagrantfile, without starting a machine
 	@scripts/install-debian "$(SUDO)" vagrant ruby
 	ruby -c Vagrantfile
 	vagrant validate --ignore-provider
+
+DEBIAN_DEB := build-essential ca-certificates debhelper dh-python lintian python3-venv
+
+deb: ## the Debian package, in dist/, and what lintian says of it
+	@scripts/install-debian "$(SUDO)" $(DEBIAN_DEB)
+	scripts/build-deb dist
 
 dist: install-dev ## the sdist and the wheel of a release, in dist/
 	rm -rf dist

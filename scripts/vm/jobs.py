@@ -56,7 +56,8 @@ DEMO = Job("demo", ("python", "scripts/demo.py"))
 
 def scenario(name: str) -> Job:
     """Play a shipped scenario."""
-    return Job(SCENARIO + name, ("netlab", "run", name, "--json", "--patience", PATIENCE))
+    command = ("netlab", "run", name, "--json", "--patience", PATIENCE)
+    return Job(SCENARIO + name, command, 15 * MINUTES)
 
 
 def tests(name: str, *arguments: str) -> Job:
