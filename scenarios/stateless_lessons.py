@@ -8,9 +8,11 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netlab.linux import sysctl
 from netlab.scenario.packets import what
 from netlab.stateless.segment import SYN, Segment, encode
 from netlab.wire import tcp
@@ -177,7 +179,7 @@ def flood(lab: Lab, rng: random.Random) -> list[dict[str, str]]:
         ("kernel with SYN cookies", KERNEL, "1", ()),
         ("stateless", STATELESS, "1", ("--text", "Hello")),
     ):
-        lab["server"].run(["sysctl", "-qw", f"net.ipv4.tcp_syncookies={cookies}"], check=True)
+        lab["server"].inside(partial(sysctl.write, "net.ipv4.tcp_syncookies", cookies))
         with _serving(lab, *server, *argv) as pid:
             _served(lab, server, PATIENCE)  # what is made for the first client is not the flood's
             before = _resident(pid)

@@ -49,6 +49,15 @@ def test_make_test_installs_what_tests_need():
     assert [(file, name) for file, name in asked if PACKAGES[name] not in packages] == []
 
 
+def run_by(module: Path) -> Iterator[str]:
+    """The first words of the lists that a scenario's Python gives to `run` or `popen`."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.List) and node.elts and isinstance(node.elts[0], ast.Constant):
+            word = node.elts[0].value
+            if isinstance(word, str) and word in PACKAGES:
+                yield word
+
+
 def commands() -> Iterator[tuple[str, str]]:
     """Scenario or topology, and the first word of each command in it."""
     for name in bundled.names():
@@ -57,6 +66,8 @@ def commands() -> Iterator[tuple[str, str]]:
         for step in scenario.steps:
             if isinstance(step.action, model.Command | model.Start | model.Wait):
                 yield name, step.action.argv[0]
+            if isinstance(step.action, model.Call):
+                yield from ((name, word) for word in run_by(Path(step.action.file)))
     for name in names():
         for node in load(find(name)).nodes:
             yield from ((name, program.argv[0]) for program in node.programs if program.argv)
