@@ -64,7 +64,11 @@ class NftTrace:
         self._traced: list[_Traced] = []
 
     def start(self) -> None:
-        """Switch tracing on wherever there are rules."""
+        """Switch tracing on wherever there are rules.
+
+        Raises:
+            OSError: the kernel does not let this user trace.
+        """
         for node in self._nodes:
             try:
                 traced = self._inside(node, lambda n=node: _Traced.begin(n, self._name))  # type: ignore[misc]

@@ -73,7 +73,12 @@ def write(evidence: Evidence) -> Iterator[str]:
 
 
 def read(lines: Iterable[str], file: str = "evidence") -> Evidence:
-    """The evidence of such a file; ``InputError`` names the line that is none."""
+    """The evidence of such a file.
+
+    Raises:
+        InputError: the file is not such a file
+         the line is named.
+    """
     places: dict[str, NodeInfo] = {}
     arrivals_only = False
     found: dict[str, list[Any]] = {kind: [] for kind in _KINDS}

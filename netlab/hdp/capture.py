@@ -40,10 +40,13 @@ class Captured(NamedTuple):
 
 
 def read(content: bytes) -> Iterator[Captured]:
-    """The IP packets of a capture file, others left out; ``Malformed`` says what is wrong with it.
+    """The IP packets of a capture file, others left out.
 
     A file that ends within a packet, as one does that is still being written, gives all packets
     before that.
+
+    Raises:
+        Malformed: this is not a capture file, or it is cut short.
     """
     if len(content) < 4:
         raise Malformed("too short for a capture file")

@@ -62,7 +62,7 @@ class Quote(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What a driver sent and received, in order; ``interrupted`` by Ctrl-C or by its limit.
+    """What a driver sent and received, in order.
 
     ``server`` is ``None`` if nothing could be watched there; ``listening``: it held a raw socket
     for each number. ``run`` marks the probes of this sweep.
@@ -79,7 +79,11 @@ class Sent(NamedTuple):
 
 
 def plan(family: int, packets: int, arguments: Iterable[int] | None = None) -> Iterator[Probe]:
-    """All probes in the order of sending: number by number."""
+    """All probes in the order of sending: number by number.
+
+    Raises:
+        ValueError: ``packets`` is out of range.
+    """
     if not 1 <= packets <= PACKETS_MAX:
         raise ValueError(f"{packets} packets of a number: 1 ... {PACKETS_MAX}")
     for argument in numbers.arguments(family) if arguments is None else arguments:

@@ -156,7 +156,11 @@ def as_json(kind: type[Row], rows: Iterable[Row]) -> str:
 
 
 def read(text: str) -> list[Row]:
-    """The rows of a table in any of the three forms; ``Unreadable`` if it is none."""
+    """The rows of a table in any of the three forms.
+
+    Raises:
+        Unreadable: the text is not a table of ours.
+    """
     if text.lstrip().startswith("{"):
         return _read_json(text)
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]

@@ -27,6 +27,9 @@ def enter(lab: Lab, node: str, program: str = "") -> None:
     """Make the calling thread a part of ``node``: network, host name, files and /sys, for good.
 
     Its mount namespace is tagged as that of ``program``, see ``processes``.
+
+    Raises:
+        LabError: the node is gone, or may not be entered.
     """
     if node not in lab.record.nodes:
         known = " ".join(lab.record.nodes)

@@ -20,7 +20,11 @@ _READABLE = 0o644
 
 
 def check(path: str) -> None:
-    """Raise ``LabError`` if no file can be shown at ``path``."""
+    """Raise ``LabError`` if no file can be shown at ``path``.
+
+    Raises:
+        LabError: no file can be shown at ``path``.
+    """
     real = os.path.realpath(path)
     problem = ""
     if not os.path.isabs(path) or os.path.normpath(path) != path:

@@ -121,7 +121,11 @@ class Lab:
 
     @property
     def running(self) -> record.Lab:
-        """The lab on this machine; ``LabError`` while it is not started."""
+        """The lab on this machine.
+
+        Raises:
+            LabError: the lab is not started.
+        """
         if self._found is None:
             raise LabError(Diagnostic("E403", f"lab {self.name} is not running"))
         return self._found
@@ -199,7 +203,11 @@ class LabNode:
 
     @property
     def address(self) -> str:
-        """The first address; ``LabError`` for a node that has none."""
+        """The first address.
+
+        Raises:
+            LabError: the node has no address.
+        """
         if not self.addresses:
             raise LabError(Diagnostic("E414", f"{self.name} has no address"))
         return self.addresses[0]
@@ -224,6 +232,9 @@ class LabNode:
         the command and all that it started are killed, and ``subprocess.TimeoutExpired`` carries
         what it printed. With ``check`` an exit code other than 0 raises
         ``subprocess.CalledProcessError``.
+
+        Raises:
+            subprocess.TimeoutExpired: it did not end in time.
         """
         import subprocess
 
@@ -288,7 +299,11 @@ def _plan(topology: str | os.PathLike[str] | Topology | Written | Plan) -> Plan:
 
 
 def check_name(name: str) -> str:
-    """The name, if a lab can have it: it becomes part of file names and of `ip netns` names."""
+    """The name, if a lab can have it: it becomes part of file names and of `ip netns` names.
+
+    Raises:
+        InputError: a lab cannot have this name.
+    """
     good = name.isascii() and name.replace("-", "").replace("_", "").replace(".", "").isalnum()
     if not good or not name[0].isalnum() or len(name) > LONGEST_NAME:
         raise InputError(
@@ -302,7 +317,11 @@ def check_name(name: str) -> str:
 
 
 def find(name: str | None = None) -> record.Lab:
-    """The lab of that name, or the only one; ``LabError`` names those that there are."""
+    """The lab of that name, or the only one.
+
+    Raises:
+        LabError: there is no such lab, or several run.
+    """
     from netlab.lab import record
 
     if name is not None:

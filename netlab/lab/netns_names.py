@@ -33,7 +33,11 @@ def is_possible() -> bool:
 
 
 def refuse_taken(lab: Lab) -> None:
-    """Raise ``LabError`` if one of the names is taken by something that is not of this lab."""
+    """Raise ``LabError`` if one of the names is taken by something that is not of this lab.
+
+    Raises:
+        LabError: a name is taken by something that is not of this lab.
+    """
     for node in lab.record.nodes:
         path = path_of(lab, node)
         if os.path.lexists(path) and not is_ours(path, lab.directory):

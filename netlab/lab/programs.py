@@ -78,7 +78,11 @@ class Program:
 
 
 def start(lab: Lab, operation: StartProgram) -> Program:
-    """Start a program, which prints to its log and reads nothing."""
+    """Start a program, which prints to its log and reads nothing.
+
+    Raises:
+        LabError: the program cannot be run.
+    """
     node, name = operation.node, operation.program
     path = lab.log(node, name)
     argv = command_line(operation, [sys.executable])

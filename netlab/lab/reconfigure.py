@@ -177,7 +177,11 @@ def _apply(
 
 
 def load(lab: Lab, rules: LoadRules) -> None:
-    """Exchange the rules of a node; what they had counted and kept is forgotten."""
+    """Exchange the rules of a node; what they had counted and kept is forgotten.
+
+    Raises:
+        LabError: nft refused the rules.
+    """
     from netlab.linux import libnftables
 
     load_it = partial(libnftables.load, REPLACE + rules.text)
@@ -218,6 +222,9 @@ def impair(lab: Lab, node: str, interface: str, values: Mapping[str, str]) -> di
     are under way keep the fate that they had, and other boxes of the wire what they remember.
     Returns what the wire says of itself, ``boxes`` and counters. ``LabError`` for a link without a
     wire, ``InputError`` for bad values.
+
+    Raises:
+        InputError: there is no such parameter, or its value does not fit.
     """
     from netlab.middlebox.catalogue import CATALOGUE
     from netlab.middlebox.impairing import DIRECTIONS, impaired

@@ -337,6 +337,9 @@ def changing(lab: Lab, patience: float = CHANGING) -> Iterator[None]:
     """Be the only one who changes a lab that runs, whoever owns it.
 
     Raises ``LabError`` if another change takes longer than ``patience`` seconds, or the lab goes.
+
+    Raises:
+        LabError: the lab is gone, or is being changed for too long.
     """
     try:
         fd = os.open(f"{lab.directory}/lab.json", os.O_RDONLY | os.O_CLOEXEC)
@@ -432,7 +435,11 @@ def directories(state: str) -> list[str]:
 
 
 def find(name: str) -> Lab:
-    """The lab of this name; ``LabError`` if there is none."""
+    """The lab of this name.
+
+    Raises:
+        LabError: there is none.
+    """
     lab = read(f"{state_directory()}/{name}")
     if lab is None:
         running = " ".join(other.name for other in labs())

@@ -50,7 +50,11 @@ class Leftover(NamedTuple):
 
 
 def down(name: str) -> Removed:
-    """Remove a lab; ``LabError`` if there is none or it belongs to a living process."""
+    """Remove a lab.
+
+    Raises:
+        LabError: there is none, or it belongs to a living process.
+    """
     lab = record.find(name)
     claim = record.lock(lab)
     if claim is None:

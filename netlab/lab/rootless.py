@@ -115,6 +115,9 @@ def join(lab: Lab) -> None:
     """Move this process, for good, to where the namespaces of a rootless lab can be seen.
 
     Does nothing for a lab of root, or when we are there already.
+
+    Raises:
+        LabError: the namespaces of the lab are gone.
     """
     if not lab.record.rootless or os.path.ismount(lab.netns_dir):
         return

@@ -47,7 +47,11 @@ class Signals:
         return self._arrived != 0
 
     def check(self) -> None:
-        """Raise if somebody wants us to stop."""
+        """Raise if somebody wants us to stop.
+
+        Raises:
+            LabError: a signal came.
+        """
         if self._arrived:
             name = signal.Signals(self._arrived).name
             raise LabError(Diagnostic("E412", f"{name} arrived while the lab was being built"))

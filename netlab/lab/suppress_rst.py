@@ -25,6 +25,10 @@ def held_back(address: str, port: int) -> Iterator[None]:
 
     The table is marked as owned by this process's netlink socket (nft(8), ``flags owner``): the
     kernel removes it with the process, even one that was killed, and nobody else can change it.
+
+    Raises:
+        LabError: nft refused the rule.
+        Unavailable: the rule needs a right that is missing.
     """
     try:
         import nftables

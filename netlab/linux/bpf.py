@@ -24,7 +24,11 @@ _libc.syscall.restype = ctypes.c_long
 
 
 def call(command: int, attributes: bytes) -> int:
-    """bpf(2); returns what it returns and raises ``OSError``."""
+    """bpf(2); returns what it returns and raises ``OSError``.
+
+    Raises:
+        OSError: the kernel refused the call.
+    """
     number = _CALL.get(platform.machine())
     if number is None:
         raise OSError(f"bpf(2) has no known number on {platform.machine()}")
@@ -157,7 +161,12 @@ def lookup(fd: int, key: bytes, size: int) -> bytes:
 
 
 def load(program: bytes, name: str) -> int:
-    """Load a raw tracepoint program; ``OSError`` says what the verifier disliked."""
+    """Load a raw tracepoint program.
+
+    Raises:
+        PermissionError: BPF is not allowed here.
+        OSError: the verifier refused the program.
+    """
     code = ctypes.create_string_buffer(program, len(program))
     licence = ctypes.create_string_buffer(b"GPL")  # probe_read_kernel demands it
 

@@ -47,7 +47,11 @@ class Btf:
         """Where each type begins, as far as counted; number 0 is void."""
 
     def offset(self, structure: str, *path: str) -> int:
-        """Octets from the start of ``structure`` to the member at the end of ``path``."""
+        """Octets from the start of ``structure`` to the member at the end of ``path``.
+
+        Raises:
+            KeyError: there is no such member.
+        """
         at = self._named(structure, _STRUCT, path[0])
         total = 0
         for name in path:

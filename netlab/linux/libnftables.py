@@ -55,6 +55,9 @@ def age(seconds: int, protocol: int | None = None) -> tuple[int, int]:
 
     With ``protocol`` only elements whose key holds it. Returns how many grew older, and how many of
     them have expired by it.
+
+    Raises:
+        LabError: nft refused the elements.
     """
     context = _context()
     context.set_json_output(True)

@@ -120,7 +120,11 @@ def read_only(target: str) -> None:
 
 
 def change_root(new: str) -> None:
-    """Make the mount at ``new`` the root of this mount namespace; the old one is gone from it."""
+    """Make the mount at ``new`` the root of this mount namespace; the old one is gone from it.
+
+    Raises:
+        OSError: the kernel refused.
+    """
     number = _SYS_PIVOT_ROOT.get(os.uname().machine)
     if number is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
@@ -137,6 +141,9 @@ def in_thread(action: Callable[[], T]) -> T:
 
     Returns what ``action`` returns and raises what it raises. ``_thread`` rather than
     ``threading``: nothing here needs more, and it costs no import.
+
+    Raises:
+        OSError: the thread could not be started.
     """
     result: list[T] = []
     failure: list[BaseException] = []

@@ -65,7 +65,11 @@ def messages(datagram: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def dump(protocol: int, kind: int, body: bytes) -> list[bytes]:
-    """The payloads that a dump request brings; ``OSError`` if the kernel refuses it."""
+    """The payloads that a dump request brings.
+
+    Raises:
+        OSError: the kernel refused the request.
+    """
     with open_socket(protocol) as asking:
         header = _HEADER.pack(HEADER_LENGTH + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, 1, 0)
         asking.send(header + body)

@@ -106,7 +106,11 @@ class Frames:
         return self._socket.fileno()
 
     def receive(self) -> list[bytes]:
-        """Up to ``BATCH`` frames that wait; empty if there are none, or the link went down."""
+        """Up to ``BATCH`` frames that wait; empty if there are none, or the link went down.
+
+        Raises:
+            OSError: the socket failed.
+        """
         slots = self._in
         count = _libc.recvmmsg(
             self._socket.fileno(), slots.headers, BATCH, socket.MSG_DONTWAIT, None

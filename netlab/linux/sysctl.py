@@ -12,6 +12,9 @@ def path(key: str) -> str:
     """Where the value of ``net.ipv4.conf.eth0.rp_filter`` lies.
 
     As in sysctl(8) a ``/`` in a key means a dot: ``net.ipv4.conf.eth0/100.rp_filter``.
+
+    Raises:
+        PermissionError: it is not a setting of a network namespace.
     """
     parts = [part.replace("/", ".") for part in key.split(".")]
     if parts[0] != "net" or len(parts) < 2 or not all(parts) or ".." in parts:

@@ -106,6 +106,9 @@ class Packet:
         """A copy with another payload or other fields of the TCP header (``seq=``, ``options=``).
 
         ``ValueError`` if this is not a TCP segment, or if the result does not fit into a packet.
+
+        Raises:
+            ValueError: this is not a TCP segment, or the result does not fit.
         """
         if self._tcp is None:
             raise ValueError("not a TCP segment")
@@ -114,7 +117,11 @@ class Packet:
         return self.with_upper(segment)
 
     def with_upper(self, upper: Buffer) -> Packet:
-        """A copy with something else above IP."""
+        """A copy with something else above IP.
+
+        Raises:
+            ValueError: this is not an IP packet.
+        """
         if isinstance(self._ip, ipv4.Header):
             return Packet(ipv4.encode(self._ip, upper), self.link)
         if self._ip is None:
@@ -129,6 +136,9 @@ class Packet:
         """A copy with other fields of the IP header (``ttl=``, ``traffic_class=``).
 
         Addresses are in the pseudo header: they are not for this method.
+
+        Raises:
+            ValueError: this is not an IP packet.
         """
         if isinstance(self._ip, ipv4.Header):
             return Packet(ipv4.encode(self._ip._replace(**fields), self.upper), self.link)
@@ -156,7 +166,11 @@ class Packet:
         return False
 
     def answer(self, payload: bytes = b"", **fields: Any) -> Packet:
-        """A TCP segment the other way: addresses and ports swapped, for what a box injects."""
+        """A TCP segment the other way: addresses and ports swapped, for what a box injects.
+
+        Raises:
+            ValueError: this is not a TCP segment.
+        """
         head = self._tcp
         if head is None or self._ip is None:
             raise ValueError("not a TCP segment")

@@ -65,7 +65,11 @@ class Unfit(ValueError):
 
 
 def read(parameter: Parameter, given: object) -> Value:
-    """The value of a parameter from what a file says; raises ``Unfit``."""
+    """The value of a parameter from what a file says; raises ``Unfit``.
+
+    Raises:
+        Unfit: the value does not fit the parameter.
+    """
     match parameter.type:
         case "integer":
             return _bounded(parameter, _integer(given))

@@ -56,7 +56,11 @@ def encode_notice(notice: Lost | Missed) -> bytes:
 
 
 def decode(message: bytes) -> list[Event] | Lost | Missed:
-    """What a message says; ``ValueError`` for one that no wire sends."""
+    """What a message says.
+
+    Raises:
+        ValueError: no wire sends such a message.
+    """
     found: list[Event] = []
     try:
         content = json.loads(message)

@@ -56,6 +56,9 @@ def statements(text: str) -> Iterator[Statement]:
     """Every statement of a ruleset outside of sets, maps and other objects.
 
     Raises ``Unreadable`` for a text whose braces or quotes do not match.
+
+    Raises:
+        Unreadable: the text ends within a block or a string.
     """
     place: list[tuple[str, str, str]] = []
     """What encloses this point: family, table and chain; an object's are all empty."""

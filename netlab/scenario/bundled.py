@@ -28,7 +28,11 @@ def exercises() -> list[str]:
 
 
 def find(text: str) -> Path:
-    """The file of a shipped scenario's or exercise's name, or the file that ``text`` names."""
+    """The file of a shipped scenario's or exercise's name, or the file that ``text`` names.
+
+    Raises:
+        InputError: there is no such scenario or file.
+    """
     if text.endswith((".yaml", ".yml")) or "/" in text:
         return Path(text)
     if text in exercises():

@@ -27,7 +27,11 @@ UNAVAILABLE = 69
 
 
 def function_of(file: Path, name: str) -> Function:
-    """The function ``name`` of a Python file; ``InputError`` if there is none."""
+    """The function ``name`` of a Python file.
+
+    Raises:
+        InputError: there is no such function.
+    """
     specification = importlib.util.spec_from_file_location(file.stem, file)
     assert specification
     assert specification.loader

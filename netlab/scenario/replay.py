@@ -32,6 +32,9 @@ def read(file: str, name: str = "") -> Original:
     """The outcome in ``file``; of several (``run --all --json``) the one of the scenario ``name``.
 
     ``InputError`` if there is none.
+
+    Raises:
+        InputError: the file is not a result of ``netlab run``.
     """
     try:
         content = json.loads(Path(file).read_text(encoding="utf-8"))
@@ -63,7 +66,11 @@ def _original(outcome: object) -> Iterator[Original]:
 
 
 def check(original: Original, environment: Mapping[str, str]) -> None:
-    """Raise ``InputError`` if the scenario or its topology is not what it was."""
+    """Raise ``InputError`` if the scenario or its topology is not what it was.
+
+    Raises:
+        InputError: the scenario or its topology is not what it was.
+    """
     changed = [what for key, what in FILES.items() if environment[key] != original.environment[key]]
     if changed:
         message = f"the {' and the '.join(changed)} of {original.scenario} changed since"

@@ -117,6 +117,9 @@ def check_needs(scenario: Scenario) -> None:
 
     A need is a program, or ``bpf``: the kernel's own reasons for drops. Whether a TUN device is
     needed the topology says.
+
+    Raises:
+        Unavailable: this machine lacks what the scenario needs.
     """
     from netlab.lab import doctor
 

@@ -71,7 +71,11 @@ def failure(query: bytes, *, truncated: bool = False) -> bytes | None:
 
 
 def question_end(message: bytes) -> int:
-    """Where the one question of a message ends; ``Malformed`` if it has none or several."""
+    """Where the one question of a message ends.
+
+    Raises:
+        Malformed: it has none or several.
+    """
     if len(message) < HEADER_LENGTH:
         raise Malformed("shorter than a DNS header")
     if _HEADER.unpack_from(message)[2] != 1:

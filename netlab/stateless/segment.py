@@ -54,7 +54,11 @@ class Segment(NamedTuple):
 
 
 def parse(packet: Buffer) -> Segment:
-    """The segment in an IPv4 or IPv6 packet, padding ignored; ``Malformed`` if there is none."""
+    """The segment in an IPv4 or IPv6 packet, padding ignored.
+
+    Raises:
+        Malformed: there is none.
+    """
     size = len(packet)
     if size >= IPV4_OVERHEAD and packet[0] == 0x45:
         (

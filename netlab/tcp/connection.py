@@ -159,7 +159,11 @@ class Connection:
     # -- the user's calls (RFC 9293 section 3.9.1) --
 
     def open(self, role: Role) -> None:
-        """OPEN: wait for a SYN, or send one. A connection that listens may still become active."""
+        """OPEN: wait for a SYN, or send one. A connection that listens may still become active.
+
+        Raises:
+            UserError: the connection exists already.
+        """
         event = Event.ACTIVE_OPEN if role is Role.ACTIVE else Event.PASSIVE_OPEN
         if event not in TRANSITIONS[role][self.state]:
             raise UserError("connection already exists")
@@ -170,6 +174,9 @@ class Connection:
         """SEND: take as many octets of ``data`` as the buffer has room for; returns their number.
 
         The data is kept, not copied, if it cannot change (``bytes``, or a view of them).
+
+        Raises:
+            UserError: the connection is closing or gone.
         """
         if self.state not in CAN_SEND:
             raise self._refusal()
@@ -186,6 +193,9 @@ class Connection:
 
         When the peer has closed, none means the end of the stream. ``UserError`` if there are none
         because the connection ended in another way.
+
+        Raises:
+            UserError: the connection is gone.
         """
         pieces = self.receiver.read(limit)
         if not pieces:
@@ -199,6 +209,9 @@ class Connection:
         """CLOSE: no more will be sent; what ``send`` has taken will be, and then the FIN.
 
         The other direction stays open: ``recv`` goes on until the peer closes too.
+
+        Raises:
+            UserError: the connection is closing or gone.
         """
         if Event.CLOSE not in TRANSITIONS[self.role][self.state]:
             raise self._refusal()

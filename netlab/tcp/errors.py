@@ -83,6 +83,9 @@ def answer_to(packet: Buffer, datagram: Datagram) -> bytes | None:
 
     ``None`` where there must be no answer: to an error, and to what came from, or went to, more
     than one host (RFC 1122 section 3.2.2).
+
+    Raises:
+        Malformed: the packet cannot be read.
     """
     version, source, destination, protocol, payload = datagram
     if not is_unicast(source):
@@ -119,6 +122,9 @@ def notice(datagram: Datagram) -> Notice | None:
     """What an ICMP error says about a segment of ours; ``None`` if it says nothing to TCP.
 
     Whether the segment is one that is really under way is for the caller to see (RFC 5927).
+
+    Raises:
+        Malformed: the message cannot be read.
     """
     version, source, destination, _, payload = datagram
     if not is_icmp(datagram):

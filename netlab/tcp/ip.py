@@ -140,6 +140,9 @@ def read(packet: Buffer, mss: int, *, verified: bool) -> tuple[bytes, Segment] |
 
     ``mss`` is where a packet was joined from several, 0 if it was not. ``Malformed`` for a wrong
     length, or a wrong checksum unless the device has ``verified`` it.
+
+    Raises:
+        Malformed: the packet cannot be read.
     """
     size = len(packet)
     if size < V4_HEADERS:
@@ -192,6 +195,9 @@ def read_any(packet: Buffer) -> tuple[bytes, Segment] | None:
     """As ``read``, for packets with IP options or extension headers, which mean nothing to us.
 
     ``None`` for what is not a whole TCP segment. IP options are ignored (MUST-50).
+
+    Raises:
+        Malformed: the packet cannot be read.
     """
     if packet[0] >> 4 == 4:
         header = ipv4.parse(packet)

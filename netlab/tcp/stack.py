@@ -152,7 +152,11 @@ class Stack:
         backlog: int = 128,
         settings: Settings | None = None,
     ) -> Listener:
-        """A passive OPEN; it touches no connection that exists (MUST-41). Port 0: any one."""
+        """A passive OPEN; it touches no connection that exists (MUST-41). Port 0: any one.
+
+        Raises:
+            UserError: the port is taken.
+        """
         if not port:
             port = self._free_port()
         if (address, port) in self._listeners:
@@ -180,7 +184,11 @@ class Stack:
         local_port: int = 0,
         settings: Settings | None = None,
     ) -> Socket:
-        """An active OPEN; the SYN goes with the next ``to_send``."""
+        """An active OPEN; the SYN goes with the next ``to_send``.
+
+        Raises:
+            UserError: no port is free, or the address is not ours.
+        """
         if not is_unicast(remote):
             raise UserError("remote socket unspecified")  # MUST-46
         if local is None:

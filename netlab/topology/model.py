@@ -330,7 +330,11 @@ class Topology:
     """What is right and may surprise, each with its place: for whoever checks a file."""
 
     def node(self, name: str) -> Node:
-        """The node of that name; ``KeyError`` if there is none."""
+        """The node of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
         for node in self.nodes:
             if node.name == name:
                 return node

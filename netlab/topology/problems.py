@@ -67,7 +67,11 @@ class Problems:
         return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
 
     def raise_if_any(self) -> None:
-        """Raise InputError with every problem, in the order of the file."""
+        """Raise InputError with every problem, in the order of the file.
+
+        Raises:
+            InputError: there are problems.
+        """
         found = sorted(self._found, key=_order)
         if len(found) > MOST:
             more = found[MOST]

@@ -82,6 +82,9 @@ class Bench:
         """That many free addresses of an interface's subnet, each a host at the tap.
 
         ``NotMeasured`` if there are not so many.
+
+        Raises:
+            NotMeasured: the subnet has fewer.
         """
         tap = self.at.get(interface)
         mine = [a for a in self._given.get(interface, []) if (":" in a) is (version == 6)]

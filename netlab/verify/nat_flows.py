@@ -113,7 +113,11 @@ class Flows:
         return None
 
     def begin(self, protocol: str, host: str = "", remote: Endpoint | None = None) -> Flow:
-        """A new flow from a port of its own; ``LookupError`` if it does not come out."""
+        """A new flow from a port of its own.
+
+        Raises:
+            LookupError: it does not come out.
+        """
         flow = self.again(protocol, (host or self.a, self.port()), remote or (self.server, KNOWN))
         if flow is None:
             raise LookupError(f"a {protocol} packet from inside does not come out")

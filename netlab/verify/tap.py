@@ -195,6 +195,9 @@ class Taps:
 
         On one CPU Linux carries packets in order, so the answer to a later question comes after
         what an earlier packet led to. ``NotMeasured`` if the node does not answer.
+
+        Raises:
+            NotMeasured: the node did not answer in time.
         """
         for tap in taps or self.all:
             if not tap.place.address:
@@ -216,7 +219,11 @@ class Taps:
                 raise NotMeasured(f"{tap.place.address} does not answer at its own link")
 
     def through(self, a: Tap, b: Tap) -> None:
-        """The same for a wire between two taps: there and back, past every box."""
+        """The same for a wire between two taps: there and back, past every box.
+
+        Raises:
+            NotMeasured: the wire did not pass it in time.
+        """
         for number, (one, other) in enumerate(((a, b), (b, a), (a, b), (b, a))):
             nonce = struct.pack("!II", number, time.monotonic_ns() & 0xFFFFFFFF)
             one.frames.send([other.mac + one.mac + FENCE + nonce])

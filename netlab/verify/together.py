@@ -213,7 +213,11 @@ def arrivals(probe: Probe, chain: Chain) -> list[int]:
 
 
 def measure(probe: Probe, chain: Chain) -> dict[str, str]:
-    """Mapping and filtering of the chain as a whole, by UDP."""
+    """Mapping and filtering of the chain as a whole, by UDP.
+
+    Raises:
+        TimeoutError: nothing came back in time.
+    """
     (node, address), *others = chain.servers
     known, other_port = probe.udp(node, address), probe.udp(node, address)
     elsewhere = [probe.udp(*other) for other in others]

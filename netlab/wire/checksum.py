@@ -48,6 +48,9 @@ def update(old_checksum: int, old: Buffer, new: Buffer) -> int:
 
     RFC 1624's equation 3, HC' = ~(~HC + ~m + m'); its predecessor in RFC 1141 can give the wrong
     one of the two zeros.
+
+    Raises:
+        ValueError: the lengths are odd or differ.
     """
     if len(old) != len(new) or len(old) % 2:
         raise ValueError("an incremental update replaces whole 16-bit words")

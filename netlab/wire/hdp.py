@@ -38,7 +38,11 @@ class Header(NamedTuple):
 
 
 def parse(datagram: Buffer) -> Header:
-    """The header at the start of ``datagram``; any twelve octets are one."""
+    """The header at the start of ``datagram``; any twelve octets are one.
+
+    Raises:
+        Malformed: it is shorter than a header.
+    """
     if len(datagram) < HEADER_LENGTH:
         raise Malformed(f"shorter than an HDP header: {len(datagram)} octets")
     source_port, destination_port, timestamp = _LAYOUT.unpack_from(datagram)
@@ -51,7 +55,11 @@ def payload(datagram: Buffer) -> memoryview:
 
 
 def encode(header: Header, data: Buffer = b"") -> bytes:
-    """A whole datagram; ``ValueError`` for a field that does not fit."""
+    """A whole datagram.
+
+    Raises:
+        ValueError: a field does not fit.
+    """
     if not 0 <= header.timestamp < 1 << 64:
         raise ValueError(f"timestamp {header.timestamp} does not fit into 64 bits")
     for port in (header.source_port, header.destination_port):

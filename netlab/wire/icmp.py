@@ -114,7 +114,11 @@ class Quote(NamedTuple):
 
 
 def parse(message: Buffer) -> Message:
-    """One message of either version; ``message`` ends where the IP payload ends."""
+    """One message of either version; ``message`` ends where the IP payload ends.
+
+    Raises:
+        Malformed: it is shorter than a header.
+    """
     if len(message) < HEADER_LENGTH:
         raise Malformed("shorter than an ICMP header")
     kind, code, check, rest = _LAYOUT.unpack_from(message)
@@ -187,7 +191,11 @@ def _error(packet: Buffer, v4_type: int, v6_type: int, code: int, rest: int) -> 
 
 
 def quoted(message: Message) -> Quote:
-    """The packet that an error message quotes; ``Malformed`` if it cannot be read."""
+    """The packet that an error message quotes.
+
+    Raises:
+        Malformed: it cannot be read.
+    """
     body = message.body
     version = body[0] >> 4 if body else 0
     if version == 4:

@@ -64,7 +64,11 @@ class Header(NamedTuple):
 
 
 def parse(packet: Buffer) -> Header:
-    """The header at the start of ``packet``; bytes after ``total_length`` are link padding."""
+    """The header at the start of ``packet``; bytes after ``total_length`` are link padding.
+
+    Raises:
+        Malformed: it is not an IPv4 header.
+    """
     if len(packet) < MINIMUM_LENGTH:
         raise Malformed("shorter than an IPv4 header")
     (
@@ -99,7 +103,11 @@ def payload(packet: Buffer, header: Header) -> memoryview:
 
 
 def encode_header(header: Header) -> bytes:
-    """The header exactly as the record says, length and checksum included."""
+    """The header exactly as the record says, length and checksum included.
+
+    Raises:
+        ValueError: a field does not fit.
+    """
     if len(header.options) % 4 or len(header.options) > 40:
         raise ValueError("IPv4 options are whole 32-bit words, 40 octets at most")
     return (
@@ -120,7 +128,11 @@ def encode_header(header: Header) -> bytes:
 
 
 def encode(header: Header, data: Buffer = b"") -> bytes:
-    """A whole packet; total length and header checksum are computed."""
+    """A whole packet; total length and header checksum are computed.
+
+    Raises:
+        ValueError: a field does not fit.
+    """
     length = header.header_length + len(data)
     if length > 0xFFFF:
         raise ValueError(f"an IPv4 packet of {length} octets")

@@ -87,7 +87,11 @@ class UpperLayer(NamedTuple):
 
 
 def parse(packet: Buffer) -> Header:
-    """The fixed header; bytes after the payload length are link padding."""
+    """The fixed header; bytes after the payload length are link padding.
+
+    Raises:
+        Malformed: it is not an IPv6 header.
+    """
     if len(packet) < HEADER_LENGTH:
         raise Malformed("shorter than an IPv6 header")
     first, payload_length, next_header, hop_limit, source, destination = _LAYOUT.unpack_from(packet)
@@ -107,7 +111,11 @@ def parse(packet: Buffer) -> Header:
 
 
 def upper_layer(packet: Buffer, header: Header) -> UpperLayer:
-    """Walk the extension headers to the upper layer."""
+    """Walk the extension headers to the upper layer.
+
+    Raises:
+        Malformed: the chain is cut short or too long.
+    """
     kind, offset, end = header.next_header, HEADER_LENGTH, header.total_length
     extensions: list[Extension] = []
     fragment: Fragment | None = None
@@ -136,7 +144,11 @@ def _extension_length(kind: int, field: int) -> int:
 
 
 def parse_fragment(extension: Buffer) -> Fragment:
-    """The fragment header from its eight octets."""
+    """The fragment header from its eight octets.
+
+    Raises:
+        Malformed: it is cut short.
+    """
     if len(extension) < 8:
         raise Malformed("shorter than a fragment header")
     _, reserved, offset_flags, identification = _FRAGMENT.unpack_from(extension)
@@ -177,7 +189,11 @@ def encode_header(header: Header) -> bytes:
 
 
 def encode(header: Header, data: Buffer = b"", extensions: tuple[Extension, ...] = ()) -> bytes:
-    """A whole packet; ``header.next_header`` names the upper layer, the chain is linked here."""
+    """A whole packet; ``header.next_header`` names the upper layer, the chain is linked here.
+
+    Raises:
+        ValueError: a field does not fit.
+    """
     kinds = [extension.kind for extension in extensions] + [header.next_header]
     chain = b"".join(
         bytes([following]) + extension.body

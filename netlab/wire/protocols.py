@@ -24,6 +24,9 @@ def number(word: str) -> int:
     """The protocol that a name or a number means.
 
     Raises ``ValueError`` if it is neither a name of ``NUMBERS`` nor a number up to 255.
+
+    Raises:
+        ValueError: it is neither a known name nor a number.
     """
     if word in NUMBERS:
         return NUMBERS[word]

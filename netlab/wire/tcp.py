@@ -98,7 +98,11 @@ NO_OPTIONS = Options()
 
 
 def parse(segment: Buffer) -> Header:
-    """The header at the start of ``segment``."""
+    """The header at the start of ``segment``.
+
+    Raises:
+        Malformed: it is not a TCP header.
+    """
     if len(segment) < MINIMUM_LENGTH:
         raise Malformed("shorter than a TCP header")
     (
@@ -132,7 +136,11 @@ def verify(segment: Buffer, source: bytes, destination: bytes) -> bool:
 
 
 def encode_header(header: Header) -> bytes:
-    """The header exactly as the record says, checksum included."""
+    """The header exactly as the record says, checksum included.
+
+    Raises:
+        ValueError: the options are not whole words, or too many.
+    """
     if len(header.options) % 4 or len(header.options) > MAXIMUM_OPTIONS_LENGTH:
         raise ValueError("TCP options are whole 32-bit words, 40 octets at most")
     return (
@@ -208,6 +216,9 @@ def encode_options(options: Options) -> bytes:
 
     At most 40 octets: ``ValueError`` beyond. A caller that has timestamps has room for three SACK
     blocks, otherwise for four (RFC 2018 section 3). ``illegal`` is not written.
+
+    Raises:
+        ValueError: they do not fit into 40 octets.
     """
     mss, window_scale, sack_permitted, timestamps, sack, unknown, _ = options
     if mss is window_scale is None and not (sack_permitted or sack or unknown):

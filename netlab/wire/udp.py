@@ -24,7 +24,11 @@ class Header(NamedTuple):
 
 
 def parse(datagram: Buffer) -> Header:
-    """The header at the start of ``datagram``."""
+    """The header at the start of ``datagram``.
+
+    Raises:
+        Malformed: it is not a UDP header.
+    """
     if len(datagram) < HEADER_LENGTH:
         raise Malformed("shorter than a UDP header")
     header = Header(*_LAYOUT.unpack_from(datagram))
@@ -53,7 +57,11 @@ def encode_header(header: Header) -> bytes:
 
 
 def encode(header: Header, data: Buffer, source: bytes, destination: bytes) -> bytes:
-    """A whole datagram between two packed addresses; length and checksum are computed."""
+    """A whole datagram between two packed addresses; length and checksum are computed.
+
+    Raises:
+        ValueError: it does not fit into a datagram.
+    """
     length = HEADER_LENGTH + len(data)
     if length > 0xFFFF:
         raise ValueError(f"a UDP datagram of {length} octets")

@@ -59,7 +59,11 @@ class Canvas:
             self.down(side, y, y + height - 1)
 
     def write(self, x: int, y: int, text: str) -> None:
-        """``text`` from column ``x`` on."""
+        """``text`` from column ``x`` on.
+
+        Raises:
+            Overlap: something else is there already.
+        """
         for character in text:
             if width := cells(character):
                 for column in range(x, x + width):

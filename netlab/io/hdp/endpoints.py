@@ -34,10 +34,14 @@ class Target(NamedTuple):
 
 
 def resolve(target: str, family: int | None) -> Target:
-    """Where ``target``, a name or an address, is; ``InputError`` if it is nowhere.
+    """Where ``target``, a name or an address, is.
 
     ``family`` is 4, 6 or ``None`` for whatever the name has. Asking the kernel for the source
     address connects a UDP socket, which sends nothing.
+
+    Raises:
+        InputError: the name or address is unknown.
+        LabError: there is no route to it.
     """
     domain = {4: socket.AF_INET, 6: socket.AF_INET6, None: socket.AF_UNSPEC}[family]
     try:

@@ -64,6 +64,9 @@ def learn(family: int, argument: int, target: str, size: int = 0) -> Template:
     """The frame that a datagram to ``target`` becomes; sends one such datagram.
 
     ``size`` is that of the HDP datagram in octets, at least 17. ``LabError`` if nothing leaves.
+
+    Raises:
+        LabError: no frame left for the target.
     """
     # Random octets distinguish our frames from all others on the interface.
     label = os.urandom(_SERIAL.size)
@@ -92,6 +95,9 @@ def flood(template: Template, *, count: int, seconds: float) -> Flooded:
     """Send ``count`` copies, or as many as fit into ``seconds``; both are bounded.
 
     Runs in the network namespace of the caller, one thread for each processor.
+
+    Raises:
+        LabError: the device refused the frames.
     """
     count, seconds = min(count, COUNT_MAX), min(seconds, SECONDS_MAX)
     threads = min(len(os.sched_getaffinity(0)), (count + BATCH - 1) // BATCH) or 1

@@ -105,7 +105,11 @@ class TcpConnection:
         return pieces
 
     async def readexactly(self, count: int) -> bytes:
-        """``count`` octets; ``asyncio.IncompleteReadError`` if the stream ends before."""
+        """``count`` octets.
+
+        Raises:
+            asyncio.IncompleteReadError: the stream ended before.
+        """
         pieces: list[Buffer] = []
         missing = count
         while missing:

@@ -127,7 +127,11 @@ class BlockingStack:
         self.driver.flush()
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        """Turn the stack until ``condition`` holds."""
+        """Turn the stack until ``condition`` holds.
+
+        Raises:
+            TimeoutError: it did not hold in time.
+        """
         driver = self.driver
         give_up = driver.now() + self.timeout
         while not condition():

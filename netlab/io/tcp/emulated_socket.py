@@ -90,7 +90,11 @@ class Descriptor:
 
     @property
     def core(self) -> Connection:
-        """The connection; ENOTCONN if there is none."""
+        """The connection; ENOTCONN if there is none.
+
+        Raises:
+            CallError: ENOTCONN, there is none.
+        """
         if self.place is None:
             raise CallError(errno.ENOTCONN)
         return self.place.connection
@@ -111,7 +115,11 @@ class Descriptor:
         return ERRORS.get(core.end, 0) if core.end else 0
 
     def option(self, level: int, option: int) -> bytes:
-        """The value that getsockopt gives."""
+        """The value that getsockopt gives.
+
+        Raises:
+            CallError: there is no such option.
+        """
         core = self.place.connection if self.place else None
         settings = self.settings
         if option not in _GET.get(level, ()):
@@ -152,7 +160,11 @@ class Descriptor:
                 return self.values.get((level, option), bytes(4))
 
     def set_option(self, level: int, option: int, value: bytes) -> None:
-        """What setsockopt is given; ``settings`` say what it means to TCP."""
+        """What setsockopt is given.
+
+        Raises:
+            CallError: there is no such option, or the value does not fit.
+        """
         key = level, option
         if option not in _SET.get(level, ()):
             raise CallError(errno.ENOPROTOOPT)

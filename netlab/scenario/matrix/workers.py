@@ -96,7 +96,13 @@ def work(perform: Callable[[C], R], cell: C) -> R:
 
 @contextlib.contextmanager
 def distributed(address: str) -> Iterator[Executor]:
-    """The workers of the dask scheduler at ``address``."""
+    """The workers of the dask scheduler at ``address``.
+
+    Raises:
+        InputError: dask is not installed, or the address is wrong.
+        LabError: no scheduler answers.
+        Unavailable: no worker can build labs.
+    """
     try:
         from distributed import Client
     except ImportError:
@@ -126,7 +132,11 @@ def distributed(address: str) -> Iterator[Executor]:
 
 
 def work_elsewhere(perform: Callable[[C], R], cell: C, version: str) -> R:
-    """Perform a cell in a worker of a cluster, which must have the same netlab."""
+    """Perform a cell in a worker of a cluster, which must have the same netlab.
+
+    Raises:
+        LabError: the worker has another netlab.
+    """
     if version != __version__:
         message = f"this worker has netlab {__version__}, the matrix is of {version}"
         raise LabError(Diagnostic("E916", message))
