@@ -130,7 +130,11 @@ class Prober:
         return answer.endpoint(stun.XOR_MAPPED_ADDRESS, stun.MAPPED_ADDRESS)
 
     def measure(self, *, longest: int = 0) -> Measured:
-        """Everything; ``longest`` is how many seconds of silence are tried for the UDP timeout."""
+        """Everything; ``longest`` is how many seconds of silence are tried for the UDP timeout.
+
+        Raises:
+            LabError: no STUN server answers, or it has no second address (E425).
+        """
         first = self.open()
         answer = self.ask(first, self.server)
         if answer is None:
