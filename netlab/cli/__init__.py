@@ -54,7 +54,7 @@ COMMANDS = {
     "verify": Command(
         "verify:verify", "measure NATs and middleboxes and compare them with the file"
     ),
-    "preset": Command("verify:preset", "show a known NAT behaviour as data"),
+    "preset": Command("verify:preset", "show a known NAT behaviour, or kind of link, as data"),
     "boxes": Command("verify:boxes", "show the catalogue of middleboxes"),
     "set": Command("reconfigure:set_", "change a setting of a running lab"),
     "link": Command("reconfigure:link", "bring a link of a running lab down, up, or change it"),

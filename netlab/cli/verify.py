@@ -211,22 +211,28 @@ def _ranges(numbers: list[int]) -> str:
 
 def preset(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab preset``."""
-    parser.epilog = "examples:\n  netlab preset\n  netlab preset home-router"
+    parser.epilog = "examples:\n  netlab preset\n  netlab preset home-router\n  netlab preset 4g"
     parser.add_argument("name", metavar="NAME", nargs="?", help="a preset; without it, all names")
     parser.set_defaults(run=_preset)
 
 
 def _preset(arguments: argparse.Namespace) -> int:
-    from netlab.topology import presets
+    from netlab.topology import link_presets, presets
 
-    known = presets.names()
+    nats, links = presets.names(), link_presets.names()
     if arguments.name is None:
-        for name in known:
+        for name in nats:
             print(console.style(name, "bold"))
             print(_paragraph(presets.load(name).summary))
+        for name in links:
+            print(console.style(f"{name} (a link)", "bold"))
+            print(_paragraph(link_presets.load(name).summary))
         return 0
-    if arguments.name not in known:
-        raise InputError(_unknown("E266", "preset", arguments.name, known))
+    if arguments.name in links:
+        print(link_presets.load(arguments.name).text, end="")
+        return 0
+    if arguments.name not in nats:
+        raise InputError(_unknown("E266", "preset", arguments.name, [*nats, *links]))
     print(presets.load(arguments.name).text, end="")
     return 0
 

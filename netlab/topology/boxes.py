@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.middlebox.catalogue import CATALOGUE
+from netlab.topology import link_presets
 from netlab.topology.fields import plain_value
 from netlab.topology.model import Box
 from netlab.topology.problems import nearest
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
     Steps = tuple[str | int, ...]
 
-IMPAIRMENTS = ("delay", "jitter", "rate", "queue", "loss", "duplicate", "reorder")
+IMPAIRMENTS = (
+    "delay", "jitter", "rate", "queue", "loss", "duplicate", "reorder", "corrupt", "burst-begin",
+    "burst-end", "burst-loss",
+)  # fmt: skip
 
 
 def node_boxes(builder: TopologyBuilder, wiring: Wiring, name: str) -> tuple[Box, ...]:
@@ -76,12 +80,13 @@ def link_boxes(builder: TopologyBuilder, index: int) -> tuple[Box, ...]:
 def _impairments(builder: TopologyBuilder, index: int) -> list[Box]:
     link = builder.form.links[index]
     kind = CATALOGUE["impair"]
+    preset = _link_preset(builder, link.preset, ("links", index, "preset"))
     common = _given(link)
     ways: list[tuple[str, dict[str, object]]] = [("both", common)]
-    if link.outbound or link.inbound:
+    if link.outbound or link.inbound or preset:
         ways = [
-            ("outbound", common | (_given(link.outbound) if link.outbound else {})),
-            ("inbound", common | (_given(link.inbound) if link.inbound else {})),
+            (way, preset.get(way, {}) | common | (_given(form) if form else {}))
+            for way, form in (("outbound", link.outbound), ("inbound", link.inbound))
         ]
     found = []
     for direction, given in ways:
@@ -103,8 +108,22 @@ def _impairments(builder: TopologyBuilder, index: int) -> list[Box]:
     return found
 
 
+def _link_preset(
+    builder: TopologyBuilder, name: str | None, path: Steps
+) -> dict[str, dict[str, object]]:
+    """The impairments of a kind of link, each direction for itself."""
+    if name is None:
+        return {}
+    known = link_presets.names()
+    if name not in known:
+        message = f"unknown preset `{name}` of a link"
+        builder.problems.add("E275", message, builder.at(*path), nearest(name, known))
+        return {}
+    return link_presets.load(name).ways
+
+
 def _given(form: ImpairmentForm) -> dict[str, object]:
-    values = {name: getattr(form, name) for name in IMPAIRMENTS}
+    values = {name: getattr(form, name.replace("-", "_")) for name in IMPAIRMENTS}
     return {name: value for name, value in values.items() if value is not None}
 
 

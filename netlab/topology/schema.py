@@ -339,6 +339,16 @@ class ImpairmentForm(Form):
     loss: Quantity | None = Field(None, description="Probability: `3%`.")
     duplicate: Quantity | None = Field(None, description="Probability: `3%`.")
     reorder: Quantity | None = Field(None, description="Probability of skipping the delay.")
+    corrupt: Quantity | None = Field(None, description="Probability that a bit is turned.")
+    burst_begin: Quantity | None = Field(
+        None, alias="burst-begin", description="Probability at a packet that a loss burst begins."
+    )
+    burst_end: Quantity | None = Field(
+        None, alias="burst-end", description="Probability at a packet of a burst that it ends."
+    )
+    burst_loss: Quantity | None = Field(
+        None, alias="burst-loss", description="Probability of loss in a burst, `100%` if not said."
+    )
 
 
 def _firewall(value: object) -> object:
@@ -561,6 +571,11 @@ class LinkForm(ImpairmentForm):
         None, description="From the first end to the second only; wins over the link's own."
     )
     inbound: ImpairmentForm | None = Field(None, description="The other way only.")
+    preset: Word | None = Field(
+        None,
+        description="A known kind of access link: `dsl`, `wifi`, `4g` or `satellite`; its first "
+        "end is the subscriber's. Other keys win over it.",
+    )
     seed: Integer = Field(0, description="Where the random numbers of the link are drawn from.")
     middleboxes: list[Middlebox] = Field(
         [], description="Boxes in the wire, in the order from the first end."

@@ -39,7 +39,9 @@ USUAL_MTU = 1500
 LONGEST_NOTE = 28
 """Columns of what is said of a box in a link."""
 IMPAIR = "impair"
-_IMPAIRMENTS = frozenset({"delay", "jitter", "rate", "loss", "duplicate", "reorder"})
+_IMPAIRMENTS = frozenset(
+    {"delay", "jitter", "rate", "loss", "duplicate", "reorder", "corrupt", "burst-begin"}
+)
 
 
 @dataclass(frozen=True, slots=True)

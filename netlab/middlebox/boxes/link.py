@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from netlab.middlebox.box import After, Direction, Drop, Middlebox
 from netlab.middlebox.kind import Kind
+from netlab.middlebox.packet import Packet
 from netlab.middlebox.parameters import Parameter
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from netlab.middlebox.box import Verdict
-    from netlab.middlebox.packet import Packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,9 @@ class Impairment:
     that would wait longer than ``queue`` seconds for its turn is dropped, and so is one that would
     be the next after ``limit`` that wait, for whatever reason. ``loss``, ``duplicate``
     and ``reorder`` are probabilities for each packet; a reordered one does not wait for the delay
-    and so overtakes.
+    and so overtakes. A burst begins at a packet with probability ``burst_begin`` and ends at one
+    with ``burst_end``; while it lasts ``burst_loss`` holds in place of ``loss`` (Gilbert 1960,
+    Elliott 1963). ``corrupt`` is the probability that a bit behind the IP header is turned.
     """
 
     delay: float = 0.0
@@ -43,11 +45,16 @@ class Impairment:
     loss: float = 0.0
     duplicate: float = 0.0
     reorder: float = 0.0
+    corrupt: float = 0.0
+    burst_begin: float = 0.0
+    burst_end: float = 1.0
+    burst_loss: float = 1.0
 
     @property
     def is_random(self) -> bool:
         """True if a seed matters."""
-        return bool(self.jitter or self.loss or self.duplicate or self.reorder)
+        chances = (self.loss, self.duplicate, self.reorder, self.corrupt, self.burst_begin)
+        return bool(self.jitter or any(chances))
 
 
 class Link(Middlebox):
@@ -69,8 +76,10 @@ class _Way:
 
     def __init__(self, impairment: Impairment, seed: str) -> None:
         self._is = impairment
-        streams = [Random(f"netlab link {seed} {i}").random for i in range(4)]  # noqa: S311
-        self._loss, self._twice, self._early, self._late = streams
+        streams = [Random(f"netlab link {seed} {i}").random for i in range(7)]  # noqa: S311
+        self._loss, self._twice, self._early, self._late = streams[:4]
+        self._turned, self._which, self._burst = streams[4:]
+        self._in_burst = False
         self._free_at = 0.0
         self._last = 0.0
         self._waiting: list[float] = []
@@ -82,8 +91,14 @@ class _Way:
         early = link.reorder and self._early() < link.reorder
         late = link.jitter * self._late() if link.jitter else 0.0
         copies = 2 if link.duplicate and self._twice() < link.duplicate else 1
-        if link.loss and self._loss() < link.loss:
-            yield Drop("random loss")
+        if link.corrupt and self._turned() < link.corrupt:
+            pkt = self._corrupted(pkt)
+        if link.burst_begin:
+            turns = self._burst() < (link.burst_end if self._in_burst else link.burst_begin)
+            self._in_burst ^= turns
+        loss = link.burst_loss if self._in_burst else link.loss
+        if loss and self._loss() < loss:
+            yield Drop("loss in a burst" if self._in_burst else "random loss")
             return
         begins = max(now, self._free_at)
         while self._waiting and self._waiting[0] <= now:
@@ -105,6 +120,14 @@ class _Way:
                 yield After(leaves - now, pkt)
             else:
                 yield pkt
+
+    def _corrupted(self, pkt: Packet) -> Packet:
+        """The packet with one bit turned, behind its IP header if there is anything."""
+        octets = bytearray(pkt.octets)
+        first = pkt.offset if pkt.offset < len(octets) else 0
+        bit = int(self._which() * 8 * (len(octets) - first))
+        octets[first + bit // 8] ^= 1 << bit % 8
+        return Packet(octets, pkt.link)
 
 
 class Duplicator(Middlebox):
@@ -133,12 +156,15 @@ def _link(
     loss: Fraction,
     duplicate: Fraction,
     reorder: Fraction,
+    corrupt: Fraction,
+    burst_begin: Fraction,
+    burst_end: Fraction,
+    burst_loss: Fraction,
     direction: str,
     seed: int,
 ) -> Link:
-    set_ = Impairment(
-        delay, jitter, rate, queue, limit, float(loss), float(duplicate), float(reorder)
-    )
+    chances = (loss, duplicate, reorder, corrupt, burst_begin, burst_end, burst_loss)
+    set_ = Impairment(delay, jitter, rate, queue, limit, *map(float, chances))
     none = Impairment()
     return Link(
         none if direction == "inbound" else set_, none if direction == "outbound" else set_, seed
@@ -154,14 +180,18 @@ IMPAIRMENTS = (
     Parameter("loss", "share", "probability that a packet is lost", 0),
     Parameter("duplicate", "share", "probability that a packet comes twice", 0),
     Parameter("reorder", "share", "probability that a packet skips the delay", 0),
+    Parameter("corrupt", "share", "probability that a bit of a packet is turned", 0),
+    Parameter("burst-begin", "share", "probability at each packet that a burst of loss begins", 0),
+    Parameter("burst-end", "share", "probability at each packet of a burst that it is over", 1),
+    Parameter("burst-loss", "share", "probability that a packet of a burst is lost", 1),
 )
 
 KINDS = (
     Kind(
         "impair",
-        "A link that delays, limits, loses, repeats and reorders. The fate of a packet depends on"
-        " the seed and on its number in its direction, nothing else.",
-        "Linux tc-netem; RFC 8289 appendix (queues)",
+        "A link that delays, limits, loses, repeats, reorders and corrupts. The fate of a packet"
+        " depends on the seed and on its number in its direction, nothing else.",
+        "Linux tc-netem; RFC 8289 appendix (queues); Gilbert 1960, Elliott 1963 (bursts)",
         "Round-trip time, throughput and loss as declared, the same packets in each run.",
         (
             *IMPAIRMENTS,
