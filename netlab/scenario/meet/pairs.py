@@ -55,9 +55,10 @@ def sides() -> list[str]:
 def pairs(text: str, option: str = "--pairs") -> list[Pair]:
     """The pairs that ``text`` names, in its order, each once.
 
-    ``classic`` are the ten pairs of the four classic kinds, ``presets`` each preset with each,
-    ``all`` each side with each. A list has words such as ``symmetric:none``, where ``*`` stands in
-    for any sequence of characters and a side alone for a pair with itself.
+    ``classic`` are the ten pairs of the four classic kinds, ``presets`` each preset with each, and
+    ``all`` besides those each special side with every side once. A list has words such as
+    ``symmetric:none``, where ``*`` is any sequence of characters, and a side alone is a pair with
+    itself.
 
     Raises:
         InputError: a word names nothing (E931).
@@ -79,8 +80,11 @@ def _pairs(word: str, option: str) -> Iterator[Pair]:
             yield from (Pair(one, other) for other in CLASSIC[number:])
         return
     if word in ("presets", "all"):
-        every = presets.names() if word == "presets" else sides()
-        yield from (Pair(a, b) for a in every for b in every)
+        known, special = presets.names(), list(SPECIAL)
+        yield from (Pair(a, b) for a in known for b in known)
+        if word == "all":
+            for number, one in enumerate(special):
+                yield from (Pair(one, other) for other in (*known, *special[number:]))
         return
     left, colon, right = word.partition(":")
     for a in _sides(left, option):

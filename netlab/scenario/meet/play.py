@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from netlab.diagram import trace_text
@@ -66,8 +67,9 @@ def _attempt(cell: Cell, number: int) -> Attempt:
         Lab(cell.plan, name=f"meet-{secrets.token_hex(6)}") as lab,
         contextlib.ExitStack() as stack,
     ):
-        _start_server(lab, cell, stack)
+        await_server = _start_server(lab, cell, stack)
         with lab.observe() as watch:
+            await_server()  # collectors start while it does
             folder = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="netlab-meet-", ignore_cleanup_errors=True)
             )
@@ -144,25 +146,32 @@ def _arrivals(watch: Watch) -> Iterator[tuple[int, tuple[int, int, int]]]:
                 yield read.HOSTS.index(frame.node), what
 
 
-def _start_server(lab: Lab, cell: Cell, stack: contextlib.ExitStack) -> None:
-    """Start STUN or coturn, the exchange or the user's own; return when all are ready."""
+def _start_server(lab: Lab, cell: Cell, stack: contextlib.ExitStack) -> Callable[[], None]:
+    """Start STUN or coturn, the exchange or the user's own; what is returned waits for them."""
     server, programs = lab[SERVER], cell.programs
+    waits: list[Callable[[], None]] = []
     own = [] if programs.turn else list(SERVER_ADDRESSES)
     exchange = [] if programs.rendezvous else ["--exchange", str(EXCHANGE_PORT)]
     if own or exchange:
         argv = [sys.executable, "-m", "netlab.io.meet.server", *own, *exchange]
         ours = stack.enter_context(_Program(server, argv))
-        _await(ours, lambda: "ready" in ours.output)
+        waits.append(partial(_await, ours, lambda: "ready" in ours.output))
     if programs.turn:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="netlab-coturn-"))
         coturn = stack.enter_context(_Program(server, _coturn(folder)))
-        _await(coturn, lambda: stun.PORT in server.inside(_ports))
-    if programs.rendezvous:
-        before = server.inside(_ports)
-        variables = _environment(cell, "", 0)
-        theirs = _Program(server, _filled(programs.rendezvous, variables), variables)
-        stack.enter_context(theirs)
-        _await(theirs, lambda: server.inside(_ports) > before)
+        waits.append(partial(_await, coturn, lambda: stun.PORT in server.inside(_ports)))
+
+    def wait() -> None:
+        for each in waits:
+            each()
+        if programs.rendezvous:
+            before = server.inside(_ports)
+            variables = _environment(cell, "", 0)
+            theirs = _Program(server, _filled(programs.rendezvous, variables), variables)
+            stack.enter_context(theirs)
+            _await(theirs, lambda: server.inside(_ports) > before)
+
+    return wait
 
 
 def _ports() -> set[int]:
