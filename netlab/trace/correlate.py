@@ -114,6 +114,7 @@ class _Follower:
         self._under_way: dict[bytes, View] = {}
         self._gone: dict[tuple[str, Key], Track] = {}
         self._clock: dict[str, list[tuple[int, int]]] = {}
+        self._segments: dict[tuple[str, bytes, bytes, int, int], View] = {}
         self._numbers: dict[tuple[str, tuple[bytes, bytes, int, int]], int] = {}
 
     def _node(self, node: str) -> PendingPackets:
@@ -335,6 +336,9 @@ class _Follower:
         renumbered = None if fit else self._renumbered(room, seen)
         if renumbered:
             fit = self._overlapping(room, seen, renumbered)
+        stream = None if fit else self._as_stream(seen)
+        if stream:
+            fit = self._overlapping(room, seen, stream)
         if not fit:
             return None
         track = self._begin(seen.view, seen.node, seen.time_ns)
@@ -353,6 +357,29 @@ class _Follower:
         self, room: PendingPackets, seen: Sighting, packet: View
     ) -> list[tuple[Track, int]]:
         return [(t, amount) for t, amount in room.overlapping(packet) if self._may_go_on(t, seen)]
+
+    def _as_stream(self, seen: Sighting) -> View | None:
+        """A fragment of a TCP segment as a segment of its own: where it is in the stream.
+
+        A super-packet may be cut into segments and these into fragments in one node.
+        """
+        packet = seen.view
+        if packet.protocol != TCP or not packet.is_fragment:
+            return None
+        which = (seen.node, packet.source, packet.destination, *packet.datagram)
+        if packet.fragment_offset == 0:
+            self._segments[which] = packet
+            return packet._replace(more_fragments=False)
+        first = self._segments.get(which)
+        if first is None:
+            return None
+        place = first.sequence + packet.fragment_offset - first.header_length
+        return packet._replace(
+            fragment_offset=0,
+            more_fragments=False,
+            sequence=place & 0xFFFFFFFF,
+            acknowledgement=first.acknowledgement,
+        )
 
     def _renumbered(self, room: PendingPackets, seen: Sighting) -> View | None:
         """A fragment as it was numbered before the node gave its datagram another number.

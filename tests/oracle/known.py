@@ -9,11 +9,7 @@ EXPLAIN: frozenset[str] = frozenset()
 PREDICT: frozenset[str] = frozenset()
 """Where ``explain --predict`` is wrong; it may say that it cannot tell."""
 
-UNCONFIRMED: frozenset[str] = frozenset(
-    {
-        "hairpin",
-    }
-)
+UNCONFIRMED: frozenset[str] = frozenset()
 """Where the lab itself does not do what the sample asks of it."""
 
 PAIRS: frozenset[str] = frozenset()

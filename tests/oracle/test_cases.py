@@ -16,9 +16,6 @@ CASES = Path(__file__).parent / "cases"
 
 pytestmark = [pytest.mark.kernel, pytest.mark.root]
 
-fails = pytest.mark.xfail(strict=True, reason="not mended yet")
-"""To be taken off a case once it passes: while marked, passing fails the test."""
-
 
 @pytest.fixture(autouse=True)
 def _state(netlab_state):
@@ -97,7 +94,6 @@ def test_an_ipv6_address_that_no_one_has_is_named(address, tmp_path):
     assert address in said
 
 
-@fails
 @pytest.mark.parametrize(
     ("case", "node", "setting", "value"),
     [
@@ -123,7 +119,7 @@ def _outside_address(running: Lab) -> str:
     return wan.addresses[0].partition("/")[0]
 
 
-@pytest.mark.parametrize("before", [pytest.param(False, marks=fails), True])
+@pytest.mark.parametrize("before", [False, True])
 def test_a_forwarded_port_is_reached_from_inside(before):
     with lab("hairpin-forward") as running:
         address = _outside_address(running)
@@ -133,7 +129,6 @@ def test_a_forwarded_port_is_reached_from_inside(before):
         assert explain("client", *words).startswith("1 sent, 1 arrived")
 
 
-@fails
 @pytest.mark.parametrize("before", [False, True])
 def test_a_full_cone_forwards_from_inside_too(before):
     import socket
@@ -218,7 +213,6 @@ def test_a_packet_is_followed_through_a_translator(words):
         assert explain("phone", *words).startswith("1 sent, 1 arrived")
 
 
-@fails
 def test_names_are_quoted_where_a_language_needs_it():
     code, said = ask.command("check", str(CASES / "names-refused.yaml"))
     assert code == 0, said
