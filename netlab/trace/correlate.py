@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netlab.trace.box_events import BoxEvents
+from netlab.trace.fragments import FragmentOrigins
 from netlab.trace.pending import PendingPackets, carried
 from netlab.trace.program_reports import ProgramReports
 from netlab.trace.rule_trace import RuleTraces
@@ -46,12 +47,6 @@ sockets, which a ``ping`` of root does not use."""
 
 COPIED_TO_RAW = frozenset({ICMP, TCP, UDP, ICMPV6})
 """Raw sockets get a copy of these; of all other protocols they get the packet itself (raw(7))."""
-
-BEFORE_CONTENT = 8
-"""Octets that a NAT may change in a transport header: ports and UDP's checksum."""
-
-LEAST_ALIKE = 8
-"""Octets of content that make two first fragments those of one datagram."""
 
 LEAST_MTU = 1280 - 40
 """Octets that IPv6 carries everywhere without cutting (RFC 8200 section 5)."""
@@ -114,8 +109,7 @@ class _Follower:
         self._under_way: dict[bytes, View] = {}
         self._gone: dict[tuple[str, Key], Track] = {}
         self._clock: dict[str, list[tuple[int, int]]] = {}
-        self._segments: dict[tuple[str, bytes, bytes, int, int], View] = {}
-        self._numbers: dict[tuple[str, tuple[bytes, bytes, int, int]], int] = {}
+        self._fragments = FragmentOrigins()
 
     def _node(self, node: str) -> PendingPackets:
         return self._inside[node]
@@ -333,12 +327,9 @@ class _Follower:
     def _related(self, room: PendingPackets, seen: Sighting) -> Track | None:
         """A piece of what was expected, or several of them in one."""
         fit = self._overlapping(room, seen, seen.view)
-        renumbered = None if fit else self._renumbered(room, seen)
-        if renumbered:
-            fit = self._overlapping(room, seen, renumbered)
-        stream = None if fit else self._as_stream(seen)
-        if stream:
-            fit = self._overlapping(room, seen, stream)
+        origins = () if fit else self._fragments.of(room, seen)
+        for origin in origins:
+            fit = fit or self._overlapping(room, seen, origin)
         if not fit:
             return None
         track = self._begin(seen.view, seen.node, seen.time_ns)
@@ -357,53 +348,6 @@ class _Follower:
         self, room: PendingPackets, seen: Sighting, packet: View
     ) -> list[tuple[Track, int]]:
         return [(t, amount) for t, amount in room.overlapping(packet) if self._may_go_on(t, seen)]
-
-    def _as_stream(self, seen: Sighting) -> View | None:
-        """A fragment of a TCP segment as a segment of its own: where it is in the stream.
-
-        A super-packet may be cut into segments and these into fragments in one node.
-        """
-        packet = seen.view
-        if packet.protocol != TCP or not packet.is_fragment:
-            return None
-        which = (seen.node, packet.source, packet.destination, *packet.datagram)
-        if packet.fragment_offset == 0:
-            self._segments[which] = packet
-            return packet._replace(more_fragments=False)
-        first = self._segments.get(which)
-        if first is None:
-            return None
-        place = first.sequence + packet.fragment_offset - first.header_length
-        return packet._replace(
-            fragment_offset=0,
-            more_fragments=False,
-            sequence=place & 0xFFFFFFFF,
-            acknowledgement=first.acknowledgement,
-        )
-
-    def _renumbered(self, room: PendingPackets, seen: Sighting) -> View | None:
-        """A fragment as it was numbered before the node gave its datagram another number.
-
-        The first fragment tells by its content which datagram it is of; the others follow.
-        """
-        packet = seen.view
-        if not packet.is_fragment:
-            return None
-        flow = (packet.source, packet.destination, *packet.datagram)
-        if packet.fragment_offset == 0:
-            start = packet.transport[BEFORE_CONTENT:]
-            for track in reversed(room.latest()):
-                came = track.view
-                both = min(len(start), len(came.transport) - BEFORE_CONTENT)
-                if (
-                    (came.protocol, came.fragment_offset) == (packet.protocol, 0)
-                    and both >= LEAST_ALIKE
-                    and came.transport[BEFORE_CONTENT:][:both] == start[:both]
-                ):
-                    self._numbers[seen.node, flow] = came.identification
-                    break
-        before = self._numbers.get((seen.node, flow))
-        return None if before is None else packet._replace(identification=before)
 
     def _rewritten(self, room: PendingPackets, seen: Sighting) -> Track | None:
         """The same packet with its sequence numbers, options or payload rewritten by a box."""

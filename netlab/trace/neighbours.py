@@ -12,7 +12,7 @@ from netlab.wire.view import ARP, ICMPV6, frame_view
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from netlab.capture.evidence import Evidence, NodeInfo
+    from netlab.capture.evidence import Evidence, Frame, NodeInfo
     from netlab.trace.track import Track
     from netlab.wire.view import View
 
@@ -76,7 +76,9 @@ def unanswered(evidence: Evidence, node: str, destination: bytes) -> str:
     """The same for a packet that waits in ``node`` unseen; empty if it waits for no one."""
     asked: Request | None = None
     for frame in evidence.frames:
-        packet = frame_view(frame.data, ethernet=frame.ethernet) if frame.node == node else None
+        if frame.node != node or not _may_be_of_neighbours(frame):
+            continue
+        packet = frame_view(frame.data, ethernet=frame.ethernet)
         if packet is None:
             continue
         target = asks_for(packet)
@@ -85,6 +87,12 @@ def unanswered(evidence: Evidence, node: str, destination: bytes) -> str:
         elif asked and tells_of(packet) == asked.target and frame.direction == "in":
             asked = None
     return text(asked) if asked else ""
+
+
+def _may_be_of_neighbours(frame: Frame) -> bool:
+    """Whether it is ARP or ICMPv6, by its first octets."""
+    kind = frame.data[12:14]
+    return kind == b"\x08\x06" or (kind == b"\x86\xdd" and frame.data[20:21] == bytes([ICMPV6]))
 
 
 def at_stranger(packet: View) -> tuple[Disposition, Reason]:

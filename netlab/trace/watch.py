@@ -124,14 +124,20 @@ class Watch:
         """
         now = time.monotonic()
         end, seen, since = now + limit, self._observation.activity(), now
-        while now < end and (now - since < quiet or self._awaits_neighbours()):
+        waiting: Collection[str] = self._nodes
+        while now < end:
+            if now - since >= quiet:
+                # What waits for a neighbour has asked for it, and a request is a frame.
+                waiting = [node for node in waiting if self._awaits_neighbours(node)]
+                if not waiting:
+                    return
             time.sleep(quiet / 10)
             now, count = time.monotonic(), self._observation.activity()
             if count != seen:
-                seen, since = count, now
+                seen, since, waiting = count, now, self._nodes
 
-    def _awaits_neighbours(self) -> bool:
-        return any(self._read(node, lambda: list(awaited())) for node in self._nodes)
+    def _awaits_neighbours(self, node: str) -> bool:
+        return bool(self._read(node, lambda: list(awaited())))
 
     def _refusing_routes(self) -> Iterator[RefusingRoute]:
         """Those of all nodes; in a large lab only of nodes where the kernel dropped packets."""
