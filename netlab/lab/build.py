@@ -33,6 +33,7 @@ from netlab.plan.operations import (
     DisableOffloads,
     Enslave,
     LoadRules,
+    MakeDirectory,
     SetSysctl,
     SetUp,
     StartProgram,
@@ -354,6 +355,11 @@ class _Builder:
         same = self._contents.get(o.content, "")
         self._contents[o.content] = files.store(self._lab.files(o.node), o.path, o.content, same)
 
+    def directory(self, o: MakeDirectory) -> None:
+        from netlab.lab import directories
+
+        directories.make(self._lab.directories(o.node), o.path, is_copy=o.is_copy)
+
     def program(self, o: StartProgram) -> None:
         from netlab.lab import programs
 
@@ -384,5 +390,6 @@ _ACTIONS: dict[type, Callable[[_Builder, Any], None]] = {
     DisableOffloads: _Builder.offloads,
     LoadRules: _Builder.rules,
     WriteFile: _Builder.file,
+    MakeDirectory: _Builder.directory,
     StartProgram: _Builder.program,
 }

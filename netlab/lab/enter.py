@@ -13,7 +13,7 @@ from _socket import sethostname  # importing `socket` itself would take 3 ms
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netlab.errors import Diagnostic, LabError
-from netlab.lab import files, processes
+from netlab.lab import directories, files, processes
 from netlab.linux import namespaces
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def enter(lab: Lab, node: str, program: str = "") -> None:
         namespaces.setns(network, namespaces.CLONE_NEWNET)
     finally:
         os.close(network)
-    files.show(lab.files(node))
+    files.show(lab.files(node), directories.show(lab.directories(node)))
     _show_devices(f"{lab.directory}/sys", processes.tag(lab, node, program))
 
 

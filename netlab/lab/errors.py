@@ -19,6 +19,7 @@ from netlab.plan.operations import (
     DisableOffloads,
     Enslave,
     LoadRules,
+    MakeDirectory,
     SetSysctl,
     SetUp,
     StartProgram,
@@ -67,6 +68,7 @@ _SENTENCES: dict[type, str] = {
     AddRoutingRule: "add the routing rule {o.priority}",
     AddNeighbour: "add the neighbour {o.address} to {o.name}",
     LoadRules: "load the nftables rules",
+    MakeDirectory: "make the directory {o.path}",
     WriteFile: "keep the file {o.path}",
     StartProgram: "start the program {o.program}",
 }

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, LabError
 from netlab.linux import namespaces
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _REFUSED = ("/proc", "/sys", "/dev")
 _READABLE = 0o644
@@ -85,14 +89,20 @@ def _make_own(kept: str, tree: str) -> None:
         os.close(directory)
 
 
-def show(tree: str) -> None:
-    """Bind every file of ``tree`` over its path, in the calling thread's own mount namespace."""
+def show(tree: str, own: Sequence[str] = ()) -> None:
+    """Bind every file of ``tree`` over its path, in the calling thread's own mount namespace.
+
+    ``own`` are directories that the node has to itself: what lies there is written there.
+    """
     mirrored: set[str] = set()
     for directory, _, names in os.walk(tree):
         for name in names:
             kept = f"{directory}/{name}"
             target = os.path.realpath(kept[len(tree) :])
-            if not os.path.exists(target):
+            if not os.path.exists(target) and any(target.startswith(f"{o}/") for o in own):
+                _make_directories(os.path.dirname(target))
+                open(target, "x").close()
+            elif not os.path.exists(target):
                 parent = _existing_parent(target)
                 if parent not in mirrored:
                     _mirror(parent)
@@ -102,6 +112,13 @@ def show(tree: str) -> None:
                 open(target, "x").close()
             _make_own(kept, tree)
             namespaces.bind(kept, target)
+
+
+def make_room(directory: str) -> None:
+    """Let there be a directory, in the calling thread's own mount namespace only."""
+    if not os.path.isdir(directory):
+        _mirror(_existing_parent(directory))
+        _make_directories(directory)
 
 
 def _existing_parent(path: str) -> str:

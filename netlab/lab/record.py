@@ -90,6 +90,10 @@ class Lab(NamedTuple):
         """The tree of files that programs in ``node`` see at ``/``."""
         return f"{self.netns_dir}/.files/{node}"
 
+    def directories(self, node: str) -> str:
+        """The tree of directories that programs in ``node`` have to themselves."""
+        return f"{self.netns_dir}/.directories/{node}"
+
     def log(self, node: str, program: str) -> str:
         """What ``program`` in ``node`` printed."""
         return f"{self.directory}/log/{node}.{program}"

@@ -22,6 +22,7 @@ from netlab.plan.operations import (
     Enslave,
     InterfaceSummary,
     LoadRules,
+    MakeDirectory,
     NodeSummary,
     Plan,
     SetSysctl,
@@ -65,6 +66,9 @@ def _operations(topology: Topology) -> Iterator[Operation]:
         yield from _interfaces(node, plain)
         yield from _paths(node)
         yield from _rules(node)
+        for directory in node.directories:
+            why = f"{node.name} has {directory.path} to itself"
+            yield MakeDirectory(node.name, directory.path, directory.is_copy, why)
         for file in node.files:
             yield WriteFile(node.name, file.path, file.content, f"{node.name} sees {file.path}")
     # Before the programs of the file, which may have something to say to the other side.

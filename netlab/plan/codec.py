@@ -31,6 +31,7 @@ _KINDS: dict[str, type[Any]] = {
     "add-neighbour": operations.AddNeighbour,
     "load-rules": operations.LoadRules,
     "write-file": operations.WriteFile,
+    "make-directory": operations.MakeDirectory,
     "start-program": operations.StartProgram,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}

@@ -71,7 +71,7 @@ def commands(operation: op.Operation, namespace: Callable[[str], str]) -> list[A
         case op.AddNeighbour(node, name, address, mac):
             entry = [address, "lladdr", mac, "dev", name, "nud", "permanent"]
             return [["ip", "-n", namespace(node), "neigh", "add", *entry]]
-        case op.LoadRules() | op.WriteFile() | op.StartProgram():
+        case op.LoadRules() | op.WriteFile() | op.MakeDirectory() | op.StartProgram():
             return []
 
 

@@ -200,6 +200,15 @@ def inherited_variables(environment: Iterable[tuple[str, str]]) -> frozenset[str
     return frozenset(w for name, value in environment if name == INHERIT for w in value.split())
 
 
+class MakeDirectory(NamedTuple):
+    """A directory that programs in ``node`` have to themselves, empty or the machine's copied."""
+
+    node: str
+    path: str
+    is_copy: bool = False
+    reason: str = ""
+
+
 class StartProgram(NamedTuple):
     """Start a program in ``node`` and wait until it is ready.
 
@@ -239,6 +248,7 @@ Operation: TypeAlias = (
     | AddNeighbour
     | LoadRules
     | WriteFile
+    | MakeDirectory
     | StartProgram
 )
 

@@ -67,7 +67,7 @@ def _down(plan: op.Plan) -> list[str]:
         f"  for ns in {namespaces}; do",
         '    ip netns pids "$ns" | xargs -r kill',
         '    ip netns del "$ns"',
-        '    rm -rf "/etc/netns/$ns" "/run/$ns.files" "/run/$ns."*.log',
+        '    rm -rf "/etc/netns/$ns" "/run/$ns.files" "/run/$ns.directories" "/run/$ns."*.log',
         "  done",
         "  exit",
         "fi",
@@ -78,6 +78,8 @@ def _lines(plan: op.Plan, operation: op.Operation, python: Sequence[str]) -> Ite
     match operation:
         case op.LoadRules(node, text):
             yield from _here(shlex.join(inside(_namespace(plan, node), "nft", "-f", "-")), text)
+        case op.MakeDirectory(node, path, is_copy):
+            yield from _directory(_namespace(plan, node), path, is_copy=is_copy)
         case op.WriteFile(node, path, content):
             yield from _file(_namespace(plan, node), path, content)
         case op.StartProgram():
@@ -103,6 +105,18 @@ def _file(namespace: str, path: str, content: str) -> Iterator[str]:
     yield from _here(f"cat >{shlex.quote(str(target))}", content)
 
 
+def _directory(namespace: str, path: str, *, is_copy: bool) -> Iterator[str]:
+    kept = _own(namespace, path)
+    yield shlex.join(["mkdir", "-p", kept])
+    if is_copy:
+        yield shlex.join(["cp", "-a", f"{path}/.", kept])
+
+
+def _own(namespace: str, path: str) -> str:
+    """Where a directory of a node's own is kept; it has to be on the machine as well."""
+    return f"/run/{namespace}.directories{path}"
+
+
 def _kept(namespace: str, path: str) -> PurePosixPath:
     """Where a file waits: `ip netns exec` itself shows what lies in /etc/netns/NAMESPACE."""
     pure = PurePosixPath(path)
@@ -124,7 +138,12 @@ def _shown(plan: op.Plan, node: str) -> list[str]:
             if isinstance(o, op.WriteFile) and o.node == node and not _is_shown_by_ip(o.path)
         }
     )
-    if not tops:
+    own = [
+        shlex.join(["mount", "--bind", _own(_namespace(plan, node), o.path), o.path])
+        for o in plan.operations
+        if isinstance(o, op.MakeDirectory) and o.node == node
+    ]
+    if not tops and not own:
         return []
     kept = f"/run/{_namespace(plan, node)}.files"
     # `ip netns exec` has given the command mounts of its own, so this shows nowhere else.
@@ -134,7 +153,7 @@ def _shown(plan: op.Plan, node: str) -> list[str]:
         )
         for t in tops
     ]
-    return ["sh", "-c", " && ".join([*overlays, 'exec "$@"']), "sh"]
+    return ["sh", "-c", " && ".join([*overlays, *own, 'exec "$@"']), "sh"]
 
 
 def _program(plan: op.Plan, start: op.StartProgram, python: Sequence[str]) -> Iterator[str]:

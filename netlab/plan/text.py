@@ -55,6 +55,8 @@ def describe(operation: op.Operation) -> str:
             return f"{address} is {mac} on {name}"
         case op.LoadRules(_, ruleset):
             return ruleset.rstrip("\n").expandtabs(2)
+        case op.MakeDirectory(_, path, is_copy):
+            return f"{path}, a copy" if is_copy else path
         case op.WriteFile(_, path, content):
             return f"{path} ({len(content.encode())} bytes)"
         case op.StartProgram(_, program, argv, _, ready):

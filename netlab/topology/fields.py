@@ -309,7 +309,7 @@ def _sysctl(value: object) -> object:
     return word
 
 
-def _file_path(value: object) -> object:
+def _file_path(value: object, *, is_directory: bool = False) -> object:
     word = _word(value)
     if isinstance(word, str) and (
         not re.fullmatch(r"(/[^/\x00-\x1f\x7f]+)+", word)
@@ -323,11 +323,15 @@ def _file_path(value: object) -> object:
             what = "lies where the kernel's own files are"
             hint = "kernel settings go under `sysctls`" if root == "proc" else hint
             raise wrong("E206", f"`{names.show(word)}` {what}", hint)
-        if not rest or word in DIRECTORIES:
+        if not rest or (word in DIRECTORIES and not is_directory):
             raise wrong("E206", f"`{names.show(word)}` is a directory on every machine", hint)
         if root not in TOPS:
             raise wrong("E206", f"no machine has a directory `/{names.show(root)}`", hint)
     return word
+
+
+def _directory_path(value: object) -> object:
+    return _file_path(value, is_directory=True)
 
 
 def _regex(value: object) -> object:
@@ -403,6 +407,9 @@ SysctlName = Annotated[
     str, BeforeValidator(_sysctl), WithJsonSchema({**_STRING, "pattern": r"^net\."})
 ]
 FilePath = Annotated[str, BeforeValidator(_file_path), WithJsonSchema({**_STRING, "pattern": "^/"})]
+DirectoryPath = Annotated[
+    str, BeforeValidator(_directory_path), WithJsonSchema({**_STRING, "pattern": "^/"})
+]
 Regex = Annotated[str, BeforeValidator(_regex), WithJsonSchema(_STRING)]
 Port = Annotated[
     tuple[str, int],

@@ -39,6 +39,7 @@ CHILDREN: dict[tuple[type[schema.Form], str], tuple[type[schema.Form], bool]] = 
     (schema.NodeForm, "stack"): (schema.StackForm, False),
     (schema.NodeForm, "routes"): (schema.RouteForm, True),
     (schema.NodeForm, "rules"): (schema.RuleForm, True),
+    (schema.NodeForm, "directories"): (schema.DirectoryForm, True),
     (schema.RouteForm, "nexthops"): (schema.NextHopForm, True),
     (schema.NodeForm, "firewall"): (schema.FirewallForm, False),
     (schema.NodeForm, "programs"): (schema.ProgramForm, True),

@@ -235,6 +235,14 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory that programs of one node have to themselves, empty or a copy at first."""
+
+    path: str
+    is_copy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """When a program counts as started; exactly one of the three is set.
 
@@ -288,6 +296,7 @@ class Node:
     nftables_is_block: bool = False
     sysctls: tuple[tuple[str, str], ...] = ()
     files: tuple[File, ...] = ()
+    directories: tuple[Directory, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     programs: tuple[Program, ...] = ()
     stack_addresses: tuple[Address, ...] = ()

@@ -14,7 +14,7 @@ from netlab.topology.expand import expand
 from netlab.topology.firewall import firewall
 from netlab.topology.form import read_form
 from netlab.topology.hosts import HostsFiles
-from netlab.topology.model import Interface, Link, Node, Program, Ready, Topology
+from netlab.topology.model import Directory, Interface, Link, Node, Program, Ready, Topology
 from netlab.topology.overrides import apply_overrides
 from netlab.topology.problems import Problems
 from netlab.topology.ranges import expand_ranges
@@ -156,7 +156,7 @@ def _node(
     node = builder.form.nodes[name]
     path = ("nodes", name)
     interfaces = tuple(_interfaces(builder, wiring.by_node[name], name))
-    check_sysctls(builder, name, [i.name for i in interfaces])
+    check_sysctls(builder, name, interfaces)
     answers = tuple(a for e in wiring.by_node[name] for a in e.answers)
     has_nftables = bool(node.nftables.strip())
     begins, is_block = builder.origin_of_text(*path, "nftables")
@@ -175,6 +175,7 @@ def _node(
         nftables_is_block=has_nftables and is_block,
         sysctls=tuple(node.sysctls.items()),
         files=hosts.files(name),
+        directories=_directories(builder, name),
         environment=tuple(node.environment.items()),
         programs=tuple(_program(builder, name, p, form) for p, form in node.programs.items()),
         stack_addresses=answers,
@@ -226,6 +227,26 @@ def _link(builder: TopologyBuilder, index: int, ends: tuple[End, End]) -> Link:
         builder.origin("links", index),
         link_boxes(builder, index),
     )
+
+
+def _directories(builder: TopologyBuilder, name: str) -> tuple[Directory, ...]:
+    node = builder.form.nodes[name]
+    found: list[Directory] = []
+    for i, form in enumerate(node.directories):
+        path = f"{form.path}/"
+        taken = [d.path for d in found if path.startswith(f"{d.path}/")]
+        taken += [d.path for d in found if f"{d.path}/".startswith(path)]
+        taken += [file for file in node.files if path.startswith(f"{file}/")]
+        clash = next(iter(taken), "")
+        if clash:
+            builder.problems.add(
+                "E206",
+                f"directory `{form.path}` is, holds or is within `{clash}`",
+                builder.at("nodes", name, "directories", i),
+                "one of the two is enough",
+            )
+        found.append(Directory(form.path, form.copy_))
+    return tuple(found)
 
 
 def _program(builder: TopologyBuilder, node: str, name: str, form: ProgramForm) -> Program:

@@ -18,6 +18,7 @@ from netlab.topology.fields import (
     Argv,
     Boolean,
     Destination,
+    DirectoryPath,
     EndAddress,
     EndText,
     EnvironmentName,
@@ -467,6 +468,20 @@ class RuleForm(Form):
         return self
 
 
+class DirectoryForm(Form):
+    """A directory that programs of one node have to themselves."""
+
+    path: DirectoryPath = Field(description="Its absolute path, such as /var/lib/frr.")
+    copy_: Boolean = Field(
+        False, alias="copy", description="`true`: it begins as the machine's own; else empty."
+    )
+
+
+def _directory(value: object) -> object:
+    """``/run/frr`` is ``{path: /run/frr}``."""
+    return {"path": value} if isinstance(value, str) and not isinstance(value, Plain) else value
+
+
 class StackForm(Form):
     """What a node of kind `stack` hands to its userspace TCP/IP stack by the device `tun0`."""
 
@@ -538,6 +553,9 @@ class NodeForm(Form):
     )
     files: Annotated[dict[FilePath, Text], BeforeValidator(nothing_is_empty), NULL] = Field(
         {}, description="Files that programs in this node see, by absolute path."
+    )
+    directories: list[Annotated[DirectoryForm, BeforeValidator(_directory), Short(STRING)]] = Field(
+        [], description="Directories of this node's own, so that a program runs in several nodes."
     )
     environment: Environment = Field({}, description="Variables of all programs in this node.")
     programs: Programs = Field({}, description="Programs that the lab starts, in this order.")

@@ -81,7 +81,7 @@ net.ipv4 0..31
     tcp_app_win tcp_plb_idle_rehash_rounds tcp_plb_rehash_rounds
 net.ipv4 0..4
     tcp_early_retrans
-net.ipv4 0..5
+net.ipv4 0..2
     tcp_ecn
 net.ipv4 0..65535
     ip_unprivileged_port_start

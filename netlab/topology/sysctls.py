@@ -10,14 +10,16 @@ from netlab.topology.problems import nearest
 from netlab.topology.sysctl_names import OPEN, generic, interface, known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from netlab.topology.builder import TopologyBuilder
+    from netlab.topology.model import Interface
 
 
-def check_sysctls(builder: TopologyBuilder, name: str, interfaces: Iterable[str]) -> None:
+def check_sysctls(builder: TopologyBuilder, name: str, interfaces: Sequence[Interface]) -> None:
     """Note what of a node's sysctls the kernel would refuse; ``interfaces`` are the node's."""
-    devices = ["lo", *interfaces]
+    devices = ["lo", *(i.name for i in interfaces)]
+    with_ipv6 = [i.name for i in interfaces if any(a.version == 6 for a in i.addresses)]
     written: dict[str, str] = {}
     for key, value in builder.form.nodes[name].sysctls.items():
         path = ("nodes", name, "sysctls", key)
@@ -30,7 +32,11 @@ def check_sysctls(builder: TopologyBuilder, name: str, interfaces: Iterable[str]
         if message:
             builder.problems.add("E206", message, builder.at_key(*path), hint)
             continue
-        if problem := _value_problem(key, value) or _threshold_problem(key, value, written):
+        if problem := (
+            _value_problem(key, value)
+            or _threshold_problem(key, value, written)
+            or _contradiction(key, value, with_ipv6)
+        ):
             builder.problems.add(
                 "E206",
                 f"{key} {problem}",
@@ -92,3 +98,12 @@ def _threshold_problem(key: str, value: str, before: dict[str, str]) -> str:
             most = "at most" if side == "low" else "at least"
             return f"must be {most} {limit}, the {other} threshold (write that one before it)"
     return ""
+
+
+def _contradiction(key: str, value: str, with_ipv6: Sequence[str]) -> str:
+    """Interfaces cannot have IPv6 addresses where IPv6 is disabled."""
+    found = re.fullmatch(r"net\.ipv6\.conf\.([^.]+)\.disable_ipv6", key)
+    if not found or int(value) == 0:
+        return ""
+    hit = [i for i in with_ipv6 if found[1] in ("all", "default", i)]
+    return f"cannot be {value}: `{hit[0]}` has an IPv6 address" if hit else ""
