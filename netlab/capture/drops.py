@@ -153,7 +153,7 @@ class Drops:
         self._records = []
 
     def _read(self, records: Iterable[bytes]) -> list[KernelDrop]:
-        reasons = _reasons() if records else {}
+        names = reasons() if records else {}
         found = []
         for record in records:
             stamp, number, reason, address, start, tail, way, state, data = _RECORD.unpack(record)
@@ -162,7 +162,7 @@ class Drops:
                 continue
             # Past the tail of the linear part there is something else's memory.
             seen = data[: max(tail - start, 0)]
-            place, name = as_today(place, reasons.get(reason, f"reason {reason}"))
+            place, name = as_today(place, names.get(reason, f"reason {reason}"))
             of_tcp = place.startswith("tcp_")
             found.append(
                 KernelDrop(
@@ -226,7 +226,8 @@ def _offsets() -> Mapping[str, int]:
 
 
 @cache
-def _reasons() -> Mapping[int, str]:
+def reasons() -> Mapping[int, str]:
+    """The names that the running kernel has for its reasons (enum skb_drop_reason)."""
     types = running_kernel()
     values = types.enumeration("skb_drop_reason", _PREFIX + "NOT_SPECIFIED")
     return {number: name.removeprefix(_PREFIX) for number, name in values.items()}

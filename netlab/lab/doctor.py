@@ -224,7 +224,19 @@ def _bpf() -> str:
     if confinement.hides_functions():
         why = "the kernel hides its functions' names: the capability SYSLOG"
         raise _Refused(why, permissions.remedy(permissions.NAMES))
-    return "raw tracepoints, BTF"
+    from netlab.capture import drops
+
+    known = set(drops.reasons().values())
+    lacking = [name for name in REASONS if name not in known]
+    older = f", but not {', '.join(lacking)}" if lacking else ""
+    return f"raw tracepoints, BTF: {len(known)} reasons{older}"
+
+
+REASONS = (
+    "IP_LOCAL_SOURCE", "QDISC_OVERLIMIT", "QUEUE_PURGE", "SOCKET_CLOSE", "TCP_LISTEN_OVERFLOW",
+    "TCP_OLD_SEQUENCE",
+)  # fmt: skip
+"""Reasons that some kernels since 6.1 do not have: they give a more general one, or none."""
 
 
 def why_no_bpf() -> str:

@@ -42,9 +42,10 @@ def main() -> int:
     wanted = _jobs(asked)
     if "NETLAB_VM" not in os.environ:
         subprocess.run(["scripts/install-debian", "", *PACKAGES], cwd=root.CHECKOUT, check=True)
-        # What is mounted from here on ends with this process, however it ends.
-        alone = ["unshare", "--mount", "--propagation=private", sys.executable, *sys.argv]
-        os.execvpe("unshare", alone, {**os.environ, "NETLAB_VM": "alone"})  # noqa: S606
+        # What is mounted and started from here on ends with this process, however it ends.
+        alone = ["unshare", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child"]
+        environment = {**os.environ, "NETLAB_VM": "alone"}
+        os.execvpe("unshare", [*alone, sys.executable, *sys.argv], environment)  # noqa: S606
     root.CACHE.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
     columns: dict[str, dict[str, report.Result]] = {}
@@ -84,7 +85,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/vm", description=__doc__)
     parser.add_argument("kernels", nargs="+", choices=["running", *kernel.PACKAGES])
     parser.add_argument("--short", action="store_true", help="what each run of CI tries")
-    parser.add_argument("--only", metavar="PATTERN", help="jobs of these names, as a shell pattern")
+    parser.add_argument("--only", metavar="PATTERN,...", help="jobs of these names")
     parser.add_argument("--tests", metavar="ARGUMENTS", help="kernel tests instead: pytest's words")
     parser.add_argument("--cases", metavar="LIST", type=Path, help="cases as well: a YAML list")
     parser.add_argument(
@@ -99,7 +100,8 @@ def _jobs(asked: argparse.Namespace) -> list[jobs.Job]:
     wanted = jobs.short() if asked.short else jobs.full()
     if asked.cases:
         wanted += jobs.cases(asked.cases)
-    return [job for job in wanted if fnmatch.fnmatch(job.name, asked.only or "*")]
+    patterns = (asked.only or "*").split(",")
+    return [job for job in wanted if any(fnmatch.fnmatch(job.name, p) for p in patterns)]
 
 
 def _guest(

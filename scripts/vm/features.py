@@ -19,6 +19,11 @@ PAIR = "ip link add name va type veth peer name vb && ip link set va up && ip li
 NFT = "nft add table inet t && "
 CHAIN = "nft add chain inet t c '{ type filter hook forward priority 0; }' && "
 
+REASONS = (
+    "IP_LOCAL_SOURCE", "QDISC_OVERLIMIT", "QUEUE_PURGE", "SOCKET_CLOSE", "TCP_LISTEN_OVERFLOW",
+    "TCP_OLD_SEQUENCE",
+)  # fmt: skip
+
 COMMANDS = {
     "veth, bridge": PAIR + "ip link add name s type bridge && ip link set vb master s",
     "macvlan": PAIR + "ip link add link va name m type macvlan mode bridge",
@@ -91,6 +96,7 @@ def drop_reasons() -> dict[str, str]:
     text = form.read_text()
     names = re.findall(r'\{ *\d+, *"(\w+)" *\}', text)
     return {
+        **{f"drop reason {name}": "yes" if name in names else "no" for name in REASONS},
         "drop reasons": f"{len(names)} names" if names else "none",
         "drop reasons: the receiving socket (rx_sk)": "yes" if "rx_sk" in text else "no",
     }

@@ -157,3 +157,16 @@ def test_the_page_has_every_flag_of_every_tool():
         assert flags.keys() == set(permissions.TOOLS)
         for tool, flag in flags.items():
             assert flag in PAGE, f"{piece}, {tool}: {flag}"
+
+
+def test_the_development_container_asks_for_what_a_lab_needs():
+    asked = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    docker = permissions.FLAGS
+    flags = [f"--cap-add {name}" for name in asked["capAdd"]]
+    for piece in (permissions.CAPABILITIES, permissions.NAMES):
+        assert docker[piece]["docker"] in " ".join(flags)
+    options = [f"--security-opt {name}" for name in asked["securityOpt"]]
+    assert docker[permissions.APPARMOR]["docker"] in options
+    assert [flag.replace("=", " ") for flag in asked["runArgs"]] == [
+        docker[permissions.TUN]["docker"]
+    ]
