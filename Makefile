@@ -62,6 +62,7 @@ $(VENV)/.installed-docs: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-docs ## write what the program makes of docs/: reference, catalogue, pictures
 	$(BIN)/python scripts/reference.py > docs/commands.md
 	$(BIN)/python scripts/architecture.py > docs/architecture.md.new && mv docs/architecture.md.new docs/architecture.md
+	$(SUDO) $(BIN)/python scripts/measured.py
 	$(BIN)/python scripts/middleboxes.py > docs/middleboxes.md
 	$(SUDO) $(BIN)/python scripts/pictures.py
 	$(SUDO) $(BIN)/python scripts/recording.py docs/pictures/recording.cast

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from netlab.cli.verify import default
 from netlab.middlebox.catalogue import CATALOGUE
 
@@ -10,7 +13,10 @@ HEAD = """\
 
 A middlebox is at a node that forwards, if nftables rules can be it, or on a link, if it needs
 a program. `netlab boxes` lists the kinds, `netlab verify FILE` measures those of a topology from
-their ends. This page is made from the catalogue by `scripts/middleboxes.py`.
+their ends. This page is made from the catalogue by `scripts/middleboxes.py`; the tables of what was
+sent and measured are of `make docs`, each kind alone, with its defaults or the few parameters that
+it needs (`scripts/measured.py`). What is expected is data, with sources, in
+`netlab/verify/expected`.
 
 ```yaml
 nodes:
@@ -82,8 +88,23 @@ needed.
 """
 
 
+MEASURED = Path(__file__).parents[1] / "docs" / "measured" / "boxes.json"
+
+
+def measured(rows: list[dict[str, str]]) -> None:
+    """What `netlab verify` saw of a kind, as a table."""
+    if rows:
+        print("| Sent through it | Expected | Measured |\n|---|---|---|")
+        for row in rows:
+            same = row["measured"] == row["declared"]
+            seen = "as expected" if same else f"**{row['measured']}**"
+            print(f"| {row['row']} | {row['declared']} | {seen} |".replace("\r\n", " "))
+        print()
+
+
 def main() -> None:
     """Print the whole page."""
+    seen = json.loads(MEASURED.read_text(encoding="utf-8"))
     print(HEAD)
     for title, is_rules in (("Kinds made of rules, at a node", True), ("Kinds on a link", False)):
         print(f"## {title}\n")
@@ -97,6 +118,7 @@ def main() -> None:
                 for p in kind.parameters:
                     print(f"| `{p.name}` | {default(p)} | {p.help} |")
                 print()
+            measured(seen.get(kind.name, []))
 
 
 main()

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from netlab.middlebox.boxes import (
     acknowledging,
+    answering,
     errors,
     link,
     options,
     proxying,
+    rewriting,
     segments,
     sequence,
 )
@@ -31,6 +33,8 @@ CATALOGUE: dict[str, Kind] = {
         segments,
         options,
         errors,
+        rewriting,
+        answering,
     )
     for kind in group.KINDS
 }

@@ -37,7 +37,8 @@ def compressed(box: Box) -> Box:
     given = dict(box.parameters)
     for name, value in short.items():
         kind = CATALOGUE[box.kind]
-        if float(kind.values(given)[name]) > value:  # type: ignore[arg-type]
+        now, short_one = (kind.values(g)[name] for g in (given, given | {name: value}))
+        if isinstance(now, float) and isinstance(short_one, float) and now > short_one:
             given[name] = value
     return replace(box, parameters=tuple(given.items()))
 

@@ -36,7 +36,7 @@ from netlab.verify.probe import Probe, answer, drain, one_cpu
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from netlab.topology.model import Node
+    from netlab.topology.model import Node, Topology
 
 A, B, INSIDE = "2001:db8:1::1", "2001:db8:1::2", "2001:db8:1::3"
 OUTSIDE = "192.0.2.1"
@@ -95,9 +95,8 @@ def measure(
     tamper: Callable[[Lab], object] | None = None,
 ) -> dict[str, Any]:
     """Build the two alone and ask them everything."""
-    text = LAB.format(prefix=between.prefix, lan=LAN_MTU, wan=WAN_MTU)
     measured: dict[str, Any] = {}
-    with one_cpu(), Lab(alone(nat, text)) as lab:
+    with one_cpu(), Lab(lab_of(nat, between)) as lab:
         lab["server"].run(["ip", "address", "add", f"{OTHER}/24", "dev", "eth0"], check=True)
         if tamper:
             tamper(lab)
@@ -105,6 +104,11 @@ def measure(
             with Probe(lab) as probe:
                 measured[name] = answer(ask, _Ends(probe, between))
     return measured
+
+
+def lab_of(nat: Masquerade | Translator, between: Nat64) -> Topology:
+    """The lab of the drawing, with these two in it."""
+    return alone(nat, LAB.format(prefix=between.prefix, lan=LAN_MTU, wan=WAN_MTU))
 
 
 class _Ends:

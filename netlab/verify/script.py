@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+import time
 from typing import TYPE_CHECKING, Any
 
 from netlab.middlebox.packet import Packet
@@ -92,8 +94,7 @@ class Player:
         if "wait" in step:
             side = step.get("collect", "b")
             number = 0 if step.get("arrives") in (None, "nothing") else 1
-            self.scene.wait(side, number, SECONDS if number else step["wait"])
-            came = self._mine(self.scene.take(side))
+            came = self._waited(side, number, SECONDS if number else step["wait"])
             return self._agrees(step.get("arrives"), {}, came, f"after {step['wait']:g} s ")
         side = step["from"]
         other = "b" if side == "a" else "a"
@@ -103,14 +104,24 @@ class Player:
         if "within" in step:
             pieces = step["arrives"]["pieces"]
             here = self.scene.take(other)
-            if len(here) < len(pieces):
-                self.scene.wait(other, len(pieces) - len(here), SECONDS)
-            arrived = self._mine(here + self.scene.take(other))
+            arrived = self._mine(here)
+            if len(arrived) < len(pieces):
+                arrived += self._waited(other, len(pieces) - len(arrived), SECONDS)
         else:
             arrived = self._mine(self.scene.take(other))
         back = self._mine(self.scene.take(side))
         self._remember(side, arrived, step)
         return self._judged(step, packets, arrived, back)
+
+    def _waited(self, side: str, number: int, seconds: float) -> list[Packet]:
+        """So many packets of this row, or what has come in time; others may come between."""
+        end = time.monotonic() + seconds
+        came: list[Packet] = []
+        while True:
+            self.scene.wait(side, number, max(end - time.monotonic(), 0))
+            came += self._mine(self.scene.take(side))
+            if len(came) >= number > 0 or time.monotonic() >= end:
+                return came
 
     def _judged(
         self, step: dict[str, Any], packets: list[Packet], arrived: list[Packet], back: list[Packet]
@@ -202,6 +213,10 @@ class Player:
             ip["identification"] = identification
         if "tcp" in step:
             return self._segment(side, step, (source, target), place, ip)
+        if "query" in step:
+            return crafted.datagram(source, (target[0], 53), _query(step["query"]), **ip)
+        if "quic" in step:
+            return crafted.datagram(source, target, _initial(int(step["quic"])), **ip)
         if "udp" in step:
             data = str(step["udp"]).encode().ljust(DATA, b"\0")
             return crafted.datagram(source, target, data, **ip)
@@ -215,6 +230,10 @@ class Player:
         if self.last is None:
             raise NotMeasured("nothing arrives that an error could be about")
         octets = 20 + what.get("quote", DATA)
+        if what.get("spoil"):
+            wrong = bytearray(self.last.octets)
+            wrong[10] ^= 0xFF
+            return crafted.error(self.scene.b, Packet(bytes(wrong)), kind=3, code=3, octets=octets)
         return crafted.error(self.scene.b, self.last, kind=what["type"], code=what["code"],
                              rest=what.get("rest", 0), octets=octets)  # fmt: skip
 
@@ -228,7 +247,8 @@ class Player:
     ) -> Packet:
         flags = step["tcp"]
         other = "b" if side == "a" else "a"
-        data = step.get("data", "").encode() or bytes([0x61] * step.get("data-length", 0))
+        data = _hello(step["hello"]) if "hello" in step else step.get("data", "").encode()
+        data = data or bytes([0x61] * step.get("data-length", 0))
         seq = step.get("seq", FIRST[side] + ("S" not in flags) + place * len(data))
         ack = step.get("ack", FIRST[other] + 1 if "A" in flags else 0)
         mss = step.get("mss", 1460 if "S" in flags else None)
@@ -246,7 +266,8 @@ class Player:
         for kind in step.get("kinds") or ():
             octets += _option(kind)
         octets += bytes([1]) * (-len(octets) % 4)
-        return segment(*ends, flags, data, seq=seq, ack=ack, options=octets, **ip)
+        return segment(*ends, flags, data, seq=seq, ack=ack, options=octets,
+                       window=step.get("window", 65535), **ip)  # fmt: skip
 
     def _fragments(self, step: dict[str, Any]) -> list[Packet]:
         source, target = (self.scene.a, self.sport), (self.scene.b, 5000)
@@ -258,6 +279,30 @@ class Player:
         first = plain._replace(flags=ipv4.MORE_FRAGMENTS)
         second = plain._replace(fragment_offset=400)
         return [Packet(ipv4.encode(first, body[:400])), Packet(ipv4.encode(second, body[400:]))]
+
+
+def _query(name: str) -> bytes:
+    """A DNS query for an address (RFC 1035 section 4.1)."""
+    labels = b"".join(bytes([len(p)]) + p.encode() for p in name.split("."))
+    return struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1"
+
+
+def _initial(version: int) -> bytes:
+    """The beginning of a QUIC packet with a long header (RFC 8999 section 5.1)."""
+    return b"\xc3" + version.to_bytes(4, "big") + b"\x08" + bytes(8) + b"\0" + bytes(1180)
+
+
+def _hello(name: str) -> bytes:
+    """A TLS ClientHello that names a host (RFC 8446 section 4.1.2, RFC 6066 section 3)."""
+    host = name.encode()
+    names = struct.pack("!HBH", len(host) + 3, 0, len(host)) + host
+    extension = struct.pack("!HH", 0, len(names)) + names
+    body = (
+        b"\x03\x03" + bytes(32) + b"\0" + b"\0\x02\x13\x01" + b"\1\0"
+        + struct.pack("!H", len(extension)) + extension
+    )  # fmt: skip
+    message = b"\1" + len(body).to_bytes(3, "big") + body
+    return b"\x16\x03\x01" + struct.pack("!H", len(message)) + message
 
 
 def _option(kind: int) -> bytes:
@@ -275,10 +320,10 @@ def play(
     scene: Scene, where: str, row: dict[str, Any], names: Mapping[str, Any], source: str
 ) -> Check | None:
     """One row; ``None`` if it does not concern a box with these parameters."""
+    if not filled(row.get("when", True), names) and "unless" not in row:
+        return None
     label = f"{names['kind']}: {filled(row['row'], names)}"
     if not filled(row.get("when", True), names):
-        if "unless" not in row:
-            return None
         why = filled(row["unless"], names)
         return Check(where, label, "as its kind", None, why=why, source=source)
     for _ in range(row.get("tries", 1)):

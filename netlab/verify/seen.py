@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netlab.verify.crafted import FLAGS, is_icmp
-from netlab.wire import Malformed, icmp, ipv4, ipv6, tcp
+from netlab.verify.crafted import FLAGS, ends, is_icmp
+from netlab.wire import Malformed, icmp, ipv4, ipv6, tcp, udp
+from netlab.wire.checksum import VALID, ones_complement_sum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,6 +60,8 @@ def fields(packet: Packet, hops: int = 0) -> Seen:
         }
     elif is_icmp(packet):
         _icmp(packet, found)
+    if packet.protocol == udp.PROTOCOL and ends(packet)[0][1] == 53:
+        found["answer"] = ".".join(map(str, packet.payload[-4:]))
     found["data"] = packet.payload.rstrip(b"\0").decode("utf-8", "replace")
     found["length"] = len(packet.payload)
     return found
@@ -75,6 +78,8 @@ def _icmp(packet: Packet, found: Seen) -> None:
         header = ipv6.HEADER_LENGTH if version6 else (message.body[0] & 15) * 4
         found["quote"] = len(message.body) - header
         if not version6:
+            right = ones_complement_sum(message.body[:header]) == VALID
+            found["quoted-sum"] = "right" if right else "wrong"
             total = int.from_bytes(message.body[2:4], "big")
             found["quote-data"] = bytes(message.body[header:total])
 
@@ -98,6 +103,8 @@ def _changed(sent: Seen, came: Seen) -> list[str]:
 
 
 def _is(name: str, value: Any, sent: Seen, came: Seen) -> bool:
+    if name == "contains":
+        return str(value) in str(came.get("data", ""))
     if name == "without":
         return value not in [kind for kind, _ in came.get("options", ())]
     if name == "options-but":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from netlab.lab.reconfigure import REPLACE
 from netlab.middlebox.catalogue import CATALOGUE
 from netlab.plan import firewall as rules
 from netlab.plan import nat as napt
@@ -13,7 +14,7 @@ from netlab.topology.nat import DEPENDENCES, Translator, is_pool, problems
 from netlab.verify.box_rows import names
 from netlab.verify.expected import table
 from netlab.verify.firewall_rows import changes_anything
-from netlab.verify.nat64 import check_nat64
+from netlab.verify.nat64 import check_nat64, lab_of
 from netlab.verify.nptv6 import check_nptv6
 from netlab.verify.script import filled
 
@@ -62,7 +63,7 @@ def _added(hook: str, priority: str, statement: str, kind: str = "filter") -> st
 def of_nat(topology: Topology, node: Node) -> Iterator[Tampering]:
     """Every word of every NAT of a node, and faults that no word describes."""
     for at, nat in enumerate(node.nat):
-        if isinstance(nat, Translator):
+        if isinstance(nat, Translator) and _has_ipv4_inside(node, nat.outside):
             for what, other in _other_words(nat):
                 changed = replace(node, nat=(*node.nat[:at], other, *node.nat[at + 1 :]))
                 settings = tuple(napt.sysctls(other))
@@ -262,18 +263,17 @@ def of_box(box: Box) -> Iterator[tuple[str, Box | None]]:
 
 def _impair(box: Box, values: dict[str, Any]) -> Iterator[tuple[str, Box]]:
     given = dict(box.parameters)
+    nothing = {"delay": "0s", "jitter": "0s", "rate": "0bit"}
     ways = ("delay", "jitter", "rate", "loss", "duplicate", "reorder")
     changes: list[tuple[str, dict[str, object]]] = [
-        (f"no {name}", {name: 0}) for name in ways if values[name]
+        (f"no {name}", {name: nothing.get(name, "0%")}) for name in ways if values[name]
     ]
     if values["delay"]:
-        changes.append(("delay doubled", {"delay": float(values["delay"]) * 2 + 0.1}))
-    if values["loss"]:
-        more = min(float(values["loss"]) * 3, 1.0)
-        if more > float(values["loss"]):
-            changes.append(("more loss", {"loss": f"{more * 100:.6g}%"}))
+        changes.append(("a longer delay", {"delay": f"{float(values['delay']) * 2 + 0.1:g}s"}))
+    if values["loss"] and float(values["loss"]) * 3 < 1:
+        changes.append(("more loss", {"loss": f"{float(values['loss']) * 300:.6g}%"}))
     if values["rate"]:
-        changes.append(("a third of the rate", {"rate": float(values["rate"]) / 3}))
+        changes.append(("a third of the rate", {"rate": f"{float(values['rate']) / 3:.0f}bit"}))
     if values["direction"] == "both" and values["delay"]:
         changes.append(("outbound alone", {"direction": "outbound"}))
     for what, change in changes:
@@ -291,6 +291,9 @@ def of_prefix(
     def nft(statement: str) -> Tamper:
         return lambda lab: lab["nat"].run(["nft", statement], check=True)
 
+    def load(text: str) -> Tamper:
+        return lambda lab: lab["nat"].run(["nft", "-f", "-"], input=REPLACE + text, check=True)
+
     def chain(hook: str, statement: str) -> Tamper:
         text = _added(hook, "-5", statement)
         return lambda lab: lab["nat"].run(["nft", "-f", "-"], input=text, check=True)
@@ -305,6 +308,13 @@ def of_prefix(
                 chain("forward", "icmp type destination-unreachable drop"),
             ),
         ]
+        nat = next(n for n in node.nat if isinstance(n, (Masquerade, Translator)))
+        between = next(n for n in node.nat if isinstance(n, Nat64))
+        if isinstance(nat, Translator):
+            for what, other in _other_words(nat):
+                if what.split(":")[0] in ("mapping", "filtering", "hairpinning", "icmp errors"):
+                    text = rules.ruleset(lab_of(other, between).node("nat"))
+                    ways.append((f"nat64: {what}", load(text)))
         yield ways, lambda tamper: check_nat64(node, tamper)
     if any(isinstance(n, Nptv6) for n in node.nat):
         ways = [

@@ -8,7 +8,8 @@ from netlab.middlebox.box import Back, Direction, Drop, Middlebox
 from netlab.middlebox.boxes.sequence import MODULUS, length
 from netlab.middlebox.kind import Kind
 from netlab.middlebox.parameters import Parameter
-from netlab.wire import icmp, ipv6, tcp
+from netlab.wire import icmp, ipv4, ipv6, tcp
+from netlab.wire.checksum import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,26 @@ class ShortQuote(Middlebox):
         header = ipv6.HEADER_LENGTH if body[:1] and body[0] >> 4 == 6 else (body[0] & 15) * 4
         shorter = message._replace(body=body[: header + self._octets])
         yield pkt.with_upper(icmp.encode(shorter, pkt.source, pkt.destination))
+
+
+class QuoteMend(Middlebox):
+    """Computes the checksum of quoted IPv4 headers anew, as a router does that changed them."""
+
+    def packet(self, pkt: Packet, direction: Direction, now: float) -> Iterator[Verdict]:
+        """The error, with a quote whose header sum is right whatever was quoted."""
+        del direction, now
+        if not pkt.is_icmp_error:
+            yield pkt
+            return
+        message = icmp.parse(pkt.upper)
+        body = message.body
+        size = (body[0] & 15) * 4 if body else 0
+        if not body or body[0] >> 4 != 4 or not ipv4.MINIMUM_LENGTH <= size <= len(body):
+            yield pkt
+            return
+        blank = body[:10] + b"\0\0" + body[12:size]
+        mended = message._replace(body=blank[:10] + checksum(blank).to_bytes(2, "big") + body[12:])
+        yield pkt.with_upper(icmp.encode(mended, pkt.source, pkt.destination))
 
 
 class ResetOnPayload(Middlebox):
@@ -67,6 +88,14 @@ KINDS = (
         "tracebox sees ports and sequence number of the quoted packet, but no options.",
         (Parameter("octets", "integer", "octets behind the quoted IP header", 8, 8, 1500),),
         box=ShortQuote,
+    ),
+    Kind(
+        "quote-mend",
+        "Computes the header checksum in what ICMP errors quote anew. A sender that compares the"
+        " quote with what it sent no longer sees from the checksum that a box changed the header.",
+        "RFC 1812 section 4.3.2.3; Malone and Luckie 2007 (Analysis of ICMP Quotations)",
+        "The quoted header always has a right checksum, even where a wrong one was sent.",
+        box=QuoteMend,
     ),
     Kind(
         "reset-on-payload",

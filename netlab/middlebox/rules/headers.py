@@ -113,11 +113,11 @@ KINDS = (
                 "choice",
                 "which option",
                 "sack-permitted",
-                choices=tuple(o for o in OPTIONS if o[:3] not in ("tfo", "mpt", "exp")),
+                choices=tuple(OPTIONS),
             ),
         ),
         rules=option_nop,
-        changes=lambda option: (f"-TCP::Option_{TRACEBOX[option]}",) if option != "sack" else (),
+        changes=lambda option: (f"-TCP::Option_{TRACEBOX[option]}",) if option in TRACEBOX else (),
     ),
     Kind(
         "option-drop",
