@@ -59,7 +59,7 @@ def test_two_who_watch_at_once_are_told_the_same_and_the_second_goes_on_alone(la
 
 def test_boxes_that_are_exchanged_meanwhile_are_told_of(lab):
     with lab.observe(KINDS) as watch:
-        impair(lab, "client", "eth0", {"loss": "1"})
+        impair(lab, "client", "eth0", {"loss": "100%"})
         send(lab, 3)
         watch.settle()
     traces = watch.traces.where(proto=17)

@@ -71,6 +71,7 @@ def test_each_datagram_arrives_once_with_its_time(netlab: Lab, family: int, size
 
 def test_a_server_reads_a_flood(netlab: Lab) -> None:
     packets = sent_and_seen(netlab, 4, 17)
+    assert len(packets) == COUNT + 1
     server = endpoint.Server()
     assert all(isinstance(server.packet(p, 0), endpoint.Received) for p in packets)
 
