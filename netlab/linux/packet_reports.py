@@ -38,6 +38,9 @@ OCTETS = 128
 LARGEST = 1 << 16
 """Octets of a report."""
 
+LONGEST = 300
+"""Characters of a text that are kept."""
+
 PATIENCE = 0.05
 """Seconds that a program waits for an observer whose queue is full."""
 
@@ -139,30 +142,44 @@ def decode(message: bytes) -> Report:
         ValueError: it is not a report; the text says why.
     """
     try:
-        content = json.loads(message)
+        content = _of_kind(json.loads(message), dict, "it is not a JSON object")
+        sent = _of_kind(content.get("sent", []), list, "sent is not a list")
         device = _text(content, "device")
         came = content.get("packet")
         return Report(
             None if came is None else (device, _octets(came)),
             _text(content, "end", ""),
             _text(content, "text", ""),
-            tuple(_place(one, device) for one in content.get("sent", ())),
+            tuple(_place(one, device) for one in sent),
         )
     except KeyError as error:
         raise ValueError(f"it has no {error}") from None
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(str(error)) from None
+
+
+def _of_kind(value: Any, kind: type, otherwise: str) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(otherwise)
+    return value
 
 
 def _text(content: dict[str, Any], name: str, default: str | None = None) -> str:
     value = content[name] if default is None else content.get(name, default)
     if not isinstance(value, str):
         raise TypeError(f"{name} is not a string")
-    return value
+    return printable(value)
+
+
+def printable(text: str) -> str:
+    """What a stranger wrote, fit for a terminal: one line, without control characters."""
+    return "".join(c if c.isprintable() else " " for c in text[:LONGEST])
 
 
 def _place(one: object, device: str) -> Place:
     if isinstance(one, list):
+        if len(one) != 2:
+            raise TypeError("what was sent by another device is not [device, packet]")
         name, packet = one
         if not isinstance(name, str):
             raise TypeError("a device is not a string")
@@ -254,6 +271,7 @@ def _device(pid: str, fd: str) -> str:
 def program_name(pid: int) -> str:
     """The name of a process (``comm``); ``?`` if it is gone."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+        name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return "?"
+    return printable(name)

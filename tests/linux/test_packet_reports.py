@@ -23,7 +23,8 @@ def test_what_is_sent_is_what_is_read(came, end, text, sent):
     report = Report(came, end, text, sent)
     if came and not came[1]:
         return  # no packet is empty
-    assert decode(encode(report, "tun0")) == report
+    shown = Report(came, packet_reports.printable(end), packet_reports.printable(text), sent)
+    assert decode(encode(report, "tun0")) == shown
 
 
 letters = st.text(alphabet='{}[]":, devicpaktsn012', max_size=60)
@@ -42,6 +43,10 @@ def test_whatever_comes_is_a_report_or_says_why_not(message):
 @pytest.mark.parametrize(
     ("message", "why"),
     [
+        (b"7", "it is not a JSON object"),
+        (b"[]", "it is not a JSON object"),
+        (b'{"device": "tun0", "sent": 5}', "sent is not a list"),
+        (b'{"device": "tun0", "sent": [["tun1"]]}', r"is not \[device, packet\]"),
         (b"{}", "it has no 'device'"),
         (b'{"device": 5}', "device is not a string"),
         (b'{"device": "tun0", "packet": "xy"}', "non-hexadecimal"),
@@ -53,6 +58,12 @@ def test_whatever_comes_is_a_report_or_says_why_not(message):
 def test_what_is_wrong_is_named(message, why):
     with pytest.raises(ValueError, match=why):
         decode(message)
+
+
+def test_what_a_stranger_writes_does_no_harm_on_a_terminal():
+    said = decode(b'{"device": "tun0", "text": "\\u001b[31mred\\nand more", "end": "\\u0007"}')
+    assert (said.text, said.end) == (" [31mred and more", " ")
+    assert len(decode(b'{"device": "tun0", "text": "%s"}' % (b"x" * 9000)).text) == 300
 
 
 @pytest.fixture
