@@ -2,13 +2,13 @@
 
 import json
 import os
-import shutil
 import sys
 
 import pytest
 
 from netlab.lab.lab import Lab
 from netlab.topology import load, presets
+from tests.programs import needs
 
 LAB = """
 name: probed
@@ -107,9 +107,7 @@ JUDGED = {
 
 
 @pytest.mark.kernel
-@pytest.mark.skipif(
-    not shutil.which("turnutils_natdiscovery") and not os.environ.get("CI"), reason="needs coturn"
-)
+@needs("turnutils_natdiscovery")
 @pytest.mark.parametrize("name", JUDGED)
 def test_coturn_names_them_when_it_asks_our_server(name, tmp_path):
     file = tmp_path / "lab.yaml"
@@ -117,6 +115,17 @@ def test_coturn_names_them_when_it_asks_our_server(name, tmp_path):
     with Lab(file) as lab:
         ran = lab["inside"].run(["turnutils_natdiscovery", "-m", "-f", "192.0.2.10"], timeout=60)
     assert all(f"NAT with {kind}!" in ran.stdout + ran.stderr for kind in JUDGED[name]), ran
+
+
+@pytest.mark.kernel
+@needs("stun")
+def test_debian_s_stun_understands_our_server(tmp_path):
+    file = tmp_path / "lab.yaml"
+    file.write_text(topology("{preset: restricted-cone}"))
+    with Lab(file) as lab:
+        said = lab["inside"].run(["stun", "192.0.2.10"], timeout=60).stdout
+    assert "Primary: Independent Mapping, Address Dependent Filter" in said
+    assert "preserves ports, will hairpin" in said
 
 
 @pytest.mark.kernel

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 import netlab
 from netlab.scenario.meet.played import Played
+from tests.programs import needs
 
 pytestmark = pytest.mark.kernel
 
@@ -21,24 +21,21 @@ ICE = [sys.executable, str(EXAMPLES / "ice_peer.py"), "{name}", "{stun}", "{exch
 APART = {"home-router:symmetric", "symmetric:symmetric"}
 
 
-def needs(*programs, module=""):
-    missing = [p for p in programs if not shutil.which(p)]
-    if module and not importlib.util.find_spec(module):
-        missing.append(module)
-    # A test that is skipped everywhere tests nothing: in CI what it needs is there.
-    if os.environ.get("CI"):
-        return pytest.mark.skipif(False, reason="")
-    return pytest.mark.skipif(bool(missing), reason=f"needs {' '.join(missing)}")
+needs_aioice = pytest.mark.skipif(
+    importlib.util.find_spec("aioice") is None and not os.environ.get("CI"),
+    reason="needs aioice: pip install -e '.[dev]'",
+)
 
 
-@needs(module="aioice")
+@needs_aioice
 def test_ice_meets_through_a_strict_nat(tmp_path):
     [played] = netlab.meet(ICE, ICE, pairs="home-router", fates=tmp_path).played
     assert (played.met, played.how) == (True, "reflexive"), played.telling.programs
     assert played.telling.programs["anna"]["output"] == "hello from b\n"
 
 
-@needs("turnserver", module="aioice")
+@needs_aioice
+@needs("turnserver")
 def test_ice_is_relayed_where_nothing_else_is_left(tmp_path):
     command = [*ICE, "{user}:{password}"]
     [played] = netlab.meet(command, command, turn=True, pairs="symmetric", fates=tmp_path).played
@@ -49,7 +46,7 @@ def test_ice_is_relayed_where_nothing_else_is_left(tmp_path):
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-@needs(module="aioice")
+@needs_aioice
 def test_ice_has_the_classic_result(tmp_path):
     table = netlab.meet(ICE, ICE, pairs="classic", limit=40, fates=tmp_path)
     assert {f"{p.a}:{p.b}" for p in table.played if not p.met} == APART, list(table.reasons())
@@ -77,7 +74,7 @@ def test_two_browsers_meet_as_the_classic_result_has_it(tmp_path):
     assert [(p.met, p.how) for p in relayed.played] == [(True, "relayed")]
 
 
-@needs(module="aioice")
+@needs_aioice
 def test_the_page_s_pytest_example_passes(tmp_path, monkeypatch):
     text = (EXAMPLES.parents[1] / "meet.md").read_text()
     [example] = [b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "meet(" in b]
