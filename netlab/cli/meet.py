@@ -97,6 +97,8 @@ def _meet(arguments: argparse.Namespace) -> int:
     from netlab.scenario.meet.meet import meet as play
 
     required = None if arguments.require is None else pairs.pairs(arguments.require, "--require")
+    if arguments.report:
+        pages.prepare(arguments.report)
     end_well()
     table = play(
         arguments.a,

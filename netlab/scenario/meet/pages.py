@@ -46,6 +46,19 @@ def write(table: Table, directory: str, required: Collection[Pair] | None = None
     return list(texts)
 
 
+def prepare(directory: str) -> None:
+    """Make the directories, before hours are spent on what cannot be kept.
+
+    Raises:
+        LabError: they cannot be made (E913).
+    """
+    try:
+        (Path(directory) / "fates").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"cannot write {error.filename or directory}: {error.strerror}"
+        raise LabError(Diagnostic("E913", message)) from None
+
+
 def _page_file(table: Table, pair: Played) -> Path:
     return table.file(pair).with_suffix(".html")
 

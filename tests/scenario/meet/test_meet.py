@@ -1,7 +1,12 @@
 """Pairs of programs through pairs of NATs, in labs."""
 
 import json
+import os
+import re
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 
@@ -185,3 +190,30 @@ def test_required_pairs_decide_the_exit_code(tmp_path, capsys):
     assert "required, and not met: symmetric:symmetric" in said.err
     assert "0/2" in said.out
     assert "1 of 2 pairs met" in said.out
+
+
+def test_a_report_that_cannot_be_written_is_said_first(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["meet", "--report", str(tmp_path / "file")]) == 1
+    said = capsys.readouterr()
+    assert "E913" in said.err
+    assert said.out == ""
+
+
+def test_what_was_interrupted_is_resumed(tmp_path):
+    command = [sys.executable, "-m", "netlab", "meet", "--pairs", "none,symmetric,full-cone:none",
+               "-j", "1", "--seed", "99", "--report", str(tmp_path / "out")]  # fmt: skip
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    begun = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in (tmp_path / "cache").rglob("*.jsonl")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    begun.send_signal(signal.SIGINT)
+    assert begun.wait(60) == 130
+    again = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert re.search("[12] of 3 cells were done before the interruption", again.stderr)
+    assert "2 of 3 pairs met" in again.stdout
+    assert not list((tmp_path / "cache").rglob("*.jsonl"))
