@@ -35,7 +35,8 @@ SIZE = 65535
 LONGEST_LIST = 512
 """Ports that are listed in a rule; a longer range is left to conntrack."""
 SEQUENCE = 4096
-"""Ports of a sequence; then it begins anew, where a real one would go on to the end."""
+"""Ports of a NAT's sequences together; then they begin anew, where real ones would go on. What an
+ordinary user may send by netlink at once has no room for more."""
 COUNTERS = 16
 """Sequences of a NAT that counts for each destination: by the last four bits of its address."""
 
@@ -154,6 +155,7 @@ class _Rules:
         self.arriving = f'iifname "{nat.outside}"'
         self.remembers = nat.mapping != "address-and-port-dependent"
         self.keeps = nat.ports in ("preserve", "preserve-parity")
+        self.longest = SEQUENCE // (len(blocks(nat)) if nat.port_block else 1)
         # RFC 4787 REQ-3: whether an outside port is held for the inside endpoint that has it.
         self.owns = self.remembers and nat.ports != "overload"
         self.leads_in = nat.filtering != "address-and-port-dependent" or nat.hairpinning
@@ -304,20 +306,20 @@ class _Rules:
         """One of few ports, gone through in a random order, so that none is drawn twice."""
         if self.owns and len(ports) <= LONGEST_LIST:
             rng = random.Random(ports[0])  # noqa: S311 - it is to be repeated, not to be secret
-            return in_turn(rng.sample(ports, len(ports)))
+            return in_turn(rng.sample(ports, min(len(ports), self.longest)))
         return _random_of(ports)
 
     def in_sequence(self, leaving: str) -> None:
         """The next port after the last one, of the NAT or of the destination."""
-        step = self.nat.port_step
+        step, longest = self.nat.port_step, self.longest
         if self.nat.port_counter == "nat":
-            self.assign(leaving, lambda ports: in_turn(ports[::step][:SEQUENCE]), "the next port")
+            self.assign(leaving, lambda ports: in_turn(ports[::step][:longest]), "the next port")
             return
         mask = _last_bits(COUNTERS - 1)
         for number in range(COUNTERS):
             self.assign(
                 f"{leaving} ip daddr & {mask} == {_last_bits(number)}",
-                lambda ports, n=number: in_turn(_share(ports, n)[::step][: SEQUENCE // COUNTERS]),  # type: ignore[misc]
+                lambda ports, n=number: in_turn(_share(ports, n)[::step][: longest // COUNTERS]),  # type: ignore[misc]
                 "the destination's next port",
             )
 

@@ -38,8 +38,8 @@ MAXIMUM_SESSIONS = 1_000_000
 MAXIMUM_STEP = 1024
 MINIMUM_COUNTED = 64
 """Ports that a NAT needs to count for each destination."""
-MAXIMUM_BLOCKS = 64
-"""More rules than that would be read for each new session."""
+MAXIMUM_BLOCKS = 16
+"""An ordinary user's netlink takes 200 kB at once, and each block has a list of ports."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def test_each_is_predicted_to_let_packets_out(kind, mapping):
 
 @pytest.mark.parametrize(
     ("port_range", "size", "count"),
-    [((1024, 65535), 512, 64), ((1024, 65535), 2048, 16), ((1000, 1099), 50, 2), ((1, 9), 2, 4)],
+    [((1024, 65535), 512, 16), ((1024, 65535), 2048, 16), ((1000, 1099), 50, 2), ((1, 9), 2, 4)],
 )
 def test_blocks_are_of_one_size_within_the_range(port_range, size, count):
     made = blocks(Translator("wan", OUTSIDE, port_range=port_range, port_block=size))
