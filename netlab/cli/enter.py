@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.lab import lab as labs
@@ -53,4 +54,8 @@ def _become(target: str, command: list[str]) -> NoReturn:
     lab, node = labs.find_node(target)
     rootless.join(lab)
     summary = next(n for n in labs.plan_of(lab).nodes if n.name == node)
+    if summary.isolate:
+        from netlab.lab import isolation
+
+        command = isolation.command(command, [str(Path(lab.directory).parent)])
     enter.execute(lab, node, command, own_variables(summary.environment))

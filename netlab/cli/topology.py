@@ -118,7 +118,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 
         console.print_json(to_json(made))
     elif arguments.format == "sh":
-        from netlab.lab.programs import HOME
+        from netlab.lab.home import HOME
         from netlab.plan.script import script
 
         print(script(made, ["env", f"PYTHONPATH={HOME}", sys.executable]), end="")

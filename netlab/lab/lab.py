@@ -260,6 +260,10 @@ class LabNode:
         from netlab.lab import enter
 
         extra = {**own_variables(self.summary.environment), **(env or {})}
+        if self.summary.isolate:
+            from netlab.lab import isolation
+
+            argv = isolation.command(argv, [os.path.dirname(self.lab.running.directory)])
         return enter.spawn(self.lab.running, self.name, argv, extra, **options)
 
     def inside(self, action: Callable[[], T], /) -> T:

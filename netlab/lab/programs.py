@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from netlab.errors import Diagnostic, LabError
 from netlab.lab import enter, patterns, processes
+from netlab.lab.home import HOME
 from netlab.linux import descriptors, namespaces, sock_diag
 from netlab.plan.commands import command_line
 from netlab.plan.operations import inherited_variables, own_variables
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
     from netlab.lab.record import Lab
     from netlab.plan.operations import StartProgram
-
-HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-"""Where Python finds this netlab, whether it is installed or not."""
 
 SHORTEST_PAUSE = 0.0003
 LONGEST_PAUSE = 0.02
@@ -85,7 +83,11 @@ def start(lab: Lab, operation: StartProgram) -> Program:
     """
     node, name = operation.node, operation.program
     path = lab.log(node, name)
-    argv = command_line(operation, [sys.executable])
+    argv: Sequence[str] = command_line(operation, [sys.executable])
+    if operation.isolate:
+        from netlab.lab import isolation
+
+        argv = isolation.command(argv, [os.path.dirname(lab.directory)])
     own = {"NETLAB_PROGRAM": name} | ({"PYTHONPATH": HOME} if operation.module else {})
     extra = {**own_variables(operation.environment), **own}
     more = inherited_variables(operation.environment)

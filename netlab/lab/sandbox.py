@@ -60,7 +60,7 @@ class Spec(NamedTuple):
 
 def of_python() -> tuple[str, ...]:
     """The paths that this Python and this netlab need."""
-    from netlab.lab.programs import HOME
+    from netlab.lab.home import HOME
 
     found = [HOME, sys.prefix, sys.base_prefix, os.path.realpath(sys.executable)]
     found += [path for path in sys.path if os.path.isabs(path) and os.path.exists(path)]

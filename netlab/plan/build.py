@@ -216,6 +216,7 @@ def _programs(node: Node, programs: Iterable[Program]) -> Iterator[StartProgram]
             f"program {p.name}",
             p.module,
             p.arguments,
+            node.isolate and not p.module,
         )
 
 
@@ -243,4 +244,5 @@ def _summary(node: Node) -> NodeSummary:
             for i in node.interfaces
         ),
         node.environment,
+        node.isolate,
     )

@@ -48,7 +48,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "name": plan.name,
         "topology": plan.topology,
         "nodes": [
-            {**n._asdict(), "interfaces": [i._asdict() for i in n.interfaces]} for n in plan.nodes
+            _without_isolate({**n._asdict(), "interfaces": [i._asdict() for i in n.interfaces]})
+            for n in plan.nodes
         ],
         "operations": _operations(plan.operations),
     } | ({"suggestion": list(plan.suggestion)} if plan.suggestion else {})
@@ -68,6 +69,7 @@ def from_json(data: dict[str, Any]) -> Plan:
                     for i in n["interfaces"]
                 ),
                 _pairs(n["environment"]),
+                n.get("isolate", False),
             )
             for n in data["nodes"]
         ),
@@ -107,10 +109,19 @@ def _fields(operation: Operation) -> dict[str, Any]:
     if isinstance(operation, operations.CreateVeth):
         fields["a"] = operation.a._asdict()
         fields["b"] = operation.b._asdict()
+    elif isinstance(operation, operations.StartProgram):
+        return _without_isolate(fields)
     elif isinstance(operation, operations.AddRoute):
         # Most routes of a large lab are plain.
         default = operation._field_defaults
         fields = {k: v for k, v in fields.items() if k == "reason" or v != default.get(k)}
+    return fields
+
+
+def _without_isolate(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without what most nodes are not."""
+    if not fields["isolate"]:
+        del fields["isolate"]
     return fields
 
 

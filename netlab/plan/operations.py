@@ -228,6 +228,8 @@ class StartProgram(NamedTuple):
     reason: str = ""
     module: str = ""
     arguments: Any = None
+    isolate: bool = False
+    """Whether it gets the node's network and nothing else to change."""
 
     def __hash__(self) -> int:
         return hash((self.node, self.program, self.argv))  # data has no hash
@@ -270,6 +272,7 @@ class NodeSummary(NamedTuple):
     kind: str
     interfaces: tuple[InterfaceSummary, ...]
     environment: tuple[tuple[str, str], ...] = ()
+    isolate: bool = False
 
 
 class Plan(NamedTuple):

@@ -298,6 +298,7 @@ class Node:
     files: tuple[File, ...] = ()
     directories: tuple[Directory, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    isolate: bool = False
     programs: tuple[Program, ...] = ()
     stack_addresses: tuple[Address, ...] = ()
     forwarding: bool | None = None

@@ -177,6 +177,7 @@ def _node(
         files=hosts.files(name),
         directories=_directories(builder, name),
         environment=tuple(node.environment.items()),
+        isolate=node.isolate,
         programs=tuple(_program(builder, name, p, form) for p, form in node.programs.items()),
         stack_addresses=answers,
         forwarding=node.forwarding,

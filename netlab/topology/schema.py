@@ -558,6 +558,11 @@ class NodeForm(Form):
         [], description="Directories of this node's own, so that a program runs in several nodes."
     )
     environment: Environment = Field({}, description="Variables of all programs in this node.")
+    isolate: Boolean = Field(
+        False,
+        description="Whether programs and commands get the network and nothing else: see "
+        "docs/security.md.",
+    )
     programs: Programs = Field({}, description="Programs that the lab starts, in this order.")
 
 
