@@ -39,7 +39,8 @@ def segments_for(address: bytes, port: int, *, pure_acks: bool = False) -> bytes
     """The program, as an array of ``struct sock_filter``, for one packed address and port.
 
     It passes TCP segments without RST that carry SYN, FIN or payload (with ``pure_acks`` the empty
-    ones too); fragments and IPv6 extension headers never.
+    ones too), and fragments of TCP to the address, which show no port; no other extension headers
+    of IPv6.
     """
     steps = _ipv4(address, port) if len(address) == 4 else _ipv6(address, port)
     flags = 14 + 13  # beyond X, where X is the length of the IP header
@@ -63,9 +64,9 @@ def _ipv4(address: bytes, port: int) -> list[_Step]:
     return [
         *_must_equal(_LD_H, 12, 0x0800),
         *_must_equal(_LD_B, 23, 6),
-        _Step(_LD_H, 20),
-        _Step(_JSET, 0x3FFF, true=_DROP),
         *_must_equal(_LD_W, 30, int.from_bytes(address, "big")),
+        _Step(_LD_H, 20),
+        _Step(_JSET, 0x3FFF, true=_ACCEPT),
         _Step(_LDX_IHL, 14),
         *_must_equal(_LD_H_X, 16, port),
         _Step(_LD_H, 16),
@@ -78,8 +79,10 @@ def _ipv6(address: bytes, port: int) -> list[_Step]:
     words = struct.unpack("!4I", address)
     return [
         *_must_equal(_LD_H, 12, 0x86DD),
-        *_must_equal(_LD_B, 20, 6),
         *(step for at, word in enumerate(words) for step in _must_equal(_LD_W, 38 + 4 * at, word)),
+        _Step(_LD_B, 20),
+        _Step(_JEQ, 44, true=_ACCEPT),
+        *_must_equal(_LD_B, 20, 6),
         *_must_equal(_LD_H, 56, port),
         _Step(_LD_H, 18),
         _Step(_ST, 0),

@@ -25,7 +25,8 @@ from netlab.stateless.cookie import slot_at
 from netlab.stateless.fast_path import Express, usable
 from netlab.stateless.interfaces import OUTCOMES
 from netlab.stateless.segment import checksum_holds, cut, encode, parse
-from netlab.wire import Malformed, address
+from netlab.tcp.fragments import Fragments
+from netlab.wire import Malformed, address, ipv6
 
 if TYPE_CHECKING:
     from netlab.io.stateless.ports import Port
@@ -98,6 +99,7 @@ class Server:
         self._told = -_TELLING_PAUSE
         self._soon: asyncio.Handle | None = None
         self._counts: Counter[str] = Counter()
+        self._fragments = Fragments()  # IP's memory, not TCP's: a megabyte and 30 s at most
         self._express = None
         # Its packets have partial checksums.
         if port.cuts and core is responder and usable(rules, self._address):
@@ -127,17 +129,19 @@ class Server:
         """What happened so far, and what is kept at this moment.
 
         ``received`` is the sum of the kinds of ``Reaction`` (SYN and FIN together as ``express``
-        where they took that way) and of ``malformed``, ``checksum`` and ``elsewhere`` (another
-        address or port). Of the ``request`` s some are ``repeated`` while they are in flight, some
-        ``busy`` (over the limit), the others asked; of what is asked some ``failed`` (an exception)
-        or ``timed out``, and some answers are ``too long`` for the client's window. Of TCP's
-        connections nothing is kept, so nothing is shown.
+        where they took that way) and of ``malformed``, ``checksum``, ``elsewhere`` (another
+        address or port) and ``fragment`` (all but the last one of a packet). Of the ``request`` s
+        some are ``repeated`` while they are in flight, some ``busy`` (over the limit), the others
+        asked; of what is asked some ``failed`` (an exception) or ``timed out``, and some answers
+        are ``too long`` for the client's window. Of TCP's connections nothing is kept, so nothing
+        is shown.
         """
         return {
             "received": 0,
             "sent": 0,
             **self._counts,
             "in flight": len(self._waiting),
+            "octets of fragments": self._fragments.held,
             "outbox": len(self._outbox),
         }
 
@@ -180,9 +184,17 @@ class Server:
     def _receive(self, packet: memoryview, now: float) -> str:
         """The kind of reaction; a word of the driver's own where the core was not asked."""
         counts, port = self._counts, self._port
+        trusted = port.trusted
         try:
+            if _is_fragment(packet):
+                whole = self._fragments.take(packet, now)
+                if whole is None:
+                    counts["fragment"] += 1
+                    return "fragment"
+                # No device has verified the checksum of what it saw only in parts.
+                packet, trusted = memoryview(whole), False
             segment = parse(packet)
-            if not port.trusted and not checksum_holds(packet):
+            if not trusted and not checksum_holds(packet):
                 counts["checksum"] += 1
                 return "checksum"
         except Malformed:
@@ -338,6 +350,15 @@ class Server:
         self._blocked = False
         self._loop.remove_writer(self._port.fileno())
         self._flush()
+
+
+def _is_fragment(packet: memoryview) -> bool:
+    """A piece of a packet; of IPv6 only where the fragment header is the first."""
+    if len(packet) < 40:
+        return False
+    if packet[0] >> 4 == 4:
+        return bool((packet[6] << 8 | packet[7]) & 0x3FFF)
+    return packet[0] >> 4 == 6 and packet[6] == ipv6.FRAGMENT
 
 
 def _key(segment: Segment) -> tuple[bytes, int, int]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from netlab.io.stateless.bpf import segments_for
 from netlab.io.stateless.ports import SO_ATTACH_FILTER
 from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment, encode
+from netlab.tcp import fragments
 from netlab.wire import ipv4, tcp
 from tests.stateless.peers import CLIENT, CLIENT_6, SERVER, SERVER_6, options
 
@@ -100,12 +101,22 @@ def test_other_addresses_and_ports_do_not(filters, version: int, change) -> None
     assert not one.passes(frame(segment._replace(**change)))
 
 
-def test_fragments_udp_and_rubbish_do_not(filters) -> None:
+@pytest.mark.parametrize(("version", "size"), [(4, 4), (6, 16)])
+def test_fragments_pass_for_this_address_only(filters, version: int, size: int) -> None:
+    one = filters[size, False]
+    request = to(version, ACK | PSH, bytes(1500))
+    other = request._replace(destination=bytes([9] * size))
+    for segment, wanted in ((request, True), (other, False)):
+        pieces = fragments.cut(encode(segment), 1280, 7)
+        assert len(pieces) == 2
+        for piece in pieces:
+            assert one.passes(bytes(12) + ETHERTYPE[size] + piece) is wanted
+
+
+def test_udp_and_rubbish_do_not(filters) -> None:
     one = filters[4, True]
     whole = frame(to(4, SYN))
     assert one.passes(whole)
-    assert not one.passes(whole[:20] + b"\x20\x00" + whole[22:])  # more fragments
-    assert not one.passes(whole[:20] + b"\x00\x01" + whole[22:])  # a trailing one
     assert one.passes(whole[:20] + b"\x40\x00" + whole[22:])  # only Don't Fragment
     assert not one.passes(whole[:23] + b"\x11" + whole[24:])
     assert not one.passes(whole[:12] + b"\x08\x06" + whole[14:])

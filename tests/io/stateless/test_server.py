@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import socket
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +18,9 @@ from netlab.stateless.framing import Echo
 from netlab.stateless.http import Http
 from netlab.stateless.interfaces import Rules
 from netlab.stateless.segment import ACK, FIN, PSH, RST, SYN, Segment, encode, parse
+from netlab.tcp import fragments
 from tests.helpers.waiting import eventually
-from tests.stateless.peers import CLIENT, SECRET, SERVER, syn
+from tests.stateless.peers import CLIENT, CLIENT_6, SECRET, SERVER, SERVER_6, syn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -93,6 +95,7 @@ def play(
     cuts: bool = True,
     core: Any = responder,
     rules: Rules | None = None,
+    listen: tuple[bytes, int] = (SERVER, 80),
     **options: Any,
 ) -> dict[str, int]:
     """Tell a story to a running server; the statistics at its end."""
@@ -100,7 +103,7 @@ def play(
     async def main() -> dict[str, int]:
         port = FakePort(cuts=cuts)
         server = Server(
-            port, (SERVER, 80), rules or Rules(Http()), application,
+            port, listen, rules or Rules(Http()), application,
             core=core, secret=SECRET, **options,
         )  # fmt: skip
         server.start()
@@ -374,3 +377,55 @@ def test_the_published_server_answers_in_pieces() -> None:
         assert [len(a.payload) for a in port.answers()] == [0, 0, 512, 88, 0]
 
     play(story, giving(bytes(600)), core=reference, rules=Rules(Echo()))
+
+
+def handshaken(version: int, payload: bytes) -> Segment:
+    """The first request of a client that has seen our SYN and ACK."""
+    first = syn() if version == 4 else syn(source=CLIENT_6, destination=SERVER_6)
+    [answer] = responder.receive(first, monotonic(), SECRET, Rules(Http())).segments
+    return first._replace(
+        seq=first.seq + 1, ack=answer.seq + 1, flags=ACK | PSH, payload=payload, options=b""
+    )
+
+
+LONG_GET = b"GET /?" + bytes(97 + n % 26 for n in range(1400)) + b" HTTP/1.1\r\n\r\n"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_request_in_fragments_is_put_together(order: int) -> None:
+    async def story(port: FakePort, server: Server) -> None:
+        pieces = fragments.cut(encode(handshaken(4, LONG_GET)), 600, 9)
+        assert len(pieces) == 3
+        port.arrive_raw(*pieces[::order])
+        await eventually(lambda: port.sent)
+        [answer] = port.answers()
+        assert answer.payload.endswith(b"page")
+        assert server.statistics()["octets of fragments"] == 0
+
+    counts = play(story)
+    assert (counts["fragment"], counts["request"]) == (2, 1)
+
+
+def test_a_request_in_ipv6_fragments_too() -> None:
+    async def story(port: FakePort, server: Server) -> None:
+        pieces = fragments.cut(encode(handshaken(6, LONG_GET)), 1280, 9)
+        assert len(pieces) == 2
+        port.arrive_raw(*pieces)
+        await eventually(lambda: port.sent)
+        assert port.answers()[0].payload.endswith(b"page")
+
+    play(story, listen=(SERVER_6, 80))
+
+
+def test_fragments_are_kept_within_bounds_and_a_wrong_checksum_counts() -> None:
+    async def story(port: FakePort, server: Server) -> None:
+        request = encode(handshaken(4, LONG_GET))
+        spoiled = fragments.cut(request[:-1] + b"?", 600, 5000)
+        port.arrive_raw(
+            *(fragments.cut(request, 600, number)[0] for number in range(3000)), *spoiled
+        )
+        await eventually(lambda: server.statistics().get("checksum"))
+        assert 0 < server.statistics()["octets of fragments"] <= fragments.MAXIMUM_HELD
+        assert not port.sent
+
+    play(story)
