@@ -59,7 +59,8 @@ class Envelope:
     """The socket pair of one connection, and the headers that it leads to.
 
     ``key`` is the pair as it is in packets that come in: remote address, local address, remote
-    port, local port. ``ident`` is the identification of the packet before the first (IPv4).
+    port, local port. ``ident`` is the identification of the packet before the first (IPv4),
+    ``flow_label`` that of all of them (IPv6, 20 bits).
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class Envelope:
         "_ident",
         "_ip_sum",
         "_pseudo_sum",
+        "_version_and_label",
         "dscp",
         "key",
         "local",
@@ -77,7 +79,9 @@ class Envelope:
         "ttl",
     )
 
-    def __init__(self, key: bytes, ttl: int = 64, dscp: int = 0, ident: int = 0) -> None:
+    def __init__(
+        self, key: bytes, ttl: int = 64, dscp: int = 0, ident: int = 0, flow_label: int = 0
+    ) -> None:
         size = len(key) // 2 - 2
         self.key = key
         self.remote, self.local = key[:size], key[size : 2 * size]
@@ -91,6 +95,7 @@ class Envelope:
         self._ip_sum = 0x4500 + tcp.PROTOCOL + addresses
         self._pseudo_sum = tcp.PROTOCOL + addresses
         self._ident = ident
+        self._version_and_label = 6 << 28 | flow_label
         self._fragment_flags = DONT_FRAGMENT
 
     def allow_fragments(self) -> None:
@@ -117,7 +122,7 @@ class Envelope:
         traffic_class = self.dscp << 2 | ecn
         if len(self.key) == 36:
             head = _V6.pack(
-                6 << 28 | traffic_class << 20, size, tcp.PROTOCOL, self.ttl,
+                self._version_and_label | traffic_class << 20, size, tcp.PROTOCOL, self.ttl,
                 self._addresses_and_ports,
                 seq, ack, offset_and_flags, window, pseudo, urgent_pointer,
             )  # fmt: skip

@@ -26,6 +26,11 @@ def identification(key: bytes, pair: bytes, number: int) -> int:
     return _word(key, b"ident", pair + number.to_bytes(8, "big")) & 0xFFFF
 
 
+def flow_label(key: bytes, pair: bytes) -> int:
+    """The IPv6 flow label of a socket pair: 20 bits, not 0, the same for its life (RFC 6437)."""
+    return _word(key, b"label", pair) % 0xFFFFF + 1
+
+
 def first_port(key: bytes, destination: bytes) -> int:
     """Where to begin the search for an ephemeral port: RFC 6056 section 3.3.3."""
     return _word(key, b"port", destination)

@@ -316,7 +316,8 @@ class Stack:
         """
         self._envelopes += 1
         ident = isn.identification(self._key, key, self._envelopes)
-        return Envelope(key, settings.ttl, settings.dscp, ident)
+        label = isn.flow_label(self._key, key) if len(key) > 12 else 0
+        return Envelope(key, settings.ttl, settings.dscp, ident, label)
 
     def _is_ours(self, address: bytes) -> bool:
         return address in self.addresses if self.addresses else is_unicast(address)

@@ -378,6 +378,19 @@ def test_identifications_do_not_begin_at_one_and_are_no_global_counter() -> None
     assert sum(b - a == 1 for a, b in itertools.pairwise(found)) < 5
 
 
+def test_a_flow_has_one_ipv6_label_and_another_flow_another() -> None:
+    network = Network()
+    labels = []
+    for _ in range(2):
+        before = len(network.packets)
+        network.connect(family=6)
+        flow = [ipv6.parse(octets) for side, octets in network.packets[before:] if not side]
+        assert len({header.flow_label for header in flow}) == 1
+        labels.append(flow[0].flow_label)
+    assert 0 not in labels
+    assert labels[0] != labels[1]
+
+
 def test_a_path_mtu_is_remembered_for_the_next_connection_but_not_for_ever() -> None:
     network = Network()
     network.router = small_router(1000)  # type: ignore[assignment]
