@@ -14,6 +14,7 @@ BENCHMARKS = {
     "build": "labs of many sizes: build, reach, remove",
     "fates": "what watching every packet costs, and how fast it is judged",
     "hdp": "every protocol number through a NAT; floods; latency beside UDP",
+    "loss": "the userspace TCP beside the kernel's over links that lose and reorder",
     "start": "the whole process `netlab up topologies/nat.yaml`",
     "stateless": "the stateless server beside nginx, unbound and asyncio",
     "tcp": "the userspace TCP beside the kernel's: bulk, latency, many connections",

@@ -350,6 +350,9 @@ def _take_ack(c: Connection, segment: Segment, seq: int, now: float) -> bool:
         if ack < sender.una - sender.max_wnd:
             _challenge(c, now)
             return False
+        if segment.options.sack:
+            # It was overtaken, but what it says of duplicates nobody says again.
+            sender.acknowledge(ack, now, _blocks(segment, ack))
         return True
     window = _window(c, segment)
     sack = segment.options.sack
@@ -370,11 +373,7 @@ def _advance(c: Connection, segment: Segment, ack: int, window: int, now: float)
     """Give the ACK to the sender, and look whether it covers our FIN."""
     sender = c.sender
     una = sender.una
-    blocks: tuple[tuple[int, int], ...] = ()
-    if segment.options.sack:
-        blocks = tuple(
-            (unwrap(left, ack), unwrap(right, ack)) for left, right in segment.options.sack
-        )
+    blocks = _blocks(segment, ack) if segment.options.sack else ()
     # RFC 5681 section 2, for a peer without SACK. The answers to window probes are alike too, but
     # they are not a sign of loss.
     duplicate = (
@@ -395,6 +394,11 @@ def _advance(c: Connection, segment: Segment, ack: int, window: int, now: float)
         if sender.fin_acknowledged and Event.ACK_OF_FIN in TRANSITIONS[c.role][c.state]:
             c.step(Event.ACK_OF_FIN)
             _after_our_fin(c, now)
+
+
+def _blocks(segment: Segment, ack: int) -> tuple[tuple[int, int], ...]:
+    """The SACK blocks of a segment, as positions."""
+    return tuple((unwrap(left, ack), unwrap(right, ack)) for left, right in segment.options.sack)
 
 
 def _after_our_fin(c: Connection, now: float) -> None:

@@ -53,6 +53,7 @@ class Sender:
     __slots__ = (
         "_forced",
         "_nagle_edge",
+        "_past",
         "_probe_due",
         "_probes",
         "_retransmitted_at",
@@ -108,6 +109,7 @@ class Sender:
         self._nagle_edge = iss
         self._forced: Span | None = None
         self.episode: Episode | None = None
+        self._past: Undo | None = None  # of the last recovery, until a late D-SACK clears it
         self.probe = TailLossProbe()
         self._timed_end: int | None = None
         self._timed_at = self._sent_at = 0.0
@@ -313,12 +315,13 @@ class Sender:
         *,
         duplicate: bool = False,
     ) -> None:
-        """Take an acceptable ACK: SND.UNA <= ``ack`` <= ``max``.
+        """Take an acceptable ACK: SND.UNA <= ``ack`` <= ``max``, or an old one for its ``blocks``.
 
         ``duplicate`` if it is one by RFC 5681 section 2; ``echoed`` is the age of the timestamp
         that it echoes, in seconds.
         """
         board, episode = self.scoreboard, self.episode
+        reported, ack = ack, max(ack, self.una)
         flight, octets, sacked = self.nxt - self.una, ack - self.una, board.sacked
         if octets:
             self._advance(ack, now, echoed)
@@ -332,11 +335,12 @@ class Sender:
                     self._probe_answered(None, flight, now, empty=False)
                 self._schedule_probe(now)
                 return
-        repeated = duplicate_report(blocks, self.una)
+        repeated = duplicate_report(blocks, reported)
         if blocks:
             board.update(blocks, self.una, self.nxt, now)
             if repeated is not None:
                 board.duplicate_arrived(self.una, self.nxt)
+                self._late_report(repeated)
         elif duplicate:
             board.duplicate(self.una, self.nxt)
         self._probe_answered(repeated, flight, now, empty=duplicate and not blocks)
@@ -371,10 +375,22 @@ class Sender:
             pipe = board.pipe(self.una, self.nxt)
             congestion.cwnd = episode.rate.window(delivered, pipe, self.mss, safe=safe)
 
+    def _late_report(self, repeated: Span) -> None:
+        """A D-SACK may show that the recovery before was needless, even while the next goes on."""
+        past = self._past
+        if past is None or not past.duplicate(repeated):
+            return
+        self._past = None
+        if self.episode is None:
+            self.congestion.undo(past.cwnd, past.ssthresh)
+        elif self.episode.undo is not None:
+            self.episode.undo.inherit(past)
+
     def _end(self, episode: Episode) -> None:
         """All that was under way when the loss was found has arrived."""
         if episode.rate is not None:
             self.congestion.cwnd = max(episode.rate.ssthresh, self.mss)
+        self._past = episode.undo
         self.episode = None
         self.scoreboard.recovered()
 

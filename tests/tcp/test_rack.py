@@ -87,6 +87,14 @@ def test_a_duplicate_widens_the_window_once_a_round_trip_and_for_sixteen_recover
     assert math.isclose(board.due, RTT + RTT / 4)
 
 
+def test_where_segments_arrive_early_the_smallest_round_trip_is_no_measure() -> None:
+    board = sent(0.0, 0.0, 0.0)
+    board.min_rtt, board.reordering = 0.001, True
+    board.duplicate_arrived(0, 300)
+    arrive(board, (100, 200), now=RTT)
+    assert math.isclose(board.due, RTT + 2 * RTT / 4)
+
+
 def test_a_timeout_loses_the_first_and_what_is_late() -> None:
     board = sent(0.0, 0.0, 0.5)
     board.rtt, board.min_rtt = RTT, RTT

@@ -101,6 +101,12 @@ def test_when_all_that_went_again_is_reported_twice_nothing_was_lost() -> None:
     assert undo.duplicate((3000, 4000))
 
 
+def test_a_needless_recovery_before_a_needless_one_is_taken_back_too() -> None:
+    undo, past = Undo(20_000, 10_000), Undo(50_000, 40_000)
+    undo.inherit(past)
+    assert (undo.cwnd, undo.ssthresh) == (50_000, 40_000)
+
+
 def test_forward_rto_sends_new_data_and_looks() -> None:
     frto = ForwardRto(head=MSS, point=5 * MSS)
     assert frto.acknowledged(MSS, moved=True, sacked=[]) is Verdict.NEW_DATA

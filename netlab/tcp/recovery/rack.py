@@ -184,7 +184,12 @@ class Rack(Scoreboard):
         """RACK_update_reo_wnd()."""
         if not self.reordering and (in_recovery or self.sacked >= DUP_THRESH * self.mss):
             return 0.0
-        return min(self._multiplier * self.min_rtt / 4, srtt) if self.min_rtt < math.inf else 0.0
+        if self.min_rtt == math.inf:
+            return 0.0
+        # Once D-SACKs speak of too little patience: where packets are reordered by arriving early,
+        # the smallest round trip is theirs, and says nothing of how long the others take.
+        unit = self.min_rtt if self._multiplier == 1 else max(self.min_rtt, srtt)
+        return min(self._multiplier * unit / 4, srtt)
 
     # -- step 5: what is lost? --
 

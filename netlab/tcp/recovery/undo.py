@@ -32,6 +32,11 @@ class Undo:
             self._first_at = now
         self._again = union([*self._again, (start, end)])
 
+    def inherit(self, past: Undo) -> None:
+        """The recovery before this one was needless too, so its window is the one to go back to."""
+        self.cwnd = max(self.cwnd, past.cwnd)
+        self.ssthresh = max(self.ssthresh, past.ssthresh)
+
     def echoed(self, sent_at: float) -> bool:
         """An ACK moved SND.UNA and echoes what was sent then; True if no loss was the reason."""
         if self._judged or self._first_at is None:
