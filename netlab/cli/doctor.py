@@ -54,5 +54,14 @@ def _doctor(arguments: argparse.Namespace) -> int:
             if not fact.ok:
                 indent = " " * (width + 7)
                 for line in (f"without it: {fact.lost}", f"to get it: {fact.remedy}"):
-                    print(textwrap.fill(line, 96, initial_indent=indent, subsequent_indent=indent))
+                    # Options stay whole: a line does not break within --cap-add.
+                    print(
+                        textwrap.fill(
+                            line,
+                            96,
+                            initial_indent=indent,
+                            subsequent_indent=indent,
+                            break_on_hyphens=False,
+                        )
+                    )
     return 0 if all(fact.ok for fact in found if fact.name in NEEDED) else 1
