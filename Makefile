@@ -13,7 +13,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo test test-user soak vm vm-short docs site check check-vagrant bench clean \
-	deb dist
+	deb dist vendor
 
 help: ## what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -54,6 +54,11 @@ vm: ## all of it on Debian's kernels, in QEMU; KERNEL=6.1, 6.12 or running (this
 
 vm-short: ## the same in minutes: the demo, six scenarios, the README's examples
 	$(SUDO) $$(scripts/find-python $(PYTHON)) scripts/vm $(KERNEL) --short
+
+VENDOR := netlab/serve/static/vendor
+
+vendor: ## fetch xterm.js for the page's terminals from npm, at the versions named here
+	scripts/vendor-xterm $(VENDOR) @xterm/xterm@6.0.0 @xterm/addon-fit@0.11.0
 
 $(VENV)/.installed-docs: $(VENV)/.installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'

@@ -167,6 +167,11 @@ def test_the_pages_on_hdp_are_true(page, run):
 
 
 @pytest.mark.kernel
+def test_the_page_on_exercises_is_true(run):
+    check((ROOT / "docs" / "exercises.md").read_text(), run)
+
+
+@pytest.mark.kernel
 def test_the_page_on_meeting_is_true(run):
     check((ROOT / "docs" / "meet.md").read_text(), run)
 

@@ -67,6 +67,7 @@ COMMANDS = {
     ),
     "tcp": Command("tcp:tcp", "a userspace TCP on a TUN device: netcat, servers, states"),
     "list": Command("scenario:list_", "the scenarios that ship"),
+    "serve": Command("serve:serve", "show a lab, or a scenario as a lesson, as a page that lives"),
     "run": Command("scenario:run", "play a scenario and judge it; write a report"),
     "meet": Command("meet:meet", "which pairs of NATs two programs find each other through"),
     "demo": Command("scenario:demo", "play a scenario step by step, with explanations"),

@@ -29,12 +29,14 @@ def text(topology: Topology, *, width: int = 100, unicode: bool = True) -> str:
     return _text.draw(portray(topology), width=width, unicode=unicode)
 
 
-def svg(topology: Topology, ways: Sequence[Way] = ()) -> str:
+def svg(topology: Topology, ways: Sequence[Way] = (), *, marked: bool = False) -> str:
     """A picture for a slide or a page: self-contained, dark or light as the reader prefers.
 
     With ``ways`` it shows where packets went, where they were rewritten and where they died.
+    ``marked`` says of each card and wire what it is, for a script that animates them:
+    ``data-node``, and ``data-left`` and ``data-right`` with the ends of the wire.
     """
-    return _svg.draw(portray(topology), ways)
+    return _svg.draw(portray(topology), ways, marked=marked)
 
 
 def dot(topology: Topology) -> str:

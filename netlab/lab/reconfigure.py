@@ -122,6 +122,23 @@ def _finish(lab: Lab, now: Plan) -> None:
     record.discard(lab.running, PLAN)
 
 
+def settings_now(lab: Lab) -> dict[str, str]:
+    """The values that were changed since ``up``, by their path in the file."""
+    return _settings(lab.running)
+
+
+def restore(lab: Lab, settings: Mapping[str, str]) -> list[str]:
+    """Make the changed values those of ``settings_now`` at an earlier time, and no others.
+
+    Returns what was done, a line each. ``LabError`` as of ``change``.
+    """
+    from netlab.topology import load
+
+    with record.changing(lab.running):
+        topology = load(lab.running.record.topology, dict(settings))
+        return _become(lab, topology, settings)
+
+
 def topology_now(lab: Lab) -> Topology:
     """The file of a running lab, with the settings that were changed since."""
     from netlab.topology import load
@@ -251,6 +268,18 @@ def impair(lab: Lab, node: str, interface: str, values: Mapping[str, str]) -> di
     with record.changing(lab.running):
         state = _ask(lab, wire, None)
         return _ask(lab, wire, impaired(state["boxes"], changes))
+
+
+def wire_of(lab: Lab, place: str) -> str:
+    """The node that is the program in the link at ``node:interface``; ``LabError`` if none is."""
+    node, _, interface = place.partition(":")
+    return _wire(lab, node, interface)
+
+
+def set_wire(lab: Lab, wire: str, boxes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Exchange the boxes of a wire for those that ``wire_state`` gave before."""
+    with record.changing(lab.running):
+        return _ask(lab, wire, boxes)
 
 
 def wire_state(lab: Lab, wire: str) -> dict[str, Any]:

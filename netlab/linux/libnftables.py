@@ -50,6 +50,15 @@ def _context() -> Any:
         raise Unavailable(Diagnostic("E407", message, hint=HINT)) from None
 
 
+def listed(what: str) -> str:
+    """What ``nft -j list WHAT`` prints; empty if nft refuses."""
+    context = _context()
+    context.set_json_output(True)
+    context.set_numeric_proto_output(True)
+    code, output, _ = context.cmd(f"list {what}")
+    return "" if code else str(output)
+
+
 def age(seconds: int, protocol: int | None = None) -> tuple[int, int]:
     """Let what sets and maps keep for a time have been there for that many seconds longer.
 

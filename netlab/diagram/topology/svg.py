@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netlab.diagram.paths import Way
     from netlab.diagram.topology.placement import Layout, Path, Rect
     from netlab.diagram.topology.view_model import Card, End, Portrait, Realm
+    from netlab.diagram.topology.view_model import Wire as WireView
 
 NAME, KIND, DETAIL = 20, 13, 14
 """Font sizes in a card."""
@@ -72,7 +73,7 @@ _MARK_ICON = {
 }
 
 
-def draw(portrait: Portrait, ways: Sequence[Way] = ()) -> str:
+def draw(portrait: Portrait, ways: Sequence[Way] = (), *, marked: bool = False) -> str:
     """The whole SVG document, with the paths of packets if any are given."""
     shown = ways[: path_overlay.MOST_LANES]
     tall = _tall(portrait)
@@ -99,7 +100,10 @@ def draw(portrait: Portrait, ways: Sequence[Way] = ()) -> str:
     left = (width - layout.width) // 2
     body = [
         *_realms(layout),
-        *(_line(path) for path in layout.paths),
+        *(
+            _line(path, wire if marked else None)
+            for wire, path in zip(portrait.wires, layout.paths, strict=True)
+        ),
         *(
             label
             for wire, path in zip(portrait.wires, layout.paths, strict=True)
@@ -107,7 +111,7 @@ def draw(portrait: Portrait, ways: Sequence[Way] = ()) -> str:
             for label in _labels(wire.a, wire.b, wire.notes, path, path_overlay.depth(shown, wire))
         ),
         *path_overlay.draw(shown, portrait.wires, layout.paths),
-        *(card.draw(layout.boxes[card.card.name]) for card in cards),
+        *(card.draw(layout.boxes[card.card.name], marked=marked) for card in cards),
     ]
     return document(
         width,
@@ -184,15 +188,22 @@ def _middle_label(notes: tuple[str, ...]) -> Label:
     return Label(width, above=0, below=LINE * len(notes) + 15)
 
 
-def _line(path: Path) -> str:
+def _line(path: Path, marked: WireView | None) -> str:
     if not path.runs:
         return ""
+    ends = {}
+    if marked:
+        left, right = (marked.a, marked.b) if path.left_is_a else (marked.b, marked.a)
+        ends = {
+            "data_left": f"{left.node}:{left.interface}",
+            "data_right": f"{right.node}:{right.interface}",
+        }
     way = f"M{path.runs[0].x0} {path.runs[0].y}H{path.runs[0].x1}"
     for run, following in zip(path.runs, path.runs[1:], strict=False):
         middle = (run.x1 + following.x0) // 2
         way += f"C{middle} {run.y} {middle} {following.y} {following.x0} {following.y}"
         way += f"H{following.x1}"
-    return element("path", d=way, class_="n s-line", stroke_width=2.5)
+    return element("path", d=way, class_="n s-line", stroke_width=2.5, **ends)
 
 
 def _labels(a: End, b: End, notes: tuple[str, ...], path: Path, below: int) -> list[str]:
@@ -317,7 +328,7 @@ class _CardDrawing:
         self.width = ceil(max(head, *(row.width for row in self.rows), 0)) + 2 * PAD
         self.height = 2 * PAD - 4 + self.head_height + sum(row.height for row in self.rows)
 
-    def draw(self, place: Rect) -> str:
+    def draw(self, place: Rect, *, marked: bool = False) -> str:
         """The card in ``place``, which may be larger than it asked for."""
         card = self.card
         parts = [
@@ -366,7 +377,7 @@ class _CardDrawing:
         for row in self.rows:
             parts += _row(row, centre, y)
             y += row.height
-        return element("g", "".join(parts))
+        return element("g", "".join(parts), data_node=card.name if marked else None)
 
     def _tooltip(self) -> str:
         routes = "".join(f"\n{route}" for route in self.card.routes)
