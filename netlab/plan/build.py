@@ -88,8 +88,10 @@ def _settings(node: Node) -> Iterator[SetSysctl]:
         yield from each(sysctls.IPV6)
         if node.forwards:
             yield from each(sysctls.FORWARDS_IPV6)
-            if not node.neighbours:
+            if not node.neighbours and not node.ipv6_link_local:
                 yield from each(sysctls.LINK_LOCAL)
+        if node.ipv6_link_local:
+            yield from each(sysctls.ASKED_LINK_LOCAL)
     else:
         yield from each(sysctls.NO_IPV6, optional=True)
     if node.forwards:
@@ -117,7 +119,7 @@ def _settings_of(node: Node, name: str) -> Iterator[SetSysctl]:
 
 
 def _has_ipv6(node: Node) -> bool:
-    return any(a.version == 6 for i in node.interfaces for a in i.addresses)
+    return node.ipv6_link_local or any(a.version == 6 for i in node.interfaces for a in i.addresses)
 
 
 def _wires(topology: Topology) -> Iterator[CreateVeth]:

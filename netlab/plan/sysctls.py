@@ -63,6 +63,10 @@ LINK_LOCAL = (
 )
 """For a router without permanent neighbours."""
 
+ASKED_LINK_LOCAL = (
+    Setting("net.ipv6.conf.default.addr_gen_mode", "0", "the file asks for link-local addresses"),
+)
+
 FORWARDS_IPV6 = (Setting("net.ipv6.conf.all.forwarding", "1", "this node passes packets on"),)
 
 BRIDGE = (

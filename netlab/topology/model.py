@@ -301,6 +301,8 @@ class Node:
     isolate: bool = False
     programs: tuple[Program, ...] = ()
     stack_addresses: tuple[Address, ...] = ()
+    ipv6_link_local: bool = False
+    """Whether interfaces have IPv6 addresses of the kernel's making, fe80::/10."""
     forwarding: bool | None = None
     """What the author said of forwarding, against the kind's habit."""
     origin: Position | None = None

@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from netlab.topology.schema import NodeForm, ProgramForm, ReadyForm
 
 NOT_FOR = {
-    "bridge": ("routes", "rules", "gateway", "firewall", "forwarding", "stack", "outside", "nat"),
+    "bridge": (
+        "routes",
+        "rules",
+        "gateway",
+        "firewall",
+        "forwarding",
+        "stack",
+        "outside",
+        "nat",
+    ),
     "host": ("stack", "outside", "nat", "subnet"),
     "router": ("stack", "outside", "nat", "subnet"),
     "nat": ("stack", "subnet"),
@@ -180,6 +189,7 @@ def _node(
         isolate=node.isolate,
         programs=tuple(_program(builder, name, p, form) for p, form in node.programs.items()),
         stack_addresses=answers,
+        ipv6_link_local=node.ipv6_link_local and node.kind != "bridge",
         forwarding=node.forwarding,
         origin=builder.origin_key(*path),
     )

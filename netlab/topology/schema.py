@@ -526,6 +526,11 @@ class NodeForm(Form):
     nat: NatForm | None = Field(None, description="kind nat: the long form of `outside`.")
     subnet: Subnets = Field([], description="kind bridge: the subnets of its LAN.")
     mtu: Mtu | None = Field(None, description="MTU of all interfaces of this node, in bytes.")
+    ipv6_link_local: Boolean = Field(
+        False,
+        alias="ipv6-link-local",
+        description="Whether its interfaces have link-local addresses (fe80::/10), as in the wild.",
+    )
     stack: Stack | None = Field(None, description="kind stack: the stack's own address.")
     forwarding: Boolean | None = Field(
         None, description="Whether packets may pass through; follows from the kind."

@@ -139,3 +139,23 @@ def test_status_shows_links_forwards_and_how_full_a_nat_is(tmp_path):
         reconfigure.switch(lab, "s", "eth0", up=False)
         assert state.link_states(lab["s"]) == {"eth0": "down"}
         assert state.link_states(lab["n"])["wan"] == "no carrier"
+
+
+LINK_LOCAL = """
+nodes: {a: {ipv6-link-local: true}, b: {ipv6-link-local: true}, c: }
+links: [[a, b], [b, c]]
+"""
+
+
+def test_link_local_addresses_are_there_where_they_are_asked_for(tmp_path):
+    file = tmp_path / "local.yaml"
+    file.write_text(LINK_LOCAL)
+    with Lab(file) as lab:
+        mac = next(i.mac for i in lab["b"].interfaces if i.name == "eth0")
+        octets = [int(part, 16) for part in mac.split(":")]
+        octets[0] ^= 2  # RFC 4291 appendix A
+        eui = [*octets[:3], 0xFF, 0xFE, *octets[3:]]
+        address = f"fe80::{':'.join(f'{eui[i] << 8 | eui[i + 1]:x}' for i in range(0, 8, 2))}%eth0"
+        ran = lab["a"].run(["ping", "-c1", "-w10", "-i0.2", address])
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert "fe80" not in lab["c"].run(["ip", "-6", "addr"]).stdout
