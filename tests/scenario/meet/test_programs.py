@@ -4,6 +4,8 @@ import importlib.util
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,24 @@ def test_ice_is_relayed_where_nothing_else_is_left(tmp_path):
 @needs_aioice
 def test_ice_has_the_classic_result(tmp_path):
     table = netlab.meet(ICE, ICE, pairs="classic", limit=40, fates=tmp_path)
+    assert {f"{p.a}:{p.b}" for p in table.played if not p.met} == APART, list(table.reasons())
+
+
+@pytest.mark.soak
+@pytest.mark.network
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("go") is None, reason="needs a Go compiler")
+def test_pion_has_the_classic_result(tmp_path):
+    program = str(tmp_path / "pion")
+    build = ["go", "build", "-o", program, "."]
+    made = subprocess.run(
+        build, cwd=EXAMPLES / "pion", capture_output=True, text=True, check=False, timeout=600
+    )
+    if made.returncode and "dial tcp" in made.stderr:
+        pytest.skip(f"no module proxy answers: {made.stderr[-200:]}")
+    assert made.returncode == 0, made.stderr
+    command = [program, "{name}", "{stun}", "{exchange}"]
+    table = netlab.meet(command, command, pairs="classic", limit=40, fates=tmp_path / "fates")
     assert {f"{p.a}:{p.b}" for p in table.played if not p.met} == APART, list(table.reasons())
 
 
