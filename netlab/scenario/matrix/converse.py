@@ -190,6 +190,7 @@ async def _stateless(client: LabNode, server: LabNode) -> AsyncIterator[Stream]:
                 yield stream
         finally:
             serving.stop()
+            port.close()
     finally:
         os.close(device)
 
