@@ -20,6 +20,7 @@ from netlab.errors import Diagnostic, InputError
 from netlab.linux.raw_socket import raw_socket
 from netlab.wire import icmp
 from netlab.wire.address import packed
+from netlab.wire.shapes import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,11 +52,17 @@ class RunInNetns(Protocol):
         """The result of ``action``."""
 
 
+SIZE = 32
+"""Octets of payload where nobody wants another number."""
+
+_SHAPED = {shape.protocol: shape for shape in (SHAPES["dccp"], SHAPES["udp-lite"])}
+
+
 class Probes:
     """``count`` packets of ``size`` octets of payload to ``target``, an address in text form.
 
     With a ``shape`` of its protocol each looks like that transport's first packet; ``size`` is
-    then the shape's affair.
+    then the shape's affair. DCCP and UDP-Lite have their own shapes where no ``size`` is wanted.
     """
 
     def __init__(
@@ -65,7 +72,7 @@ class Probes:
         *,
         port: int = PORT,
         count: int = 1,
-        size: int = 32,
+        size: int = SIZE,
         shape: Shape | None = None,
     ) -> None:
         if size < LEAST or size > 0xFFFF - 40:
@@ -77,7 +84,9 @@ class Probes:
         self.port = port
         self.count = count
         self.size = size
-        self.shape = shape
+        # The kernel and conntrack read the headers of these two: what is not one is dropped, or
+        # passes a NAT untranslated, and says nothing of the protocol.
+        self.shape = shape or (_SHAPED.get(proto) if size == SIZE else None)
         self.refusals: dict[int, str] = {}
         """What the sender's kernel said instead of sending, by number from 1."""
         self._token = os.urandom(4)

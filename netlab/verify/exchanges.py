@@ -212,11 +212,27 @@ def speaks_for_inside(probe: Probe) -> bool:
     except TimeoutError:
         return False
     quote = icmp.quoted(icmp.parse(ipv4.payload(octets, ipv4.parse(octets))))
-    return (source, quote.destination, quote.destination_port) == (
+    translated = (source, quote.destination, quote.destination_port) == (
         outside[0],
         packed(outside[0]),
         outside[1],
     )
+    return translated and not _lets_out_a_lone_error(probe, seen)
+
+
+def _lets_out_a_lone_error(probe: Probe, seen: socket.socket) -> bool:
+    """Whether an error about a packet that never came through leaves with its inside address."""
+    a, b = packed(A), packed(SERVER)
+    quoted = ipv4.encode(ipv4.Header(b, a, udp.PROTOCOL), udp.encode(udp.Header(9, 9), b"x", b, a))
+    lone = icmp.encode(icmp.unreachable(quoted, 3), a, b)
+    raw = probe.open("a", socket.SOCK_RAW, icmp.PROTOCOL)
+    raw.sendto(lone, (SERVER, 0))
+    try:
+        while seen.recvfrom(999)[1][0] != A:
+            pass
+    except TimeoutError:
+        return False
+    return True
 
 
 def _gets_error(probe: Probe, kind: int, *, broken: bool = False) -> bool:
