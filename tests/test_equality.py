@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 import netlab
 from netlab.plan.build import build
 from netlab.topology import load, loads
+from netlab.topology.model import MAIN_TABLE
 from tests.topology.strategies import topologies
 
 ROOT = Path(__file__).parents[1]
@@ -49,15 +50,22 @@ def interfaces(node: netlab.LabNode):
 
 
 def routes(node: netlab.LabNode):
-    """(destination, gateway, interface), without what the kernel adds by itself."""
+    """(destination, gateway, interface, table), without what the kernel adds by itself."""
     found = set()
     for family, anything in (("-4", "0.0.0.0/0"), ("-6", "::/0")):
-        for r in asked(node, family, "route"):
-            if r.get("protocol") == "kernel":
+        for r in asked(node, "-N", family, "route", "show", "table", "all"):
+            if r.get("protocol") == "2" or r.get("table") == "255":  # RTPROT_KERNEL, local
                 continue
             destination = anything if r["dst"] == "default" else r["dst"]
             gateway = r.get("gateway")
-            found.add((ip_network(destination), ip_address(gateway) if gateway else None, r["dev"]))
+            found.add(
+                (
+                    ip_network(destination),
+                    ip_address(gateway) if gateway else None,
+                    r["dev"],
+                    int(r.get("table", MAIN_TABLE)),
+                )
+            )
     return found
 
 
@@ -84,7 +92,9 @@ def compare(topology) -> None:
                 )
                 for i in node.interfaces
             }
-            assert routes(real) == {(r.destination, r.gateway, r.interface) for r in node.routes}
+            assert routes(real) == {
+                (r.destination, r.gateway, r.interface, r.table) for r in node.routes
+            }
             assert neighbours(real) == {(n.interface, n.address, n.mac) for n in node.neighbours}
             forwarding = real.run(["sysctl", "-n", "net.ipv4.ip_forward"], check=True).stdout
             assert forwarding.strip() == str(int(node.forwards))
