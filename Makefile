@@ -4,7 +4,7 @@
 DEBIAN_LAB   := python3-venv libnftables1 nftables iproute2 iputils-ping busybox curl bind9-dnsutils
 DEBIAN_TESTS := apache2-utils bind9 chromium conntrack coturn dnsmasq-base dnsperf ethtool fish git graphviz \
 	iperf3 knot-dnsutils man-db netcat-openbsd nginx-light openssh-client openssh-server postgresql procps socat \
-	stun-client stun-server tcpdump tshark unbound util-linux wget wrk zsh
+	stun-client stun-server tcpdump tmux tshark unbound util-linux wget wrk zsh
 
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VENV   := .venv

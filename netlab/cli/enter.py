@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netlab.errors import Diagnostic, LabError
 from netlab.lab import lab as labs
 from netlab.plan.operations import own_variables
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
 
@@ -39,12 +42,50 @@ def _exec(arguments: argparse.Namespace) -> int:
 
 def shell(parser: argparse.ArgumentParser) -> None:
     """Describe ``netlab shell``."""
-    parser.epilog = "example:\n  netlab shell client"
-    parser.add_argument("node", metavar="[LAB/]NODE", help="LAB may be left out if only one runs")
-    parser.set_defaults(run=_shell)
+    parser.usage = "netlab shell [-h] [LAB/]NODE\n       netlab shell [-h] --all [LAB]"
+    parser.epilog = (
+        "--all needs tmux: a window for each node, which goes when its shell ends.\n\n"
+        "examples:\n  netlab shell client\n  netlab shell --all nat"
+    )
+    parser.add_argument(
+        "node", metavar="[LAB/]NODE", nargs="?", help="LAB may be left out if only one runs"
+    )
+    parser.add_argument("--all", action="store_true", help="a shell in every node, by tmux")
+    parser.set_defaults(run=_shell, parser=parser)
+
+
+def tmux(lab: str, nodes: Sequence[str], netlab: Sequence[str]) -> list[str]:
+    """The command that opens a window with a shell for each node.
+
+    It has a tmux server of its own (``-L``), which ends with its last window and leaves the user's
+    sessions alone. ``netlab`` are the words of our own command.
+    """
+    import shlex
+
+    words = ["tmux", "-L", f"netlab-{lab}"]
+    for number, node in enumerate(nodes):
+        start = ["new-window"] if number else ["new-session", "-s", f"netlab-{lab}"]
+        shell = shlex.join([*netlab, "shell", f"{lab}/{node}"])
+        words += [*([";"] if number else []), *start, "-n", node, shell]
+    return [*words, ";", "select-window", "-t", ":=" + nodes[0]]
+
+
+def _shell_all(name: str | None) -> NoReturn:
+    lab = labs.find(name)
+    nodes = [node.name for node in labs.plan_of(lab).nodes if node.kind != "inline"]
+    command = tmux(lab.name, nodes, [sys.executable, "-m", "netlab"])
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - that is the point
+    except FileNotFoundError:
+        message = "--all needs tmux"
+        raise LabError(Diagnostic("E410", message, hint="apt install tmux")) from None
 
 
 def _shell(arguments: argparse.Namespace) -> int:
+    if arguments.all:
+        _shell_all(arguments.node)
+    if arguments.node is None:
+        arguments.parser.error("no node: netlab shell client, or netlab shell --all")
     _become(arguments.node, [os.environ.get("SHELL") or "/bin/sh"])
 
 
