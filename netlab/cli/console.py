@@ -5,6 +5,7 @@ Colour only where a person looks: on a terminal and without ``NO_COLOR`` (no-col
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -46,8 +47,9 @@ def print_json(value: Any) -> None:
 
 def report(error: NetlabError) -> None:
     """Every diagnostic of an error on standard error."""
-    for diagnostic in error.diagnostics:
-        print(_coloured(str(diagnostic)), file=sys.stderr)
+    with contextlib.suppress(OSError):  # there is no other place to say it
+        for diagnostic in error.diagnostics:
+            print(_coloured(str(diagnostic)), file=sys.stderr)
 
 
 def _coloured(text: str) -> str:

@@ -261,7 +261,15 @@ def _stage(state: str, staging: str) -> int:
         except FileNotFoundError:
             _prepare(state)  # the last lab went away and took the directory along
             continue
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:
+            _discard(staging)
+            raise
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:
+            os.close(lock)
+            _discard(staging)
+            raise
         if os.path.isdir(staging):
             return lock
         os.close(lock)

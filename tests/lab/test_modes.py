@@ -1,5 +1,6 @@
 """What a lab keeps on disk is its owner's, whatever the umask; programs get what they need."""
 
+import errno
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.lab import build, enter, remove
+from netlab.lab import build, enter, record, remove
 from netlab.plan.operations import CreateNamespace, StartProgram, WriteFile
 from tests.helpers.commands import NETLAB
 
@@ -97,3 +98,18 @@ def test_who_waits_for_the_descriptors_of_up_does_not_wait_for_the_lab(
     assert up.returncode == 0
     assert Path(state, "kfds").exists()
     subprocess.run([*NETLAB, "down", "kfds"], check=True)
+
+
+@pytest.mark.parametrize(("module", "name"), [("fcntl", "flock"), ("os", "chmod")])
+def test_a_claim_that_fails_leaves_no_directory(
+    state: str, monkeypatch: pytest.MonkeyPatch, module: str, name: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    record._prepare(state)
+    monkeypatch.setattr(getattr(record, module), name, refuse)
+    with pytest.raises(OSError, match="No locks available"):
+        build.claim(plan("kfail", CreateNamespace("a", "host")), listed=False)
+    monkeypatch.undo()
+    assert not list(Path(state).iterdir())
