@@ -30,7 +30,7 @@ MENU = {
     ],
     "Tests": ["ci.md", "languages.md"],
     "TCP": ["tcp.md", "tcp-tour.md", "tcp-recovery.md", "stateless-tcp.md", "rfc9293.md"],
-    "Reference": ["commands.md", "errors.md", "glossary.md", "limitations.md"],
+    "Reference": ["commands.md", "errors.md", "glossary.md", "limitations.md", "security.md"],
     "Project": ["architecture.md", "benchmarks.md", "contributing.md", "changes.md"],
 }  # fmt: skip
 """Sections of the menu; a page that is in none comes under "More"."""

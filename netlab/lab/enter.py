@@ -153,8 +153,9 @@ PACKAGES = {
     "node": "nodejs", "ping": "iputils-ping", "python3": "python3", "cargo": "cargo",
     "setpriv": "util-linux", "socat": "socat", "ss": "iproute2", "ssh": "openssh-client",
     "ssh-keygen": "openssh-client", "sshd": "openssh-server", "stun": "stun-client",
-    "stund": "stun-server", "sysctl": "procps", "tc": "iproute2", "tcpdump": "tcpdump", "tmux": "tmux",
-    "tracepath": "iputils-tracepath", "traceroute": "traceroute", "tshark": "tshark",
+    "stund": "stun-server", "sysctl": "procps", "tc": "iproute2", "tcpdump": "tcpdump",
+    "tmux": "tmux", "tracepath": "iputils-tracepath", "traceroute": "traceroute",
+    "tshark": "tshark",
     "turnserver": "coturn", "turnutils_natdiscovery": "coturn", "unbound": "unbound",
     "unshare": "util-linux", "wget": "wget", "wrk": "wrk", "zsh": "zsh",
 }  # fmt: skip
