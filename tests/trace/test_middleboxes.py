@@ -177,6 +177,9 @@ TOLD = {
 }
 """What is told of the packets of ``say``: at hops, and as the reasons of those that ended there."""
 
+LATE = {"transparent-proxy": {"dropped by: it belongs to no connection of the proxy"}}
+"""What is said, too, if the server's reset is back before the last segments have come."""
+
 NEAR, FAR = "10.0.0.1", "10.0.0.2"
 DATA = 600
 
@@ -243,4 +246,4 @@ def test_what_a_program_on_a_wire_does_is_told(wired: Lab, kind: str) -> None:
             told.add(packet_trace.reason.text.replace(f" {kind}", ""))
         elif packet_trace.disposition is End.ABSORBED:
             pytest.fail(f"nobody says who: {packet_trace.reason}")
-    assert told == TOLD[kind]
+    assert TOLD[kind] <= told <= TOLD[kind] | LATE.get(kind, set())
