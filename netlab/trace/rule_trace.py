@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from netlab.wire.ipv6 import EXTENSION_HEADERS, HEADER_LENGTH
-from netlab.wire.view import View, view
+from netlab.wire.view import MALFORMED, View, view
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,6 +53,10 @@ def as_traced(headers: bytes) -> tuple[View | None, Key | None]:
 
 def traced(packet: View) -> Key:
     """What identifies a packet in nft's trace."""
+    if packet.protocol == MALFORMED and packet.version == 6:
+        # Its extension headers cannot be read, which nft does not try.
+        _, key = as_traced(packet.transport)
+        return key or packet.exact
     if not packet.extensions_length:
         return packet.exact
     payload_length = packet.extensions_length + packet.length

@@ -51,6 +51,14 @@ def test_a_rule_is_found_behind_extension_headers(options: bytes) -> None:
     assert (trace.disposition, trace.reason.source) == (End.DENIED, "nft")
 
 
+def test_a_rule_is_found_of_a_packet_whose_extension_headers_exceed_it() -> None:
+    """Seventeen octets, whose authentication header claims to be 664 long."""
+    whole = packet(51, bytes((1, 164, 1, 164)) + bytes(13))
+    shown = whole[:40] + whole[40:][:20]
+    [trace] = build_traces(Evidence(PLACES, seen(whole), verdicts=dropped("router", shown)))
+    assert (trace.disposition, trace.reason.source) == (End.DENIED, "nft")
+
+
 def test_a_rule_is_found_of_a_later_fragment_of_which_nft_shows_little() -> None:
     piece = later_fragment(7, bytes(60))
     [trace] = build_traces(Evidence(PLACES, seen(piece), verdicts=dropped("router", piece[:20])))
