@@ -143,7 +143,7 @@ def _quote(message: memoryview, family: int, run: int) -> Quote | None:
     # The quote is taken by hand: it may be cut short, and an IPv6 one must not be walked either.
     offset = (body[0] & 15) * 4 if family == 4 and body else ipv6.HEADER_LENGTH
     field = 9 if family == 4 else 6
-    if len(body) < offset or len(body) <= field:
+    if len(body) < offset or len(body) <= field or body[0] >> 4 != family:
         return None
     probe = token(body[offset:], body[field], run)
     if probe is None and not 0 < len(body) - offset < hdp.HEADER_LENGTH + TOKEN_LENGTH:

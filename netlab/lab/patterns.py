@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import sys
-import threading
 import time
 
 IN_A_PROCESS = """
@@ -30,10 +29,11 @@ def found(pattern: str, text: str, seconds: float) -> bool:
     """
     if seconds <= 0:
         raise TookTooLong
-    if threading.current_thread() is not threading.main_thread():
+    try:
+        # The engine looks at signals from time to time.
+        before = signal.signal(signal.SIGALRM, _alarm)
+    except ValueError:  # only the main thread has handlers
         return _in_a_process(pattern, text, seconds)
-    # The engine looks at signals from time to time, and only the main thread has handlers.
-    before = signal.signal(signal.SIGALRM, _alarm)
     others = signal.setitimer(signal.ITIMER_REAL, seconds)
     began = time.monotonic()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -73,10 +74,20 @@ def _where_taken(probe: Probe, inside: list[int], servers: list[socket.socket]) 
 
 
 def _seen(probe: Probe, node: str, address: str, port: int, server: socket.socket) -> int:
-    """The outside port of a new session."""
-    probe.udp(node, address, port).sendto(b"x", server.getsockname())
-    source: tuple[str, int] = server.recvfrom(9)[1]
-    return source[1]
+    """The outside port of a new session.
+
+    A NAT that draws a port which is taken drops the packet, so one that does not come goes again.
+
+    Raises:
+        TimeoutError: none of ``TRIES`` came.
+    """
+    inside = probe.udp(node, address, port)
+    for _ in range(TRIES - 1):
+        inside.sendto(b"x", server.getsockname())
+        with contextlib.suppress(TimeoutError):
+            return int(server.recvfrom(9)[1][1])
+    inside.sendto(b"x", server.getsockname())
+    return int(server.recvfrom(9)[1][1])
 
 
 def _step(ports: list[int]) -> int:

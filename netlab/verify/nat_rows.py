@@ -240,9 +240,15 @@ class Rows:
         for _ in range(4):
             flow = flows.begin("udp")
             kept.append(flow.outside[1] == flow.inside[1])
-        changed, parity = [], []
+        changed: list[bool] = []
+        parity: list[bool] = []
         limit = getattr(self.nat, "sessions_per_subscriber", 0)
-        for _ in range(max(1, min(16, limit - 4 if limit else 16)) if self.nat_has_room else 1):
+        wanted = max(1, min(16, limit - 4 if limit else 16)) if self.nat_has_room else 1
+        for _ in range(4 * wanted if not limit else wanted):
+            if len(parity) == wanted:
+                break
+            if not limit and len(parity) % 3 == 2:
+                flows.begin("udp")  # else what is given in sequence has one parity throughout
             flow = flows.begin("udp")
             if all(kept) and flow.outside[1] != flow.inside[1]:
                 continue  # it was another host's already
@@ -252,7 +258,8 @@ class Rows:
             changed.append(second.outside[1] != flow.inside[1])
             parity.append(second.outside[1] % 2 == flow.inside[1] % 2)
         taken = "changed" if all(changed) else "kept"
-        if all(parity) and len(parity) > 1 and taken == "changed" and all(kept):
+        # A few ports that are drawn may have one parity by chance.
+        if all(parity) and len(parity) == wanted > 1 and taken == "changed" and all(kept):
             taken = "changed, its parity kept"
         return {
             "a free port": "kept" if all(kept) else "changed",

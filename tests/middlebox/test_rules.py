@@ -262,7 +262,7 @@ def test_policer(path):
 
 
 def test_idle_timeout(path):
-    path.become("idle-timeout", seconds=1)
+    path.become("idle-timeout", seconds="1s")
     server = path.open("server", socket.SOCK_DGRAM, 0, (SERVER, UDP_PORT))
     client = path.open("client", socket.SOCK_DGRAM, 0, (CLIENT, 4001))
     for _ in range(3):

@@ -191,7 +191,7 @@ def test_the_timeout_of_a_mapping_is_named():
             for node, to, wait in (("client", server, "5"), ("server", outside, "0"))
         )
         _, said = ask.command(
-            "trace", "--", sys.executable, "-c", f"import sys, time, netlab\n{script}"
+            "trace", "--host", "--", sys.executable, "-c", f"import sys, time, netlab\n{script}"
         )
     assert "unsolicited" in said
     assert "expired" in said

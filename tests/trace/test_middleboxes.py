@@ -174,10 +174,24 @@ TOLD = {
         "dropped by: it ends at the proxy",
     },
     "reset-on-payload": {"dropped by: it contains the text", "made by"},
+    "sequence-shift": {"rewritten by"},
+    "udp-block": {f"dropped by: packet {number} of its flow" for number in range(5, 9)},
+    "unsent-ack-answer": set(),
+    # This traffic gives them nothing to do, so they must not say that they did anything.
+    "captive-portal": set(),
+    "dns-rewrite": set(),
+    "quic-version-block": set(),
+    "quote-mend": set(),
+    "sni-reset": set(),
+    "syn-data-strip": set(),
+    "window-rewrite": set(),
 }
 """What is told of the packets of ``say``: at hops, and as the reasons of those that ended there."""
 
-LATE = {"transparent-proxy": {"dropped by: it belongs to no connection of the proxy"}}
+LATE = {
+    "transparent-proxy": {"dropped by: it belongs to no connection of the proxy"},
+    "unsent-ack-answer": {"dropped by: it acknowledges what was never sent", "made by"},
+}
 """What is said, too, if the server's reset is back before the last segments have come."""
 
 NEAR, FAR = "10.0.0.1", "10.0.0.2"

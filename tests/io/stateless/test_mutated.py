@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from netlab.stateless.framing import Framing
 
 BATCH = 500
-KINDS = (*get_args(Kind), "express", "malformed", "checksum", "elsewhere")
+KINDS = (*get_args(Kind), "express", "fragment", "malformed", "checksum", "elsewhere")
 QUERY = b"\0\x1d\0\x01\x01\0\0\x01\0\0\0\0\0\0\x05small\x04test\0\0\x01\0\x01"
 REQUESTS = {
     Http: (b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"),
