@@ -90,7 +90,8 @@ def main(words: list[str]) -> NoReturn:
 
 def _enter(spec: Spec) -> None:
     """New namespaces, the new root, and an unprivileged user."""
-    is_root = os.geteuid() == 0
+    # Root of a rootless lab's user namespace has no other users there.
+    is_root = os.geteuid() == 0 and not rootless.is_inside()
     user = FIRST_USER + spec.number % USERS if is_root else os.geteuid()
     if is_root:
         namespaces.unshare(namespaces.CLONE_NEWNS)

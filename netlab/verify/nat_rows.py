@@ -244,9 +244,7 @@ class Rows:
         parity: list[bool] = []
         limit = getattr(self.nat, "sessions_per_subscriber", 0)
         wanted = max(1, min(16, limit - 4 if limit else 16)) if self.nat_has_room else 1
-        for _ in range(4 * wanted if not limit else wanted):
-            if len(parity) == wanted:
-                break
+        for _ in range(wanted):
             if not limit and len(parity) % 3 == 2:
                 flows.begin("udp")  # else what is given in sequence has one parity throughout
             flow = flows.begin("udp")

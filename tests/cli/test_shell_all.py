@@ -25,6 +25,7 @@ def test_a_node_or_all_must_be_named():
 
 
 @pytest.mark.kernel
+@pytest.mark.root  # tmux wants a home and a terminal of its user
 @needs("tmux")
 def test_the_windows_are_there_and_end_with_the_lab():
     name = f"all-{os.getpid()}"

@@ -27,6 +27,7 @@ def sh(node, line):
     return ran.stdout
 
 
+@pytest.mark.root  # a directory below /etc: a user namespace may not make one there
 def test_programs_of_a_node_share_what_no_other_node_sees(tmp_path):
     file = tmp_path / "own.yaml"
     file.write_text(FILE)

@@ -85,8 +85,9 @@ def _sweep(arguments: argparse.Namespace) -> int:
     if arguments.svg:
         _draw(made, arguments.svg, title)
     _print(made, arguments, title)
-    for gap in made.gaps:
-        print(f"incomplete capture ({gap})", file=sys.stderr)
+    if any(row.outcome in ("lost", "partly") for row in made.rows):
+        for gap in made.gaps:
+            print(f"incomplete capture ({gap})", file=sys.stderr)
     if made.interrupted:
         print(f"interrupted: {len(made.rows)} numbers so far", file=sys.stderr)
         return 130
